@@ -1,0 +1,14 @@
+"""Vision Transformers from scratch, and one question: how dense should attention be?
+
+The rooms of the house, each readable on its own::
+
+    minivit.scratch     NumPy only, every gradient written by hand
+    minivit.layers      torch modules, one idea a file
+    minivit.models      the layers assembled; create_model(name)
+    minivit.data        data sets and augmentation
+    minivit.analysis    pure functions that measure attention and count its cost
+    minivit.training    configuration, checkpoints, the loop
+    minivit.figures     the book's plots
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,114 @@
+"""The command line: ``python -m minivit train | eval | data``."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import fields
+from typing import Any
+
+from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.training import CheckpointError, Config, Stopped, TrainingError, evaluate, load_config, load_model, train
+from minivit.training.loop import choose_device
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit status. What a user can mend is told in one line, without a traceback."""
+    options = create_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except Stopped as stopped:
+        tell(f"stopped by {stopped} and saved; go on with the same command and --resume")
+        return 128 + stopped.signum
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return 130
+    except (ValueError, DataError, CheckpointError, TrainingError) as error:
+        if os.environ.get("MINIVIT_TRACEBACK"):
+            raise
+        tell(f"error: {' '.join(str(error).split())}")
+        return 1
+    return 0
+
+
+def create_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m minivit", description="Vision Transformers from scratch.",
+                                     epilog="MINIVIT_DATA names the folder with the data sets where --data does not; "
+                                            "MINIVIT_TRACEBACK=1 shows where an error came from.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.set_defaults(run=run)
+        sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
+        return sub
+
+    sub = command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier run")
+    sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
+    sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
+    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
+    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
+    overrides = sub.add_argument_group("instead of what the recipe says",
+                                       "Numbers, words, null, and KEY=VALUE pairs for the two *-options.")
+    for field in fields(Config):
+        many = {"nargs": "+"} if field.name.endswith("_options") or field.name == "betas" else {}
+        overrides.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
+                               metavar="VALUE", **many)
+
+    sub = command("eval", run_eval, "measure a trained model on its test set")
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
+    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
+
+    sub = command("data", run_data, "fetch a data set, and say what is in it")
+    sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
+    return parser
+
+
+def run_train(options: argparse.Namespace) -> None:
+    values = {field.name: read_value(field.name, getattr(options, field.name))
+              for field in fields(Config) if hasattr(options, field.name)}
+    config = load_config(options.recipe).override(**values)
+    history = train(config, options.out, root=options.data, resume=options.resume, device=options.device)
+    last = history[-1]
+    print(f"{config.model}, {len(history)} epochs, {last['time_s']:.0f} s: "
+          f"top-1 {last['test_top1']:.2f} %, top-5 {last['test_top5']:.2f} %; everything is in {options.out}")
+
+
+def run_eval(options: argparse.Namespace) -> None:
+    model, config = load_model(options.checkpoint)
+    dataset = load(config.dataset, options.data, **config.dataset_options)
+    metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision)
+    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}: top-1 {metrics['test_top1']:.2f} %, "
+          f"top-5 {metrics['test_top5']:.2f} %, loss {metrics['test_loss']:.4f}")
+
+
+def run_data(options: argparse.Namespace) -> None:
+    fetch(options.name, options.data)
+    if options.name != "imagefolder" or data_root(options.data).is_dir():
+        dataset = load(options.name, options.data)
+        print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
+              f"{dataset.image_shape}, {dataset.num_classes} classes")
+
+
+def read_value(name: str, text: str | list[str]) -> Any:
+    """Read what was typed: JSON where it is JSON, else the words themselves."""
+    if isinstance(text, list) and name.endswith("_options"):
+        pairs = [pair.partition("=") for pair in text]
+        for key, equals, _ in pairs:
+            if not key or not equals:
+                raise ValueError(f"{name}={key!r} must be KEY=VALUE, such as context=cb")
+        return {key: read_value(key, value) for key, _, value in pairs}
+    if isinstance(text, list):
+        return tuple(read_value(name, word) for word in text)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text
+
+
+def tell(message: str) -> None:
+    print(f"minivit: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

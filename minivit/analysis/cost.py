@@ -1,0 +1,71 @@
+"""What a model costs: parameters and multiply-adds."""
+
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The price of one image.
+
+    Attributes
+    ----------
+    params
+        Trainable numbers.
+    macs
+        Multiply-adds of one forward pass on one image: matrix products, convolutions, and the additions of means.
+    macs_by_module
+        The same, by the dotted name of each module that did any; a module's count includes its children's.
+    """
+
+    params: int
+    macs: int
+    macs_by_module: dict[str, int]
+
+    def __str__(self) -> str:
+        return f"{self.params / 1e6:.1f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"
+
+
+def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
+    """Count what one image of ``image_size`` x ``image_size`` pixels costs.
+
+    PyTorch's own counter sees matrix products and convolutions. It does not see a mean, which is what context
+    broadcasting is made of: a mean over n numbers is n additions, and counts as n multiply-adds, as in the paper
+    (its tables S16 and S17). Softmax, LayerNorm, GELU and residual sums are left out, as is usual.
+
+    Parameters
+    ----------
+    model
+        Any module that takes images (1, in_channels, image_size, image_size). It is run once, in evaluation mode and
+        without gradients, where its parameters lie; its mode is put back.
+    image_size
+        Side in pixels.
+    in_channels
+        Channels of the image.
+    """
+    parameter = next(model.parameters())
+    image = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mean: mean_flops})
+    was_training = model.training
+    try:
+        # The unfused kernel is made of products every back end counts alike.
+        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
+            model.eval()(image)
+    finally:
+        model.train(was_training)
+    flops = {name: sum(count.values()) for name, count in counter.get_flop_counts().items()}
+    root = type(model).__name__
+    return Cost(params=sum(p.numel() for p in model.parameters() if p.requires_grad),
+                macs=counter.get_total_flops() // 2,
+                macs_by_module={name.removeprefix(root + "."): n // 2 for name, n in flops.items()
+                                if name.startswith(root + ".")})
+
+
+def mean_flops(input_shape: torch.Size, *args, **kwargs) -> int:
+    # A multiply-add is two operations to the counter.
+    return 2 * prod(input_shape)

@@ -1,0 +1,61 @@
+"""How dense a row of attention is, and how hard its softmax is to hold still.
+
+Axes: any number of axes, then N, the tokens one row of attention spreads over.
+"""
+
+import torch
+from torch import Tensor
+
+
+def attention_entropy(attn: Tensor) -> Tensor:
+    r"""Measure how widely each token spreads its attention.
+
+    .. math:: H(a) = -\sum_{j=1}^{N} a_j \ln a_j
+
+    Parameters
+    ----------
+    attn
+        Attention maps, (..., N), rows of sum 1; typically (B, H, N, N).
+
+    Returns
+    -------
+    Tensor of shape (...)
+        Nats, in [0, ln N]: 0 where all weight lies on one token (sparse), ln N where it is uniform (dense).
+        A weight of 0 adds 0, the limit of :math:`-a \ln a`.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, section 3.1 and figure 4.
+    """
+    return torch.special.entr(attn).sum(dim=-1)
+
+
+def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:
+    r"""Measure how strongly a softmax answers a small step in its scores: the nuclear norm of its Jacobian.
+
+    .. math:: \lVert J \rVert_* = \lambda \Big(1 - \sum_j a_j^2\Big)
+
+    Parameters
+    ----------
+    probs
+        Rows of attention, (..., N), of sum 1.
+    scale
+        λ, the factor on the scores; attention uses :math:`1/\sqrt{D}`.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        In [0, λ (1 - 1/N)], largest for uniform attention.
+
+    Raises
+    ------
+    ValueError
+        If ``scale`` is not positive.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, section 3.1.
+    """
+    if not scale > 0:
+        raise ValueError(f"scale={scale} must be larger than 0")
+    return scale * (1 - probs.square().sum(dim=-1))

@@ -1,0 +1,83 @@
+"""Batches of a split on the device, in a given order."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import torch
+from torch import Tensor
+
+from minivit.data.dataset import Split
+
+LOOK_AHEAD = 2
+
+Pair = tuple[Tensor, Tensor]   # images and labels
+
+
+def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
+            device: torch.device | str = "cpu") -> Iterator[Pair]:
+    """Go through a split in a given order, a batch at a time.
+
+    Images in memory are simply indexed, on the device if they live there. Files are decoded on a thread, up to two
+    batches ahead of the one in use.
+
+    Parameters
+    ----------
+    split
+        Images and labels.
+    order
+        Which rows, in which order: int64, any length; ``torch.randperm(len(split))`` for an epoch of training.
+    batch_size
+        Images in a batch; the last batch may have fewer.
+    device
+        Where the batches go.
+
+    Yields
+    ------
+    images, labels
+        uint8 (b, C, H, W) and int64 (b,) on the device.
+
+    Raises
+    ------
+    ValueError
+        If the order is no row of indices of the split or the batch size is less than 1.
+    """
+    order = torch.as_tensor(order, device="cpu")
+    if order.ndim != 1 or (len(order) and order.dtype != torch.int64):
+        raise ValueError(f"order of dtype {order.dtype} and shape {tuple(order.shape)}: it must be int64 of shape (n,)")
+    if len(order) and not 0 <= order.min() <= order.max() < len(split):
+        raise ValueError(f"order goes from {order.min()} to {order.max()}: it must stay in 0 ... {len(split) - 1}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size={batch_size!r} is not allowed: use 1 or more images")
+
+    def read(rows: Tensor) -> Pair:
+        on_disk = not isinstance(split.images, Tensor)
+        return (split.images[rows if on_disk else rows.to(split.images.device)],
+                split.labels[rows.to(split.labels.device)])
+
+    chunks = order.split(batch_size) if len(order) else ()
+    pairs = (read(rows) for rows in chunks) if isinstance(split.images, Tensor) else _ahead(read, chunks)
+    return _on_device(pairs, torch.device(device))
+
+
+def _on_device(pairs: Generator[Pair, None, None], device: torch.device) -> Iterator[Pair]:
+    with closing(pairs):
+        for images, labels in pairs:
+            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+
+
+def _ahead(read: Callable[[Tensor], Pair], chunks: Sequence[Tensor]) -> Generator[Pair, None, None]:
+    """Yield ``read(chunk)`` of every chunk while a thread reads the next ones."""
+    with ThreadPoolExecutor(1, thread_name_prefix="minivit-batches") as pool:
+        waiting = deque()
+        try:
+            for chunk in chunks:
+                waiting.append(pool.submit(read, chunk))
+                if len(waiting) > LOOK_AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

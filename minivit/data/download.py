@@ -1,0 +1,183 @@
+"""Download a file: resumed where it stopped, checked, from the first of several sources that has it.
+
+Only the standard library and a progress bar: pooch, the usual choice, neither resumes nor tries a second source.
+"""
+
+import hashlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections import deque
+from collections.abc import Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tqdm import tqdm
+
+from minivit.data.dataset import DataError
+
+TIMEOUT_S = 30
+CHUNK_BYTES = 1 << 18
+# A source below this rate is left for the next one; when all are, the first takes the time it takes.
+SLOW_BYTES_PER_S = 300_000
+RATE_WINDOW_S = 15
+
+
+class _SourceError(Exception):
+    """This source failed; another one may not."""
+
+
+class _SlowError(_SourceError):
+    """This source works, but another one may be faster."""
+
+
+def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | None = None,
+             sha256: str | None = None) -> Path:
+    """Put a file in its place, whole and checked, or not at all.
+
+    The bytes gather in ``PATH.part``. An interrupted download keeps them and a later one goes on from there, from any
+    source, since the checksum says in the end whether the pieces belong together. Without a checksum nothing would,
+    and the file is begun afresh.
+
+    Parameters
+    ----------
+    urls
+        Sources of the same bytes, tried in turn.
+    path
+        Where the file is to stand. A file that stands there already is checked and left alone.
+    md5, sha256
+        Checksums in hexadecimal; what is given is checked.
+
+    Returns
+    -------
+    Path
+        The path.
+
+    Raises
+    ------
+    DataError
+        If no source gave the right bytes (each is named with its failure), if the disk is full or not writable, or if
+        another file stands in the place.
+    """
+    urls, path = [urls] if isinstance(urls, str) else list(urls), Path(path)
+    checksums = {name: value for name, value in (("md5", md5), ("sha256", sha256)) if value}
+    if not urls:
+        raise ValueError("urls is empty: at least one source is needed")
+    if path.exists():
+        with _told(path):
+            if wrong := _wrong_checksum(path, checksums):
+                raise DataError(f"{path} stands already and is another file or a damaged one ({wrong}): "
+                                "delete it to fetch it again")
+        return path
+    part = path.with_name(path.name + ".part")
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not checksums:
+            part.unlink(missing_ok=True)
+
+    failures: dict[str, str] = {}
+    queue = deque((url, SLOW_BYTES_PER_S if len(urls) > 1 else 0) for url in urls)
+    while queue:
+        url, slowest = queue.popleft()
+        try:
+            resumed = _receive(url, part, slowest)
+        except _SourceError as failure:
+            failures[url] = str(failure)
+            if isinstance(failure, _SlowError):
+                queue.append((url, 0))
+            continue
+        with _told(path):
+            if not (wrong := _wrong_checksum(part, checksums)):
+                os.replace(part, path)
+                return path
+            part.unlink()
+        failures[url] = wrong
+        if resumed:   # the fault may lie in what was there before
+            queue.appendleft((url, slowest))
+    tried = "\n".join(f"  {url}: {failure}" for url, failure in failures.items())
+    raise DataError(f"{path.name} could not be downloaded; the sources tried:\n{tried}\n"
+                    "check the connection and run the same command again: it goes on from what has arrived")
+
+
+def _receive(url: str, part: Path, slowest: float) -> bool:
+    """Append to the partial file what is missing; return whether it was begun by an earlier download."""
+    with _told(part):
+        start = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "Mozilla/5.0 (compatible; minivit)"} | ({"Range": f"bytes={start}-"} if start else {})
+    try:
+        response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
+    except urllib.error.HTTPError as error:
+        if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
+            return True   # nothing is missing, or the partial file is wrong: the checksum tells
+        raise _SourceError(f"HTTP {error.code} {error.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise _SourceError(_reason(error)) from None
+    with response:
+        if response.status != http.HTTPStatus.PARTIAL_CONTENT:
+            start = 0   # the server sends the whole file
+        elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+            raise _SourceError("answered with another range than was asked for")
+        total = None if response.length is None else start + response.length
+        with _told(part):
+            file = open(part, "r+b" if start else "wb", buffering=0)
+        with file, tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem) as bar:
+            file.seek(start)
+            for chunk in _chunks(response, slowest):
+                with _told(part):
+                    _write(file, chunk)
+                bar.update(len(chunk))
+            if total is not None and bar.n < total:
+                raise _SourceError(f"the connection ended after {bar.n} of {total} bytes")
+    return start > 0
+
+
+def _chunks(response: http.client.HTTPResponse, slowest: float):
+    """Yield what arrives; give up on a source that is too slow."""
+    began, arrived = time.monotonic(), 0
+    while True:
+        try:
+            chunk = response.read1(CHUNK_BYTES)
+        except (OSError, http.client.HTTPException) as error:
+            raise _SourceError(_reason(error)) from None
+        if not chunk:
+            return
+        yield chunk
+        arrived += len(chunk)
+        elapsed_s = time.monotonic() - began
+        if elapsed_s >= RATE_WINDOW_S:
+            if arrived < slowest * elapsed_s:
+                raise _SlowError(f"slow, {arrived / elapsed_s / 1000:.0f} kB/s")
+            began, arrived = time.monotonic(), 0
+
+
+def _write(file, chunk: bytes) -> None:
+    left = memoryview(chunk)
+    while left:   # an unbuffered file may take less than it is given
+        left = left[file.write(left):]
+
+
+def _wrong_checksum(path: Path, checksums: dict[str, str]) -> str | None:
+    """Say which checksum is wrong, if one is."""
+    for name, expected in checksums.items():
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, name).hexdigest()
+        if found != expected.lower():
+            return f"{name} is {found}, not {expected}"
+    return None
+
+
+@contextmanager
+def _told(path: Path):
+    """Say of a failure on this machine that it is one; no other source would help."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror or error}; free some space there or choose another "
+                        "folder with --data") from None
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", error)
+    return str(reason) or type(reason).__name__

@@ -1,0 +1,89 @@
+"""Data sets by name."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from minivit.data.cifar100 import fetch_cifar100, load_cifar100
+from minivit.data.dataset import Dataset
+from minivit.data.digits import load_digits
+from minivit.data.imagefolder import load_imagefolder
+from minivit.data.shapes import load_shapes
+from minivit.options import check_options, did_you_mean
+
+LOADERS: dict[str, Callable[..., Dataset]] = {
+    "cifar100": load_cifar100,
+    "digits": load_digits,
+    "imagefolder": load_imagefolder,
+    "shapes": load_shapes,
+}
+FETCHERS: dict[str, Callable[[Path], Path]] = {"cifar100": fetch_cifar100}
+
+
+def list_datasets() -> list[str]:
+    """Return the names :func:`load` knows, sorted."""
+    return sorted(LOADERS)
+
+
+def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Dataset:
+    """Load a data set by name.
+
+    Parameters
+    ----------
+    name
+        ``digits`` and ``shapes`` need no file; ``cifar100`` reads the public archive or its unpacked folder;
+        ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``.
+    root
+        The folder that holds the data; by default the environment variable ``MINIVIT_DATA``, else
+        ``~/.cache/minivit``.
+    **options
+        Keyword arguments of the loader: ``labels="coarse"`` for cifar100, ``image_size=160`` for imagefolder,
+        ``train_images=500`` for shapes, ...
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is not known, or an option's value is not allowed.
+    DataError
+        If the data are missing, damaged or hold anything but data; the message names the way out.
+    """
+    _check_name(name)
+    check_options(LOADERS[name], options, name, given=("root",))
+    return LOADERS[name](data_root(root), **options)
+
+
+def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
+    """Download a data set, if it is one that can be downloaded and is not there yet.
+
+    Parameters
+    ----------
+    name, root
+        As for :func:`load`.
+
+    Returns
+    -------
+    Path
+        What was fetched, or found in place; for a data set without a download, the root.
+    """
+    _check_name(name)
+    folder = data_root(root)
+    if name in FETCHERS:
+        return FETCHERS[name](folder)
+    if name == "imagefolder":
+        print(f"imagefolder: nothing to fetch, it reads your own images: {folder}/train/CLASS/*.jpg and "
+              f"{folder}/test/CLASS/*.jpg")
+    else:
+        print(f"{name}: nothing to fetch, it comes with the package")
+    return folder
+
+
+def data_root(root: str | os.PathLike | None = None) -> Path:
+    """Return the folder that holds the data: the argument, else ``MINIVIT_DATA``, else ``~/.cache/minivit``."""
+    return Path(root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit")).expanduser()
+
+
+def _check_name(name: str) -> None:
+    if name not in LOADERS:
+        raise ValueError(f"name={name!r} is no data set{did_you_mean(name, LOADERS)}; "
+                         f"known: {', '.join(list_datasets())}")

@@ -1,0 +1,143 @@
+"""Read a pickle that holds NumPy arrays and plain values, and refuse one that holds anything else.
+
+A pickle is a program: loading one may call any function it names. Here the names are looked up in the table below
+instead of in Python's modules, and none of its entries is NumPy's own. NumPy's types would take a state from the file,
+and a dtype whose state lies about holding objects turns bytes of the file into pointers. What is called instead only
+notes dtype, shape and bytes; the array is made from them afterwards.
+"""
+
+import pickle
+import re
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from minivit.data.dataset import DataError
+
+
+def load_safely(stream: BinaryIO, source: str | Path) -> dict[str, Any]:
+    """Read a pickled dictionary of NumPy arrays and plain values.
+
+    Parameters
+    ----------
+    stream
+        The pickle, of protocol 0 to 5, written by Python 2 or 3.
+    source
+        What an error calls the file.
+
+    Returns
+    -------
+    dict
+        Keys as ``str``. Byte strings inside values stay ``bytes``.
+
+    Raises
+    ------
+    DataError
+        If the pickle names anything but the parts of a NumPy array of numbers, or is damaged, or is no dictionary.
+    """
+    try:
+        # Python 2 wrote array data as str: as bytes they survive.
+        content = _Unpickler(stream, encoding="bytes").load()
+        if not isinstance(content, dict):
+            raise _RefusedError(f"a {type(content).__name__} where a dictionary is expected")
+        return {_text(key): value.array() if isinstance(value, _Array) else value for key, value in content.items()}
+    except _RefusedError as refusal:
+        raise DataError(f"{source} holds {refusal}: refused, data need nothing of the kind") from None
+    except Exception as error:   # a damaged pickle fails anywhere in the machine, with any exception
+        raise DataError(f"{source} is damaged ({type(error).__name__}: {error})") from None
+
+
+class _RefusedError(Exception):
+    """The pickle asks for something that is neither an array nor a plain value."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return _Function(ALLOWED[module, name])
+        except KeyError:
+            raise _RefusedError(f"the name {module}.{name}") from None
+
+
+class _Function:
+    """A function the pickle may call, and do nothing else with: no attribute of it can be set."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call):
+        self._call = call
+
+    def __call__(self, *arguments):
+        return self._call(*arguments)
+
+    def __setstate__(self, state):
+        raise _RefusedError("an attempt to change a function")
+
+
+class _Dtype:
+    """Stands for a NumPy dtype: a kind of number, its size and the order of its bytes."""
+
+    __slots__ = ("code", "order")
+
+    def __init__(self, code: bytes | str, align: object = False, copy: object = False):
+        self.code, self.order = _text(code), "<"
+        if not re.fullmatch(r"[<>|]?[biuf][1248]", self.code):
+            raise _RefusedError(f"an array of dtype {self.code!r}")
+
+    def __setstate__(self, state: tuple):
+        if any(part is not None for part in state[2:5]):   # the parts of a structured dtype
+            raise _RefusedError("an array of a structured dtype")
+        self.order = _text(state[1])
+
+    def numpy(self) -> np.dtype:
+        return np.dtype(self.code).newbyteorder(self.order)
+
+
+class _Array:
+    """Stands for a NumPy array: its shape, dtype and bytes."""
+
+    __slots__ = ("shape", "dtype", "fortran", "data")
+
+    def __init__(self, shape: tuple = (0,), dtype: _Dtype | None = None, data: bytes | str = b"",
+                 fortran: bool = False):
+        self.__setstate__((1, shape, dtype, fortran, data))
+
+    def __setstate__(self, state: tuple):
+        _, self.shape, self.dtype, self.fortran, self.data = state
+
+    def array(self) -> np.ndarray:
+        data = self.data.encode("latin1") if isinstance(self.data, str) else self.data
+        flat = np.frombuffer(data, self.dtype.numpy()).copy()   # a copy, because bytes cannot be written to
+        return flat.reshape(self.shape, order="F" if self.fortran else "C")
+
+
+def _reconstruct(subtype: object, shape: object, typecode: object) -> _Array:
+    """An empty array, which the pickle then gives a state (protocols 0 to 4)."""
+    return _Array()
+
+
+def _frombuffer(data: bytes | bytearray, dtype: _Dtype, shape: tuple, order: str) -> _Array:
+    """A whole array (protocol 5)."""
+    return _Array(shape, dtype, data, order == "F")
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """How Python 3 writes bytes in a pickle of protocol 2 or less."""
+    if encoding != "latin1":
+        raise _RefusedError(f"bytes in the encoding {encoding!r}")
+    return text.encode("latin1")
+
+
+def _no_call(*arguments: object) -> None:
+    raise _RefusedError("a direct call of numpy.ndarray")
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("latin1") if isinstance(value, bytes) else value
+
+
+ALLOWED = {("numpy", "dtype"): _Dtype, ("numpy", "ndarray"): _no_call, ("_codecs", "encode"): _encode}
+for _core in ("numpy.core", "numpy._core"):   # the name before and since NumPy 2
+    ALLOWED[f"{_core}.multiarray", "_reconstruct"] = _reconstruct
+    ALLOWED[f"{_core}.numeric", "_frombuffer"] = _frombuffer

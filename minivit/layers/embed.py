@@ -1,0 +1,43 @@
+"""From an image to tokens (Dosovitskiy et al., 2021, equation 1).
+
+Axes: B batch, N tokens, C channels (dim), P patch size in pixels.
+"""
+
+from torch import Tensor, nn
+
+
+class PatchEmbed(nn.Module):
+    """Cut the image into squares and map each to a token with one matrix.
+
+    The matrix is written as a convolution whose stride equals its kernel: the same numbers, one call.
+
+    Parameters
+    ----------
+    image_size, patch_size
+        Sides in pixels; the image's is a multiple of the patch's.
+    in_channels
+        Channels of the image.
+    dim
+        Channels C of a token.
+
+    Raises
+    ------
+    ValueError
+        If the patch does not divide the image, or on an image of another size.
+    """
+
+    def __init__(self, image_size: int, patch_size: int, *, in_channels: int = 3, dim: int = 768):
+        super().__init__()
+        if patch_size < 1 or image_size < 1 or image_size % patch_size:
+            raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}; "
+                             "the image's side must be a multiple of the patch's")
+        self.image_shape = (in_channels, image_size, image_size)
+        self.num_patches = (image_size // patch_size) ** 2
+        self.proj = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, in_channels, image_size, image_size) to tokens (B, N, C), row by row."""
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            raise ValueError(f"images has shape {tuple(images.shape)}; this model takes "
+                             f"(B, {', '.join(map(str, self.image_shape))})")
+        return self.proj(images).flatten(2).mT  # (B, C, sqrt N, sqrt N) -> (B, N, C)

@@ -1,0 +1,55 @@
+"""Models by name."""
+
+from typing import Any
+
+from torch import nn
+
+from minivit.models.vit import ViT
+from minivit.options import check_options, did_you_mean
+
+SIZES = {
+    "nano": {"dim": 128, "depth": 6, "num_heads": 4},
+    "tiny": {"dim": 192, "depth": 12, "num_heads": 3},
+    "small": {"dim": 384, "depth": 12, "num_heads": 6},
+    "base": {"dim": 768, "depth": 12, "num_heads": 12},
+}
+IMAGENET = {"image_size": 224, "patch_size": 16, "num_classes": 1000}
+CIFAR = {"image_size": 32, "patch_size": 4, "num_classes": 100}
+
+MODELS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
+    **{f"vit_{size}_patch16_224": (ViT, IMAGENET | SIZES[size]) for size in ("tiny", "small", "base")},
+    **{f"vit_{size}_patch4_32": (ViT, CIFAR | SIZES[size]) for size in ("nano", "tiny", "small")},
+}
+
+
+def list_models() -> list[str]:
+    """Return the names :func:`create_model` knows, sorted."""
+    return sorted(MODELS)
+
+
+def create_model(name: str, **options: Any) -> nn.Module:
+    """Make a model by name, untrained.
+
+    Parameters
+    ----------
+    name
+        One of :func:`list_models`; timm's name where the architecture is timm's.
+    **options
+        Keyword arguments of the model's class, over those of the name: ``num_classes=10``, ``context="cb"``, ...
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is not known, or an option's value is of a wrong type or out of range.
+
+    Examples
+    --------
+    >>> model = create_model("vit_nano_patch4_32", num_classes=10, context="cb")
+    >>> sum(p.numel() for p in model.parameters())
+    1205898
+    """
+    if name not in MODELS:
+        raise ValueError(f"name={name!r} is no model{did_you_mean(name, MODELS)}; known: {', '.join(list_models())}")
+    model_class, defaults = MODELS[name]
+    check_options(model_class, options, name)
+    return model_class(**defaults | options)

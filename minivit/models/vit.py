@@ -1,0 +1,133 @@
+"""The Vision Transformer (Dosovitskiy et al., 2021; sizes of Touvron et al., 2021).
+
+Axes: B batch, N tokens (patches and the class token), C channels (dim), H heads.
+
+The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``vision_transformer``, so
+that published weights load as they are.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from minivit.layers import Block, PatchEmbed
+
+
+class ViT(nn.Module):
+    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off the class token.
+
+    Parameters
+    ----------
+    image_size, patch_size
+        Sides in pixels; N = (image_size / patch_size)**2 + 1.
+    in_channels, num_classes
+        Channels of the image; size of the output.
+    dim, depth, num_heads, mlp_ratio
+        Channels C, blocks, heads H, hidden channels of the MLP over C.
+    dropout
+        Rate in [0, 1) after the position embedding and the linear layers.
+    drop_path
+        Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
+    context, context_position
+        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+    context_layers
+        Which blocks have it: ``upper`` (the deeper half), ``all``, or a sequence of indices in [0, depth).
+
+    Raises
+    ------
+    ValueError
+        On an argument out of its range, by name.
+
+    Examples
+    --------
+    >>> model = ViT(image_size=32, patch_size=4, num_classes=100, dim=64, depth=2, num_heads=4, context="cb")
+    >>> logits, maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)
+    >>> logits.shape, [tuple(a.shape) for a in maps]
+    (torch.Size([1, 100]), [(1, 4, 65, 65), (1, 4, 65, 65)])
+    """
+
+    def __init__(self, *, image_size: int = 224, patch_size: int = 16, in_channels: int = 3, num_classes: int = 1000,
+                 dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0, qkv_bias: bool = True,
+                 dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
+                 context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper"):
+        super().__init__()
+        for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
+            if not 0 <= rate < 1:
+                raise ValueError(f"{name}={rate} is not a rate in [0, 1)")
+        for name, count in (("num_classes", num_classes), ("depth", depth), ("dim", dim)):
+            if count < 1:
+                raise ValueError(f"{name}={count} must be at least 1")
+        with_context = layer_indices("context_layers", context_layers, depth)
+        self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
+        self.dropout = nn.Dropout(dropout)
+        self.blocks = nn.ModuleList(
+            Block(dim, num_heads, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, dropout=dropout,
+                  drop_path=drop_path * layer / max(depth - 1, 1),
+                  context=context if layer in with_context else "none", context_position=context_position)
+            for layer in range(depth))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.head = nn.Linear(dim, num_classes)
+        self.init_weights()
+
+    @torch.no_grad()
+    def init_weights(self) -> None:
+        """Draw the start: linear maps and positions from a normal of deviation 0.02 cut at 2, biases zero.
+
+        Context modules draw nothing, so that models which differ only in ``context`` start from the same weights.
+        """
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        nn.init.normal_(self.cls_token, std=1e-6)
+
+    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C), class token first."""
+        x = self.patch_embed(images)
+        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
+        x = self.dropout(x + self.pos_embed)
+        maps = []
+        for block in self.blocks:
+            if return_attention:
+                x, attention = block(x, return_attention=True)
+                maps.append(attention)
+            else:
+                x = block(x)
+        x = self.norm(x)
+        return (x, maps) if return_attention else x
+
+    def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Classify.
+
+        Parameters
+        ----------
+        images
+            (B, in_channels, image_size, image_size), normalised as in training.
+        return_attention
+            Whether to return the attention maps too (the unfused path: slower, same logits).
+
+        Returns
+        -------
+        Tensor or (Tensor, list of Tensor)
+            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1.
+        """
+        if return_attention:
+            x, maps = self.forward_features(images, return_attention=True)
+            return self.head(x[:, 0]), maps
+        return self.head(self.forward_features(images)[:, 0])
+
+
+def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozenset[int]:
+    """Read a choice of layers: ``upper``, ``all`` or indices in [0, depth)."""
+    if layers == "all":
+        return frozenset(range(depth))
+    if layers == "upper":
+        return frozenset(range(depth // 2, depth))
+    if isinstance(layers, str) or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
+        raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
+    return frozenset(layers)

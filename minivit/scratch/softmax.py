@@ -1,0 +1,129 @@
+"""Softmax, its Jacobian, and what the Jacobian does to a gradient.
+
+Axes: the last is N, the entries one softmax runs over; any number of axes may stand before it.
+"""
+
+import numpy as np
+
+
+def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    r"""Turn scores into positive weights of sum 1, the larger the score the larger the weight.
+
+    .. math:: a_j = \frac{e^{\lambda s_j}}{\sum_k e^{\lambda s_k}}
+
+    Parameters
+    ----------
+    scores
+        s, shape (..., N).
+    scale
+        λ, larger than 0; attention uses :math:`1/\sqrt{D}`.
+
+    Returns
+    -------
+    array of shape (..., N)
+        a, in [0, 1], of sum 1 along the last axis.
+    """
+    check_scale(scale)
+    scaled = scale * np.asarray(scores, dtype=float)
+    # The largest score is taken away first: softmax does not change, and no exponential overflows.
+    weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def softmax_jacobian(probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    r"""Return how each output of a softmax moves with each score.
+
+    .. math:: J_{jk} = \frac{\partial a_j}{\partial s_k} = \lambda\,(\mathbb{1}_{j=k}\, a_j - a_j a_k)
+       \qquad\text{or}\qquad J = \lambda\,(\operatorname{diag} a - a a^\top)
+
+    It is symmetric, positive semi-definite, and its rows sum to 0 (Hyeon-Woo et al., 2023, section 3.1).
+
+    Parameters
+    ----------
+    probs
+        a, the *output* of the softmax, shape (..., N).
+    scale
+        λ, larger than 0.
+
+    Returns
+    -------
+    array of shape (..., N, N)
+
+    Raises
+    ------
+    ValueError
+        If ``probs`` are not probabilities, or ``scale`` is not positive.
+    """
+    probs = check_probs(probs)
+    check_scale(scale)
+    diagonal = probs[..., None] * np.eye(probs.shape[-1])
+    outer = probs[..., :, None] * probs[..., None, :]
+    return scale * (diagonal - outer)
+
+
+def softmax_backward(d_probs: np.ndarray, probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    r"""Carry a gradient back through a softmax without writing the Jacobian down.
+
+    .. math:: d_s = J\, d_a = \lambda\, a \odot (d_a - \langle a, d_a\rangle)
+
+    Parameters
+    ----------
+    d_probs
+        Gradient of the loss with respect to the output, shape (..., N).
+    probs
+        a, the output itself, shape (..., N).
+    scale
+        λ, larger than 0.
+
+    Returns
+    -------
+    array of shape (..., N)
+        Gradient of the loss with respect to the scores; it sums to 0 along the last axis.
+
+    Raises
+    ------
+    ValueError
+        If the two shapes differ, ``probs`` are not probabilities, or ``scale`` is not positive.
+    """
+    probs, d_probs = check_probs(probs), np.asarray(d_probs, dtype=float)
+    check_scale(scale)
+    if d_probs.shape != probs.shape:
+        raise ValueError(f"d_probs has shape {d_probs.shape}; it must have the shape of probs, {probs.shape}")
+    along = (probs * d_probs).sum(axis=-1, keepdims=True)
+    return scale * probs * (d_probs - along)
+
+
+def softmax_jacobian_nuclear_norm(probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
+    r"""Measure how far a small step in the scores can carry the output: the sum of the Jacobian's singular values.
+
+    J is positive semi-definite, so the sum is its trace:
+
+    .. math:: \lVert J \rVert_* = \lambda \Big(1 - \sum_j a_j^2\Big)
+
+    Parameters
+    ----------
+    probs
+        a, shape (..., N).
+    scale
+        λ, larger than 0.
+
+    Returns
+    -------
+    array of shape (...)
+        In [0, λ (1 - 1/N)]: 0 for a one-hot row, largest for a uniform one.
+    """
+    check_scale(scale)
+    return scale * (1 - (check_probs(probs) ** 2).sum(axis=-1))
+
+
+def check_probs(probs: np.ndarray) -> np.ndarray:
+    probs = np.asarray(probs, dtype=float)
+    if probs.ndim == 0 or np.any(probs < 0) or not np.allclose(probs.sum(axis=-1), 1, atol=1e-6):
+        raise ValueError("probs must be non-negative and sum to 1 along the last axis; "
+                         "give the output of softmax, not its scores")
+    return probs
+
+
+def check_scale(scale: float) -> None:
+    if not scale > 0:
+        raise ValueError(f"scale={scale} must be larger than 0")

@@ -1,0 +1,146 @@
+"""What a run is made of: a typed configuration, read from a recipe or from the record of an earlier run."""
+
+import json
+import runpy
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from minivit.options import check_options
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides the numbers of a run; data folder, output folder and device do not.
+
+    Attributes
+    ----------
+    model, model_options
+        Name and keyword arguments for :func:`minivit.models.create_model`; ``num_classes`` is the data set's.
+    dataset, dataset_options
+        Name and keyword arguments for :func:`minivit.data.load`.
+    train_images
+        Train on this many images, drawn once and for all from the training set; None for all of them.
+    epochs, batch_size
+        Passes over the training images; images a step.
+    seed
+        Of the first weights, the order of the images and every random draw.
+    learning_rate, final_learning_rate, warmup_epochs
+        The rate grows linearly from 0 to the first over the warm-up and falls to the second along a half cosine.
+    weight_decay, betas
+        Of AdamW. Only the matrices decay.
+    clip_norm
+        Gradients longer than this are shortened to it; None for no limit.
+    label_smoothing
+        Share of each target in [0, 1) spread over all classes.
+    crop_padding, flip
+        Largest shift in pixels; whether to mirror left to right.
+    mixup, cutmix
+        The alpha of each; 0 is off. With both on, a coin decides for each batch.
+    ema_decay
+        Evaluate an exponential moving average of the weights with this decay in (0, 1), updated every step; None for
+        the weights themselves.
+    precision
+        ``float32``, or ``bfloat16`` for autocast.
+    """
+
+    model: str = "vit_nano_patch4_32"
+    model_options: dict[str, Any] = field(default_factory=dict)
+    dataset: str = "cifar100"
+    dataset_options: dict[str, Any] = field(default_factory=dict)
+    train_images: int | None = None
+
+    epochs: int = 300
+    batch_size: int = 128
+    seed: int = 0
+
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-5
+    warmup_epochs: float = 5.0
+    weight_decay: float = 0.05
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_norm: float | None = 1.0
+
+    label_smoothing: float = 0.1
+    crop_padding: int = 4
+    flip: bool = True
+    mixup: float = 0.0
+    cutmix: float = 0.0
+
+    ema_decay: float | None = None
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    def __post_init__(self):
+        check_options(Config, asdict(self), "a run's configuration")
+        for name, allowed, holds in (
+            ("train_images", "at least 1", self.train_images is None or self.train_images >= 1),
+            ("epochs", "at least 1", self.epochs >= 1),
+            ("batch_size", "at least 1", self.batch_size >= 1),
+            ("seed", "at least 0", self.seed >= 0),
+            ("learning_rate", "larger than 0", self.learning_rate > 0),
+            ("final_learning_rate", "in [0, learning_rate]", 0 <= self.final_learning_rate <= self.learning_rate),
+            ("warmup_epochs", "in [0, epochs]", 0 <= self.warmup_epochs <= self.epochs),
+            ("weight_decay", "at least 0", self.weight_decay >= 0),
+            ("betas", "in [0, 1)", all(0 <= beta < 1 for beta in self.betas)),
+            ("clip_norm", "larger than 0, or None", self.clip_norm is None or self.clip_norm > 0),
+            ("label_smoothing", "in [0, 1)", 0 <= self.label_smoothing < 1),
+            ("crop_padding", "at least 0", self.crop_padding >= 0),
+            ("mixup", "at least 0", self.mixup >= 0),
+            ("cutmix", "at least 0", self.cutmix >= 0),
+            ("ema_decay", "in (0, 1), or None", self.ema_decay is None or 0 < self.ema_decay < 1),
+        ):
+            if not holds:
+                raise ValueError(f"{name}={getattr(self, name)!r} must be {allowed}")
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Config":
+        """Make a configuration of ``values``; the defaults fill the rest. Unknown names and wrong types are errors."""
+        values = dict(values)
+        if isinstance(values.get("betas"), list):  # JSON knows no tuples
+            values["betas"] = tuple(values["betas"])
+        check_options(cls, values, "a run's configuration")
+        return cls(**values)
+
+    def override(self, **values: Any) -> "Config":
+        """Return a copy with ``values`` instead of its own; options of model and data set are merged in."""
+        for name in ("model_options", "dataset_options"):
+            if isinstance(values.get(name), Mapping):
+                values[name] = getattr(self, name) | dict(values[name])
+        check_options(Config, values, "a run's configuration")
+        return replace(self, **values)
+
+
+def load_config(path: str | Path) -> Config:
+    """Read a recipe (a Python file with ``get_config()``, which returns a dict) or a ``run.json``.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    if not path.is_file():
+        others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
+        raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
+    try:
+        values = json.loads(path.read_text())["config"] if path.suffix == ".json" else run_recipe(path)
+        if not isinstance(values, Mapping):
+            raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
+        return Config.from_dict(values)
+    except Exception as error:  # a recipe is code: whatever it raises is told as the recipe's fault
+        reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"recipe {path}: {reason}") from error
+
+
+def run_recipe(path: Path) -> Any:
+    folder = str(path.parent.resolve())
+    sys.path.insert(0, folder)  # one recipe may start from another beside it
+    try:
+        names = runpy.run_path(str(path))
+    finally:
+        sys.path.remove(folder)
+    if "get_config" not in names:
+        raise TypeError("it defines no get_config()")
+    return names["get_config"]()

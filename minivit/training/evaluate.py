@@ -1,0 +1,57 @@
+"""How good a model is on images it was not trained on.
+
+Axes: B batch, K classes.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from minivit.data import Dataset, batches
+from minivit.data.augment import normalize
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
+             after_batch: Callable[[], Any] = lambda: None) -> dict[str, float]:
+    """Measure a model on the whole test set.
+
+    Parameters
+    ----------
+    model
+        Put in evaluation mode meanwhile.
+    dataset
+        Its ``test`` split is used.
+    precision
+        ``float32``, or ``bfloat16`` for autocast.
+    batch_size
+        Images at a time.
+    after_batch
+        Called after each batch.
+
+    Returns
+    -------
+    dict
+        ``test_loss``, mean cross-entropy in nats; ``test_top1`` and ``test_top5``, per cent of the images whose class
+        is the best, or among the best five, of the logits.
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    totals = torch.zeros(3, dtype=torch.float64, device=device)
+    best = min(5, dataset.num_classes)
+    try:
+        for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
+            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+                logits = model(normalize(images, dataset.mean, dataset.std))
+            logits = logits.float()
+            hits = logits.topk(best, dim=1).indices == labels[:, None]  # (B, best)
+            totals += torch.stack([F.cross_entropy(logits, labels, reduction="sum"), hits[:, 0].sum(), hits.sum()])
+            after_batch()
+    finally:
+        model.train(was_training)
+    loss, top1, top5 = (totals / len(dataset.test)).tolist()
+    return {"test_loss": loss, "test_top1": 100 * top1, "test_top5": 100 * top5}

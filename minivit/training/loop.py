@@ -1,0 +1,170 @@
+"""The training loop: from a configuration to a folder with the run's record, checkpoint and weights."""
+
+import os
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from minivit.data import load
+from minivit.training.chance import choose_deterministic_kernels
+from minivit.training.checkpoint import (
+    CHECKPOINT,
+    WEIGHTS,
+    CheckpointError,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+)
+from minivit.training.config import Config
+from minivit.training.interrupt import Stopped, stop_on_signals
+from minivit.training.record import write_metrics, write_run
+from minivit.training.trainer import Trainer, TrainingError
+
+SAVE_EVERY_S = 600.0  # inside an epoch; an epoch's end is always saved
+LOOK_EVERY_S = 0.5    # between two readings of the loss: on a GPU each waits for the device
+
+
+def train(config: Config, out: str | Path, *, root: str | Path | None = None, resume: bool = False,
+          device: str = "auto", progress: bool = True) -> list[dict[str, Any]]:
+    """Train a model and keep everything about it in a folder.
+
+    Parameters
+    ----------
+    config
+        What to run.
+    out
+        Folder for ``run.json``, ``metrics.jsonl``, ``checkpoint.pt`` and ``model.safetensors``.
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    resume
+        Go on from the folder's checkpoint, if there is one.
+    device
+        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+    progress
+        Whether to show a progress bar and a line an epoch.
+
+    Returns
+    -------
+    list of dict
+        The metrics of each epoch, as in ``metrics.jsonl``.
+
+    Raises
+    ------
+    ValueError
+        If the configuration is wrong, or ``out`` holds another run.
+    DataError
+        If the data set is missing or damaged.
+    CheckpointError
+        If ``out`` cannot be written or has too little space, or its checkpoint is damaged.
+    TrainingError
+        If the loss is no longer a finite number. The last good checkpoint is kept.
+    Stopped
+        If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
+    """
+    out, chosen = Path(out), choose_device(device)
+    dataset = load(config.dataset, root, **config.dataset_options)
+    num_classes = config.model_options.get("num_classes", dataset.num_classes)
+    if num_classes != dataset.num_classes:
+        raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
+                         f"of {dataset.name}; leave it out")
+    config = config.override(model_options={"num_classes": num_classes})
+    trainer = Trainer(config, dataset, chosen)
+    open_folder(out, trainer, resume)
+    bar = tqdm(total=config.epochs * len(trainer.images), initial=trainer.images_seen, unit=" images", unit_scale=True,
+               smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
+    looked = saved = time.monotonic()
+
+    with bar, stop_on_signals() as stop_if_asked:
+        def after_step(images: int) -> None:
+            nonlocal looked, saved
+            bar.update(images)
+            if time.monotonic() - looked > LOOK_EVERY_S:
+                loss, accuracy = trainer.progress()
+                bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
+                                    f"accuracy {accuracy:.1f} %")
+                looked = time.monotonic()
+            if time.monotonic() - saved > SAVE_EVERY_S:
+                save(out, trainer)
+                saved = time.monotonic()
+            stop_if_asked()
+
+        try:
+            while len(trainer.history) < config.epochs:
+                trainer.train_epoch(after_step)
+                metrics = trainer.finish_epoch(after_batch=stop_if_asked)
+                save(out, trainer)
+                saved = time.monotonic()
+                if progress:
+                    bar.write("epoch {epoch}: train loss {train_loss:.3f}, test loss {test_loss:.3f}, "
+                              "top-1 {test_top1:.2f} %, top-5 {test_top5:.2f} %, {images_per_second:.0f} images/s, "
+                              "{time_s:.0f} s".format(**metrics))
+                stop_if_asked()
+        except Stopped:
+            save(out, trainer)
+            raise
+        except TrainingError as error:
+            raise TrainingError(f"{error}. The last good checkpoint is {out / CHECKPOINT}") from None
+    save_weights(out / WEIGHTS, trainer.best_model, config)
+    return trainer.history
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device of that name; ``auto`` prefers an accelerator."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: a run is one process; start it without torchrun")
+    try:
+        best = torch.accelerator.current_accelerator() or torch.device("cpu")
+        device = best if name == "auto" else torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name!r} is not to be had here: {str(error).splitlines()[0]}; try cpu") from None
+    if device.type != "cpu":
+        choose_deterministic_kernels()
+    return device
+
+
+def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
+    """Make the folder ready, and tell what stands in the way before the first step, not after the first epoch."""
+    checkpoint = out / CHECKPOINT
+    if checkpoint.exists() and not resume:
+        raise ValueError(f"out={str(out)!r} already holds a run; go on with --resume, or choose another folder")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(out).free
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
+    if resume and checkpoint.exists():
+        state = load_checkpoint(checkpoint)
+        before, now = flatten(state["config"]), flatten(asdict(trainer.config))
+        for name in before | now:
+            if before.get(name) != now.get(name):
+                raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "
+                                 f"{before.get(name)!r}; resume with the same configuration, or choose another --out")
+        trainer.load_state_dict(state)
+    # Weights, two moments and perhaps an average; the old checkpoint stands until the new one does; and the weights.
+    weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
+    need = weights * (2 * (4 if trainer.average else 3) + 2)
+    if free < need:
+        raise CheckpointError(f"{out} has {free / 1e6:.1f} MB free, the run's checkpoints need {need / 1e6:.1f} MB; "
+                              "free some space or choose another --out")
+    write_run(out, trainer.config, trainer.device)
+    save(out, trainer)
+
+
+def flatten(config: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in config.items():
+        flat |= {f"{name}.{key}": x for key, x in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def save(out: Path, trainer: Trainer) -> None:
+    """Write the checkpoint and the metrics; a state that is not finite is never saved."""
+    trainer.progress()
+    save_checkpoint(out / CHECKPOINT, trainer.state_dict())
+    write_metrics(out, trainer.history)

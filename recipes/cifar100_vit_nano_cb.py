@@ -1,0 +1,10 @@
+"""The same run with context broadcasting at the end of the MLP in the deeper half of the blocks.
+
+    python -m minivit train recipes/cifar100_vit_nano_cb.py --data DIR --out runs/nano_cb
+"""
+
+from cifar100_vit_nano import get_config as plain
+
+
+def get_config():
+    return plain() | dict(model_options=dict(context="cb"))
