@@ -88,6 +88,8 @@ def _is_unpacked(folder: Path) -> bool:
 def _find(root: Path) -> Path:
     """Return the unpacked folder or, failing that, the archive."""
     try:
+        if root.is_file():
+            raise DataError(f"{root} is a file: name the folder that holds it, {root.parent}")
         for folder in (root / FOLDER, root):
             if _is_unpacked(folder):
                 return folder

@@ -1,0 +1,32 @@
+"""Equations checked in the open: a cell of the book states a claim, compares two sides and says so."""
+
+from typing import Any
+
+import numpy as np
+
+
+def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
+    """Compare the two sides of an equation, number by number, and print the claim with the tolerance.
+
+    Parameters
+    ----------
+    claim
+        What is claimed, in words.
+    left, right
+        Arrays or tensors of one shape, or numbers; a number is compared with each entry.
+    atol
+        Largest difference allowed.
+
+    Raises
+    ------
+    AssertionError
+        With the claim and the largest difference, if it is larger.
+
+    Examples
+    --------
+    >>> check("thirds add up", 3 * (1 / 3), 1.0)
+    ✓ thirds add up (to 1e-12)
+    """
+    left, right = (np.asarray(side.detach() if hasattr(side, "detach") else side, dtype=float) for side in (left, right))
+    np.testing.assert_allclose(left, right, rtol=0, atol=atol, err_msg=f"claim: {claim}")
+    print(f"✓ {claim} (to {atol:.0e})")

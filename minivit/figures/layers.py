@@ -1,0 +1,35 @@
+"""Curves over depth: one value a layer, with the spread over whatever was repeated."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str, str], *, ylabel: str,
+                  bound: float | None = None, bound_label: str = "") -> None:
+    """Draw one line a curve over the layers, first layer on the left.
+
+    Parameters
+    ----------
+    ax
+        A matplotlib axes.
+    curves
+        Name to values, (repeats, layers): each repeat is a thin line, their mean a thick one with markers.
+    colors
+        Name to colour.
+    ylabel
+        What is drawn, with its unit.
+    bound, bound_label
+        A level that cannot be passed, drawn dashed.
+    """
+    markers = iter("osD^v")
+    for name, values in curves.items():
+        values = np.atleast_2d(values)
+        layers = np.arange(1, values.shape[1] + 1)
+        ax.plot(layers, values.T, color=colors[name], linewidth=0.8, alpha=0.4)
+        ax.plot(layers, values.mean(axis=0), color=colors[name], marker=next(markers), label=name)
+    if bound is not None:
+        ax.axhline(bound, color="#555555", linestyle="--", linewidth=1, label=bound_label)
+    ax.set(xlabel="layer", ylabel=ylabel, xticks=layers)
+    ax.legend()

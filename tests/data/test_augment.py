@@ -1,0 +1,84 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minivit.data.augment import cutmix, mixup, normalize, random_crop, random_flip
+
+B, C, H, W, K = 61, 3, 7, 5, 11
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(0)
+    return torch.randint(1, 256, (B, C, H, W), dtype=torch.uint8)
+
+
+def test_each_crop_is_a_window_of_the_padded_image_and_all_shifts_occur(images):
+    padding = 1
+    out, padded = random_crop(images, padding), F.pad(images, [padding] * 4)
+    assert out.dtype == torch.uint8
+    seen = set()
+    for before, after in zip(padded, out, strict=True):
+        shifts = [(y, x) for y in range(3) for x in range(3) if torch.equal(before[:, y:y + H, x:x + W], after)]
+        assert len(shifts) == 1
+        seen.update(shifts)
+    assert len(seen) == 9
+
+
+def test_no_padding_is_no_crop(images):
+    assert random_crop(images, 0) is images
+
+
+def test_each_image_is_mirrored_or_not(images):
+    out = random_flip(images)
+    same = (out == images).flatten(1).all(1)
+    mirrored = (out == images.flip(3)).flatten(1).all(1)
+    assert (same ^ mirrored).all()
+    assert 10 < mirrored.sum() < 51  # a fair coin is outside less than once in a million
+
+
+def test_normalize_gives_mean_zero_and_deviation_one(images):
+    scaled = images.float() / 255
+    mean, std = (tuple(f(scaled, dim=(0, 2, 3)).tolist()) for f in (torch.mean, torch.std))
+    out = normalize(images, mean, std)
+    torch.testing.assert_close(out.mean((0, 2, 3)), torch.zeros(C), atol=1e-5, rtol=0)
+    torch.testing.assert_close(out.std((0, 2, 3)), torch.ones(C), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_targets_follow_what_is_in_the_image(mix):
+    torch.manual_seed(0)
+    labels = torch.arange(B) % K
+    images = labels.float().view(B, 1, 1, 1).expand(B, C, H, W)  # every pixel of an image is its label
+    out, targets = mix(images, F.one_hot(labels, K).float(), 1.0)
+    torch.testing.assert_close(targets.sum(1), torch.ones(B))
+    torch.testing.assert_close(out.mean((1, 2, 3)), targets @ torch.arange(K).float(), atol=1e-4, rtol=0)
+    assert len(targets.max(1).values.unique()) > 10  # each image has its own share
+
+
+def test_cutmix_pastes_one_box_of_whole_pixels():
+    torch.manual_seed(0)
+    images = torch.arange(B).float().view(B, 1, 1, 1).expand(B, 1, H, W)
+    out, _ = cutmix(images, torch.eye(B), 1.0)
+    for before, after in zip(images[:, 0], out[:, 0], strict=True):
+        changed = before != after
+        rows, columns = changed.any(1).nonzero()[:, 0], changed.any(0).nonzero()[:, 0]
+        assert len(after.unique()) <= 2
+        if len(rows):
+            assert changed[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1].all()
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_the_seed_decides(mix, images):
+    targets = torch.eye(B)
+    got = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        got.append(mix(images.float(), targets, 0.2))
+    assert torch.equal(got[0][0], got[1][0]) and torch.equal(got[0][1], got[1][1])
+
+
+@pytest.mark.parametrize("alpha", [0.0, -1.0])
+def test_alpha_must_be_positive(alpha, images):
+    with pytest.raises(ValueError, match="alpha="):
+        mixup(images.float(), torch.eye(B), alpha)

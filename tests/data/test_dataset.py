@@ -1,0 +1,32 @@
+"""Splits and data sets."""
+
+import pytest
+import torch
+
+from minivit.data import Dataset, Split, load
+
+
+def test_subset_takes_every_field_along():
+    split = load("shapes", train_images=11, test_images=1).train
+    chosen = split.subset([7, 3, 3])
+    assert type(chosen) is type(split) and len(chosen) == 3
+    for field in ("images", "labels", "masks", "boxes", "box_labels"):
+        assert torch.equal(getattr(chosen, field), getattr(split, field)[[7, 3, 3]])
+    assert len(split.subset(torch.arange(0))) == 0
+
+
+def test_dataset_shape_and_classes():
+    split = Split(torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
+    dataset = Dataset("mine", split, split, ("a", "b"), (0.5,), (0.2,))
+    assert dataset.image_shape == (1, 5, 7) and dataset.num_classes == 2
+
+
+@pytest.mark.parametrize(("images", "labels", "named"), [
+    (torch.zeros(3, 1, 5, 7), torch.zeros(3, dtype=torch.int64), "images of dtype torch.float32"),
+    (torch.zeros(3, 5, 7, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), "images of dtype"),
+    (torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(3), "labels of dtype torch.float32"),
+    (torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), "labels has 2 rows for 3 images"),
+])
+def test_a_split_of_the_wrong_kind(images, labels, named):
+    with pytest.raises(ValueError, match=named):
+        Split(images, labels)

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from minivit.layers import Block, ContextBroadcast, DropPath, Mlp
+
+B, N, H, C = 2, 7, 3, 15
+
+
+def make_block(**options):
+    torch.manual_seed(0)
+    return Block(C, H, **options).double()
+
+
+@pytest.fixture
+def x():
+    torch.manual_seed(1)
+    return torch.randn(B, N, C, dtype=torch.float64)
+
+
+def test_is_two_residual_branches(x):
+    block = make_block()
+    middle = x + block.attn(block.norm1(x))
+    torch.testing.assert_close(block(x), middle + block.mlp(block.norm2(middle)))
+
+
+def test_returns_the_maps_of_its_attention(x):
+    block = make_block(context="cb")
+    out, maps = block(x, return_attention=True)
+    torch.testing.assert_close(out, block(x))
+    torch.testing.assert_close(maps, block.attn(block.norm1(x), return_attention=True)[1])
+
+
+@pytest.mark.parametrize("position, places", [
+    ("mlp_front", ["mlp.front"]), ("mlp_mid", ["mlp.mid"]), ("mlp_end", ["mlp.end"]), ("msa_end", ["context"]),
+    ("both", ["context", "mlp.end"]),
+])
+def test_context_stands_where_it_is_told(position, places):
+    block = make_block(context="cb", context_position=position)
+    assert [name for name, module in block.named_modules() if isinstance(module, ContextBroadcast)] == places
+
+
+def test_cb_is_inside_the_branch_and_not_on_the_residual(x):
+    block, plain = make_block(context="cb"), make_block()
+    middle = x + plain.attn(plain.norm1(x))
+    torch.testing.assert_close(block(x), middle + ContextBroadcast()(plain.mlp(plain.norm2(middle))))
+
+
+def test_mid_and_end_are_the_same_function_and_front_is_another(x):
+    end, mid, front = (make_block(context="cb", context_position=f"mlp_{place}")(x) for place in ("end", "mid", "front"))
+    torch.testing.assert_close(mid, end, atol=1e-12, rtol=0)
+    assert (front - end).abs().max() > 1e-3
+
+
+def test_mlp_sees_each_token_alone(x):
+    mlp = Mlp(C, 4 * C).double()
+    torch.testing.assert_close(mlp(x)[:, 3], mlp(x[:, 3]))
+
+
+def test_unknown_position_is_named_with_the_known():
+    with pytest.raises(ValueError, match="context_position='end'.*mlp_end, mlp_mid, mlp_front, msa_end, both"):
+        make_block(context="cb", context_position="end")
+
+
+def test_drop_path_keeps_or_drops_whole_images_and_the_mean():
+    torch.manual_seed(0)
+    rate, images = 0.3, torch.ones(4001, 3, 5)
+    out = DropPath(rate).train()(images)
+    kept = out[:, 0, 0] > 0
+    assert torch.equal(out, kept[:, None, None] / (1 - rate) * images)
+    # Four standard deviations of the share kept, sqrt(0.3 * 0.7 / 4001).
+    assert abs(kept.float().mean() - (1 - rate)) < 4 * (rate * (1 - rate) / len(images)) ** 0.5
+
+
+def test_drop_path_does_nothing_in_evaluation():
+    images = torch.randn(5, 3, 2)
+    assert torch.equal(DropPath(0.9).eval()(images), images)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_drop_path_rate_is_a_probability_below_one(rate):
+    with pytest.raises(ValueError, match="rate="):
+        DropPath(rate)

@@ -1,0 +1,124 @@
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minivit.models import ViT, create_model, list_models
+
+SMALL = dict(image_size=35, patch_size=5, num_classes=11, dim=21, depth=5, num_heads=3)
+B, H, N = 2, 3, 50
+
+
+def make(**options):
+    torch.manual_seed(0)
+    return ViT(**SMALL | options)
+
+
+@pytest.fixture
+def images():
+    torch.manual_seed(1)
+    return torch.randn(B, 3, 35, 35)
+
+
+@pytest.mark.parametrize("name, params", [
+    # The paper's table 5 gives 5.7, 22.0 (22.05) and 86.6 million.
+    ("vit_tiny_patch16_224", 5.7), ("vit_small_patch16_224", 22.1), ("vit_base_patch16_224", 86.6),
+])
+def test_published_sizes(name, params):
+    with torch.device("meta"):
+        model = create_model(name)
+    assert round(sum(p.numel() for p in model.parameters()) / 1e6, 1) == params
+
+
+def test_the_six_names():
+    assert set(list_models()) >= {"vit_tiny_patch16_224", "vit_small_patch16_224", "vit_base_patch16_224",
+                                  "vit_nano_patch4_32", "vit_tiny_patch4_32", "vit_small_patch4_32"}
+
+
+def test_state_dict_is_timms():
+    with torch.device("meta"):
+        model = create_model("vit_tiny_patch16_224")
+    c = 192
+    want = {"cls_token": (1, 1, c), "pos_embed": (1, 197, c), "patch_embed.proj.weight": (c, 3, 16, 16),
+            "patch_embed.proj.bias": (c,), "norm.weight": (c,), "norm.bias": (c,), "head.weight": (1000, c),
+            "head.bias": (1000,)}
+    for i in range(12):
+        for name, shape in {"norm1.weight": (c,), "norm1.bias": (c,), "attn.qkv.weight": (3 * c, c),
+                            "attn.qkv.bias": (3 * c,), "attn.proj.weight": (c, c), "attn.proj.bias": (c,),
+                            "norm2.weight": (c,), "norm2.bias": (c,), "mlp.fc1.weight": (4 * c, c),
+                            "mlp.fc1.bias": (4 * c,), "mlp.fc2.weight": (c, 4 * c), "mlp.fc2.bias": (c,)}.items():
+            want[f"blocks.{i}.{name}"] = shape
+    assert {name: tuple(p.shape) for name, p in model.state_dict().items()} == want
+
+
+def test_same_logits_with_and_without_maps(images):
+    model = make(context="cb").eval()
+    logits, maps = model(images, return_attention=True)
+    assert logits.shape == (B, 11)
+    assert [a.shape for a in maps] == [(B, H, N, N)] * 5
+    torch.testing.assert_close(torch.stack(maps).sum(-1), torch.ones(5, B, H, N))
+    torch.testing.assert_close(model(images), logits, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layers, where", [("upper", {2, 3, 4}), ("all", {0, 1, 2, 3, 4}), ((1, 3), {1, 3}), ([], set())])
+@pytest.mark.parametrize("position, size", [("mlp_end", 21), ("mlp_mid", 84), ("both", 42)])
+def test_cb_adds_nothing_and_cb_s_one_vector_where_it_stands(layers, where, position, size):
+    plain, cb, cb_s = (make(context=c, context_layers=layers, context_position=position) for c in ("none", "cb", "cb_s"))
+    assert plain.state_dict().keys() == cb.state_dict().keys()
+    new = cb_s.state_dict().keys() - plain.state_dict().keys()
+    assert {int(name.split(".")[1]) for name in new} == where
+    assert sum(cb_s.state_dict()[name].numel() for name in new) == size * len(where)
+
+
+def test_models_that_differ_in_context_start_from_the_same_weights(images):
+    plain, cb, cb_s = (make(context=c) for c in ("none", "cb", "cb_s"))
+    for name, weight in plain.state_dict().items():
+        assert torch.equal(weight, cb.state_dict()[name]) and torch.equal(weight, cb_s.state_dict()[name])
+    assert torch.equal(plain(images), cb_s(images))
+    assert not torch.allclose(plain(images), cb(images))
+
+
+def test_weights_of_a_plain_model_load_into_one_with_cb(images):
+    plain, cb = make(), create_model("vit_nano_patch4_32", **SMALL, context="cb", context_layers=[])
+    cb.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(cb(images), plain(images))
+
+
+def test_learns_one_batch_by_heart(images):
+    model = make(context="cb").train()
+    labels = torch.tensor([3, 7])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(60):
+        loss = F.cross_entropy(model(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_bf16_autocast_stays_close(images):
+    model = make(context="cb_s").eval()
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model(images)
+    torch.testing.assert_close(logits.float(), model(images), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("name, options, message", [
+    ("vit_smal_patch4_32", {}, "name='vit_smal_patch4_32'.*did you mean 'vit_small_patch4_32'"),
+    ("vit_nano_patch4_32", {"contxt": "cb"}, "contxt='cb'.*did you mean 'context'"),
+    ("vit_nano_patch4_32", {"context": "cbs"}, "context='cbs'.*none, cb, cb_s"),
+    ("vit_nano_patch4_32", {"context": None}, "context=None.*string"),
+    ("vit_nano_patch4_32", {"context_position": "end"}, "context_position='end'.*mlp_end"),
+    ("vit_nano_patch4_32", {"context_layers": "lower"}, r"context_layers='lower'.*\[0, 6\)"),
+    ("vit_nano_patch4_32", {"context_layers": [0, 6]}, r"context_layers=\[0, 6\].*\[0, 6\)"),
+    ("vit_nano_patch4_32", {"context_layers": [-1]}, r"context_layers=\[-1\]"),
+    ("vit_nano_patch4_32", {"depth": "6"}, "depth='6'.*integer"),
+    ("vit_nano_patch4_32", {"depth": 0}, "depth=0"),
+    ("vit_nano_patch4_32", {"num_classes": 0}, "num_classes=0"),
+    ("vit_nano_patch4_32", {"drop_path": 1.0}, "drop_path=1.0"),
+    ("vit_nano_patch4_32", {"patch_size": 5}, "patch_size=5.*image_size=32"),
+    ("vit_nano_patch4_32", {"num_heads": 5}, "dim=128.*num_heads=5"),
+])
+def test_bad_arguments_are_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        create_model(name, **options)

@@ -1,0 +1,92 @@
+import pickle
+
+import pytest
+import torch
+
+import minivit.__main__
+from minivit.__main__ import main
+from minivit.training import Config, Stopped
+
+RECIPE = '''
+def get_config():
+    return dict(dataset="digits", epochs=1, train_images=50, warmup_epochs=0.0, crop_padding=0,
+                model_options=dict(image_size=8, patch_size=4, in_channels=1, dim=12, depth=2, num_heads=3))
+'''
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "recipe.py"
+    path.write_text(RECIPE)
+    return str(path)
+
+
+def test_train_then_eval_then_train_again_from_the_record(recipe, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert main(["train", recipe, "--out", str(out), "--seed", "3", "--model-options", "context=cb", "drop_path=0.1"]) == 0
+    trained = capsys.readouterr().out.splitlines()[-1]
+    assert main(["eval", str(out)]) == 0
+    evaluated = capsys.readouterr().out
+    top1 = trained.split("top-1 ")[1].split(" %")[0]
+    assert f"top-1 {top1} %" in evaluated and "360 test images of digits" in evaluated
+    again = tmp_path / "again"
+    assert main(["train", str(out / "run.json"), "--out", str(again)]) == 0
+    assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
+
+
+def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(minivit.__main__, "train", lambda config, *_, **__: seen.append(config) or [
+        {"time_s": 0, "test_top1": 0, "test_top5": 0}])
+    assert main(["train", recipe, "--out", str(tmp_path), "--epochs", "7", "--clip-norm", "null", "--flip", "false",
+                 "--betas", "0.8", "0.95", "--learning-rate", "1e-4", "--precision", "bfloat16",
+                 "--model-options", "context_layers=[0,1]"]) == 0
+    config = seen[0]
+    assert isinstance(config, Config)
+    assert (config.epochs, config.clip_norm, config.flip, config.betas, config.learning_rate, config.precision) == (
+        7, None, False, (0.8, 0.95), 1e-4, "bfloat16")
+    assert config.model_options["context_layers"] == [0, 1] and config.model_options["dim"] == 12
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["train", "RECIPE", "--epochs", "many"], "epochs='many'"),
+    (["train", "RECIPE", "--model", "vit_nano"], "did you mean 'vit_nano_patch4_32'"),
+    (["train", "RECIPE", "--model-options", "context"], "model_options='context' must be KEY=VALUE"),
+    (["train", "RECIPE", "--model-options", "context=cbs"], "none, cb, cb_s"),
+    (["train", "RECIPE", "--dataset", "cifar100", "--data", "nowhere"], "python -m minivit data cifar100"),
+    (["train", "RECIPE", "--device", "abacus"], "device='abacus'"),
+    (["train", "nothing.py"], "recipe nothing.py does not exist"),
+    (["eval", "nothing"], "nothing does not exist"),
+    (["eval", "RECIPE"], "recipe.py"),
+    (["data", "cifar"], "did you mean 'cifar100'"),
+])
+def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [recipe if word == "RECIPE" else word for word in arguments]
+    assert main(arguments + (["--out", str(tmp_path / "out")] if arguments[0] == "train" else [])) == 1
+    captured = capsys.readouterr()
+    assert captured.err.startswith("minivit: error: ") and captured.err.count("\n") == 1
+    assert message in captured.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pickle_with_code_is_one_line(tmp_path, capsys):
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(pickle.dumps(torch.device("cpu")))
+    assert main(["eval", str(path)]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_signal_gives_its_status_and_says_how_to_go_on(recipe, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise Stopped(15)
+
+    monkeypatch.setattr(minivit.__main__, "train", stop)
+    assert main(["train", recipe, "--out", str(tmp_path)]) == 143
+    assert "stopped by SIGTERM and saved; go on with the same command and --resume" in capsys.readouterr().err
+
+
+def test_a_missing_option_is_argparses_to_tell(recipe):
+    with pytest.raises(SystemExit) as exit_:
+        main(["train", recipe])
+    assert exit_.value.code == 2

@@ -1,0 +1,253 @@
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from minivit.data import DataError, load
+from minivit.training import CheckpointError, Stopped, Trainer, TrainingError, evaluate, load_config, load_model, train
+from minivit.training.checkpoint import load_checkpoint
+
+STEPS = 6  # of the run in conftest.py
+
+
+@pytest.fixture
+def reference(config, tmp_path):
+    train(config, tmp_path / "reference", progress=False)
+    return load_file(tmp_path / "reference" / "model.safetensors")
+
+
+def assert_same_weights(folder, weights):
+    got = load_file(folder / "model.safetensors")
+    assert got.keys() == weights.keys()
+    assert all(torch.equal(got[name], weights[name]) for name in weights)
+
+
+def at_step(monkeypatch, step, action):
+    """Do ``action`` once, right before the step of that number."""
+    original, done = Trainer.train_step, []
+
+    def train_step(self, images, labels):
+        if self.step == step and not done:
+            done.append(True)
+            action(self)
+        original(self, images, labels)
+
+    monkeypatch.setattr(Trainer, "train_step", train_step)
+
+
+def test_out_holds_the_record_checkpoint_and_weights(config, tmp_path):
+    history = train(config, tmp_path, progress=False)
+    assert {p.name for p in tmp_path.iterdir()} == {"run.json", "metrics.jsonl", "checkpoint.pt", "model.safetensors"}
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert lines == history and [line["epoch"] for line in lines] == [1, 2]
+    assert lines[0].keys() == {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"}
+    assert 0 <= lines[-1]["test_top1"] <= lines[-1]["test_top5"] <= 100
+    run = json.loads((tmp_path / "run.json").read_text())
+    assert run.keys() >= {"config", "commit", "versions", "device", "seed"}
+    assert load_config(tmp_path / "run.json") == config.override(model_options={"num_classes": 10})
+
+
+def test_a_run_is_reproduced_from_its_run_json(reference, tmp_path):
+    train(load_config(tmp_path / "reference" / "run.json"), tmp_path / "again", progress=False)
+    assert_same_weights(tmp_path / "again", reference)
+
+
+def test_another_seed_is_another_run(config, reference, tmp_path):
+    train(config.override(seed=1), tmp_path / "other", progress=False)
+    other = load_file(tmp_path / "other" / "model.safetensors")
+    assert not any(torch.equal(other[name], reference[name]) for name in reference if name.endswith("weight"))
+
+
+@pytest.mark.parametrize("step", [0, 1, 3, 5])
+def test_stopped_by_a_signal_then_resumed_is_bitwise_the_same(config, reference, tmp_path, monkeypatch, step):
+    out = tmp_path / "run"
+    at_step(monkeypatch, step, lambda trainer: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(Stopped, match="SIGTERM"):
+        train(config, out, progress=False)
+    assert load_checkpoint(out / "checkpoint.pt")["step"] == step + 1
+    train(config, out, resume=True, progress=False)
+    assert_same_weights(out, reference)
+    assert len(json.loads((out / "run.json").read_text())["resumed"]) == 1
+
+
+@pytest.mark.parametrize("step", [0, 2, 4])
+def test_died_without_a_word_then_resumed_is_bitwise_the_same(config, reference, tmp_path, monkeypatch, step):
+    class PowerCut(BaseException):
+        pass
+
+    def die(trainer):
+        raise PowerCut
+
+    out = tmp_path / "run"
+    at_step(monkeypatch, step, die)
+    with pytest.raises(PowerCut):
+        train(config, out, progress=False)
+    train(config, out, resume=True, progress=False)
+    assert_same_weights(out, reference)
+
+
+def test_killed_with_kill_9_then_resumed_is_bitwise_the_same(config, tmp_path):
+    config = config.override(epochs=400)
+    recipe, out = tmp_path / "recipe.py", tmp_path / "run"
+    values = {name: getattr(config, name) for name in vars(config)}
+    recipe.write_text(f"def get_config():\n    return {values!r}\n")
+    process = subprocess.Popen([sys.executable, "-m", "minivit", "train", recipe, "--out", out],
+                               stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
+    while process.poll() is None and not (out / "metrics.jsonl").exists():
+        time.sleep(0.01)
+    while process.poll() is None and len((out / "metrics.jsonl").read_text().splitlines()) < 3:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    done = len(load_checkpoint(out / "checkpoint.pt")["history"])
+    assert 3 <= done < 400
+
+    # The rest of 400 epochs would take long: what a resumed run does next is what an uninterrupted one does.
+    trainers = []
+    for state in (None, load_checkpoint(out / "checkpoint.pt")):
+        trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+        if state:
+            trainer.load_state_dict(state)
+        while len(trainer.history) < done + 2:
+            trainer.train_epoch(lambda images: None)
+            trainer.finish_epoch(lambda: None)
+        trainers.append(trainer)
+    for name, weight in trainers[0].best_model.state_dict().items():
+        assert torch.equal(weight, trainers[1].best_model.state_dict()[name]), name
+
+
+def test_resume_without_a_checkpoint_begins(config, reference, tmp_path):
+    train(config, tmp_path / "run", resume=True, progress=False)
+    assert_same_weights(tmp_path / "run", reference)
+
+
+def test_resume_of_a_finished_run_changes_nothing(config, reference, tmp_path):
+    out = tmp_path / "reference"
+    before = (out / "metrics.jsonl").read_text()
+    (out / "metrics.jsonl").unlink()  # as if the machine had died between the checkpoint and the rest
+    (out / "model.safetensors").unlink()
+    train(config, out, resume=True, progress=False)
+    assert (out / "metrics.jsonl").read_text() == before
+    assert_same_weights(out, reference)
+
+
+def test_another_run_in_out_is_not_touched(config, reference, tmp_path):
+    out = tmp_path / "reference"
+    with pytest.raises(ValueError, match="already holds a run; go on with --resume"):
+        train(config, out, progress=False)
+    with pytest.raises(ValueError, match="epochs=3 differs from the run in .* which has 2"):
+        train(config.override(epochs=3), out, resume=True, progress=False)
+    with pytest.raises(ValueError, match="model_options.context='cb' differs .* which has 'cb_s'"):
+        train(config.override(model_options={"context": "cb"}), out, resume=True, progress=False)
+    assert_same_weights(out, reference)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(config, tmp_path, monkeypatch):
+    def spoil(trainer):
+        next(trainer.model.parameters()).data[:] = float("nan")
+
+    at_step(monkeypatch, 4, spoil)
+    with pytest.raises(TrainingError, match=r"step 4 \(epoch 2\).*last good checkpoint is .*checkpoint.pt"):
+        train(config, tmp_path, progress=False)
+    state = load_checkpoint(tmp_path / "checkpoint.pt")
+    assert state["step"] == 3
+    assert all(weight.isfinite().all() for weight in state["model"].values())
+
+
+def test_a_stop_does_not_save_weights_that_are_not_finite(config, tmp_path, monkeypatch):
+    def spoil_and_stop(trainer):
+        next(trainer.model.parameters()).data[:] = float("nan")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    at_step(monkeypatch, 4, spoil_and_stop)
+    with pytest.raises(TrainingError, match="step 4"):
+        train(config, tmp_path, progress=False)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/minivit"])
+def test_an_unwritable_out_is_told_before_the_first_step(config, tmp_path, monkeypatch, place):
+    (tmp_path / "file").touch()
+    at_step(monkeypatch, 0, lambda trainer: pytest.fail("a step was taken"))
+    with pytest.raises(CheckpointError, match="cannot write to .*choose another --out"):
+        train(config, tmp_path / place, progress=False)
+
+
+def test_a_full_disk_is_told_before_the_first_step(config, tmp_path, monkeypatch):
+    Usage = namedtuple("Usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(10**9, 10**9 - 1000, 1000))
+    at_step(monkeypatch, 0, lambda trainer: pytest.fail("a step was taken"))
+    with pytest.raises(CheckpointError, match="MB free, the run's checkpoints need .* MB"):
+        train(config, tmp_path / "run", progress=False)
+
+
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint(config, tmp_path, monkeypatch):
+    def fill(trainer):
+        monkeypatch.setattr(torch, "save", lambda *_: (_ for _ in ()).throw(RuntimeError("unexpected pos 64 vs 0")))
+
+    at_step(monkeypatch, 4, fill)
+    with pytest.raises(CheckpointError, match="cannot write .*checkpoint.pt"):
+        train(config, tmp_path, progress=False)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+@pytest.mark.parametrize("change, error, message", [
+    (dict(dataset="cifar100"), DataError, "python -m minivit data cifar100"),
+    (dict(dataset="cifar"), ValueError, "name='cifar'.*did you mean 'cifar100'"),
+    (dict(model_options={"image_size": 16}), ValueError, r"images has shape .*\(B, 1, 16, 16\)"),
+    (dict(model_options={"num_classes": 7}), ValueError, "num_classes=7 .*10 classes of digits"),
+    (dict(train_images=10**6), ValueError, "train_images=1000000 is more than the 14"),
+])
+def test_what_does_not_fit_is_told_and_nothing_is_written(config, tmp_path, change, error, message):
+    with pytest.raises(error, match=message):
+        train(config.override(**change), tmp_path / "run", root=tmp_path, progress=False)
+    assert not list(tmp_path.iterdir())
+
+
+def test_evaluate_agrees_with_counting_by_hand_and_with_the_record(config, tmp_path):
+    history = train(config, tmp_path, progress=False)
+    digits = load("digits")
+    for path in (tmp_path, tmp_path / "checkpoint.pt"):
+        model, _ = load_model(path)
+        metrics = evaluate(model, digits, batch_size=97)
+        assert metrics == pytest.approx({name: history[-1][name] for name in metrics}, abs=1e-3)
+    images = (digits.test.images / 255 - digits.mean[0]) / digits.std[0]
+    logits = model(images).detach()
+    order = logits.argsort(dim=1, descending=True)
+    for k, name in ((1, "test_top1"), (5, "test_top5")):
+        hits = [label in best for best, label in zip(order[:, :k], digits.test.labels, strict=True)]
+        assert metrics[name] == pytest.approx(100 * sum(hits) / len(hits))
+
+
+def test_the_average_is_the_exponential_moving_average_of_the_weights(config):
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    split, want = trainer.images, None
+    for _ in range(4):
+        trainer.train_step(split.images[:41], split.labels[:41])
+        weight = trainer.model.head.weight.detach().clone()
+        want = weight if want is None else 0.9 * want + 0.1 * weight
+    torch.testing.assert_close(trainer.best_model.head.weight, want)
+
+
+def test_bf16_learns(config, tmp_path):
+    history = train(config.override(precision="bfloat16", epochs=3, mixup=0.0, cutmix=0.0, learning_rate=3e-3),
+                    tmp_path, progress=False)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+@pytest.mark.cifar
+def test_learns_real_images(tmp_path):
+    config = load_config(Path(__file__).parents[2] / "recipes/cifar100_vit_nano_cb.py")
+    history = train(config.override(train_images=256, epochs=2, model_options={"dim": 32, "depth": 2}), tmp_path,
+                    root=os.environ["MINIVIT_DATA"], progress=False)
+    assert history[-1]["train_loss"] < history[0]["train_loss"]
