@@ -1,0 +1,129 @@
+"""What every chapter owes its reader, checked on the notebooks as they stand in the repository."""
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+CHAPTERS = [path for path in NOTEBOOKS if "appendix" not in path.relative_to(BOOK).parts]
+PAGES = NOTEBOOKS + sorted(BOOK.rglob("*.md"))
+
+IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
+SHORTEST_ALT = 40
+MACHINE_PATH = re.compile(r"(?<![\w.:/~])/(?:home|Users|root|tmp|opt|work|mnt|var|content)/\w")
+CITATION = re.compile(r"\{cite(?::\w+)?\}`([^`]+)`")
+
+
+def name(path: Path) -> str:
+    return path.relative_to(BOOK).as_posix()
+
+
+def read(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def prose(path: Path) -> str:
+    if path.suffix == ".md":
+        return path.read_text(encoding="utf-8")
+    return "\n\n".join(cell.source for cell in read(path).cells if cell.cell_type == "markdown")
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def exercises(path: Path) -> dict[str, list[nbformat.NotebookNode]]:
+    """Return the cells of each exercise, from its heading to the next heading of its level or above."""
+    found, current = {}, None
+    for cell in read(path).cells:
+        heading = re.search(r"^#{1,3} .*", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+        if heading:
+            current = None
+            if heading.group().startswith("### Exercise"):
+                current = found.setdefault(heading.group(), [])
+        if current is not None:
+            current.append(cell)
+    return found
+
+
+def tags(cells: list[nbformat.NotebookNode]) -> set[str]:
+    return {tag for cell in cells for tag in cell.metadata.get("tags", [])}
+
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=name)
+notebooks = pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
+pages = pytest.mark.parametrize("path", PAGES, ids=name)
+
+
+@chapters
+def test_four_exercises_each_with_hint_solution_and_check(path):
+    found = exercises(path)
+    assert len(found) >= 4, f"exercises: {list(found)}"
+    for heading, cells in found.items():
+        text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+        assert re.search(r"^:{3,}\{(hint|dropdown|admonition)\}.*\n?.*", text, re.MULTILINE), f"{heading}: no hint"
+        assert "dropdown" in text and "hint" in text.lower(), f"{heading}: no hint that folds"
+        assert {"solution", "check"} <= tags(cells), f"{heading}: needs cells tagged solution and check"
+
+
+@chapters
+def test_says_where_the_code_differs_from_the_paper(path):
+    assert re.search(r"^:{3,}\{\w+\} Where this code differs from the paper", prose(path), re.MULTILINE)
+
+
+@notebooks
+def test_images_have_alt_text(path):
+    for cell in code_cells(path):
+        if any(image in output.get("data", {}) for output in cell.outputs for image in IMAGES):
+            alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
+            assert len(alt) >= SHORTEST_ALT, f"alt text {alt!r} in the metadata of the cell\n{cell.source}"
+
+
+@notebooks
+def test_outputs_are_stored_and_are_those_of_a_clean_run(path):
+    cells = [cell for cell in code_cells(path) if cell.source.strip()]
+    assert any(cell.outputs for cell in cells), "no outputs: run `make notebooks`"
+    counts = [cell.execution_count for cell in cells if "skip-execution" not in cell.metadata.get("tags", [])]
+    assert counts == list(range(1, len(counts) + 1)), "not executed from top to bottom: run `make notebooks`"
+    for cell in cells:
+        for output in cell.outputs:
+            expected = "raises-exception" in cell.metadata.get("tags", [])
+            assert expected or output.output_type != "error", f"an error is stored under\n{cell.source}"
+            assert output.get("name") != "stderr", f"a warning is stored under\n{cell.source}"
+
+
+@notebooks
+def test_outputs_name_no_path_of_a_machine(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            texts = [output.get("text", ""), *(v for k, v in output.get("data", {}).items() if k.startswith("text/"))]
+            found = [match.group() for text in texts for match in MACHINE_PATH.finditer(text)]
+            assert not found, f"{found} under\n{cell.source}"
+
+
+@notebooks
+def test_kernel_is_that_of_the_environment(path):
+    assert read(path).metadata.kernelspec.name == "python3"
+
+
+@notebooks
+def test_directives_are_fenced_by_colons(path):
+    """A fence of backticks shows as code in plain JupyterLab; one of colons still reads as text."""
+    fences = re.findall(r"^`{3,}\{[\w:-]+\}", prose(path), re.MULTILINE)
+    assert not fences
+
+
+@pages
+def test_citations_are_in_the_bibliography(path):
+    known = set(re.findall(r"^@\w+\{(.+),$", (BOOK / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
+    cited = {key.strip() for keys in CITATION.findall(prose(path)) for key in keys.split(",")}
+    assert cited <= known
+
+
+def test_every_page_is_in_the_table_of_contents():
+    toc = (BOOK.parent / "_toc.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"(?:file|root): *(\S+)", toc))
+    assert {path.relative_to(BOOK).with_suffix("").as_posix() for path in PAGES} == listed
