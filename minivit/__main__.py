@@ -49,11 +49,12 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
     sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
     overrides = sub.add_argument_group("instead of what the recipe says",
-                                       "Numbers, words, null, and KEY=VALUE pairs for the two *-options.")
+                                       "What each is: help(minivit.training.Config). None is written null.")
     for field in fields(Config):
-        many = {"nargs": "+"} if field.name.endswith("_options") or field.name == "betas" else {}
+        is_options = field.name.endswith("_options")
         overrides.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
-                               metavar="VALUE", **many)
+                               nargs="+" if is_options or field.name == "betas" else None,
+                               metavar="KEY=VALUE" if is_options else getattr(field.type, "__name__", "value").upper())
 
     sub = command("eval", run_eval, "measure a trained model on its test set")
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")

@@ -27,6 +27,7 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     >>> check("thirds add up", 3 * (1 / 3), 1.0)
     ✓ thirds add up (to 1e-12)
     """
-    left, right = (np.asarray(side.detach() if hasattr(side, "detach") else side, dtype=float) for side in (left, right))
+    left, right = (np.asarray(side.detach() if hasattr(side, "detach") else side, dtype=float)
+                   for side in (left, right))
     np.testing.assert_allclose(left, right, rtol=0, atol=atol, err_msg=f"claim: {claim}")
     print(f"✓ {claim} (to {atol:.0e})")

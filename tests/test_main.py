@@ -23,7 +23,8 @@ def recipe(tmp_path):
 
 def test_train_then_eval_then_train_again_from_the_record(recipe, tmp_path, capsys):
     out = tmp_path / "run"
-    assert main(["train", recipe, "--out", str(out), "--seed", "3", "--model-options", "context=cb", "drop_path=0.1"]) == 0
+    options = ["--seed", "3", "--model-options", "context=cb", "drop_path=0.1"]
+    assert main(["train", recipe, "--out", str(out), *options]) == 0
     trained = capsys.readouterr().out.splitlines()[-1]
     assert main(["eval", str(out)]) == 0
     evaluated = capsys.readouterr().out

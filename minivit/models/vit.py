@@ -2,8 +2,8 @@
 
 Axes: B batch, N tokens (patches and the class token), C channels (dim), H heads.
 
-The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``vision_transformer``, so
-that published weights load as they are.
+The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``vision_transformer``,
+so that published weights load as they are.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
 """One run as an object: what a step does, what an epoch does, and where the run stands.
 
 Chance enters through the seed and a count alone: the order of an epoch's images is a function of (seed, epoch), every
-draw inside a step a function of (seed, step). So a run that goes on from a checkpoint needs no memory of chance, and ends,
-on the same machine, in bitwise the weights of one that was never stopped.
+draw inside a step a function of (seed, step). So a run that goes on from a checkpoint needs no memory of chance, and
+ends, on the same machine, in bitwise the weights of one that was never stopped.
 """
 
 import time

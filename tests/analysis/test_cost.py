@@ -20,13 +20,17 @@ def test_equals_the_count_by_hand():
     assert result.params == sum(q.numel() for q in model.parameters())
 
 
-@pytest.mark.parametrize("name, params, macs", [("vit_tiny_patch16_224", 5.7, 1.3), ("vit_small_patch16_224", 22.1, 4.6)])
+@pytest.mark.parametrize("name, params, macs", [
+    ("vit_tiny_patch16_224", 5.7, 1.3), ("vit_small_patch16_224", 22.1, 4.6),  # the paper's table 5
+])
 def test_published_costs(name, params, macs):
     result = cost(create_model(name), 224)
     assert (round(result.params / 1e6, 1), round(result.macs / 1e9, 1)) == (params, macs)
 
 
-@pytest.mark.parametrize("position, factor", [("mlp_end", 1), ("mlp_front", 1), ("mlp_mid", 4), ("msa_end", 1), ("both", 2)])
+@pytest.mark.parametrize("position, factor", [
+    ("mlp_end", 1), ("mlp_front", 1), ("mlp_mid", 4), ("msa_end", 1), ("both", 2),
+])
 @pytest.mark.parametrize("context", ["cb", "cb_s"])
 def test_context_costs_one_addition_a_channel_and_token(position, factor, context):
     def macs(name):

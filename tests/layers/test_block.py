@@ -46,7 +46,8 @@ def test_cb_is_inside_the_branch_and_not_on_the_residual(x):
 
 
 def test_mid_and_end_are_the_same_function_and_front_is_another(x):
-    end, mid, front = (make_block(context="cb", context_position=f"mlp_{place}")(x) for place in ("end", "mid", "front"))
+    end, mid, front = (make_block(context="cb", context_position=position)(x)
+                       for position in ("mlp_end", "mlp_mid", "mlp_front"))
     torch.testing.assert_close(mid, end, atol=1e-12, rtol=0)
     assert (front - end).abs().max() > 1e-3
 

@@ -59,10 +59,13 @@ def test_same_logits_with_and_without_maps(images):
     torch.testing.assert_close(model(images), logits, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("layers, where", [("upper", {2, 3, 4}), ("all", {0, 1, 2, 3, 4}), ((1, 3), {1, 3}), ([], set())])
+@pytest.mark.parametrize("layers, where", [
+    ("upper", {2, 3, 4}), ("all", {0, 1, 2, 3, 4}), ((1, 3), {1, 3}), ([], set()),
+])
 @pytest.mark.parametrize("position, size", [("mlp_end", 21), ("mlp_mid", 84), ("both", 42)])
 def test_cb_adds_nothing_and_cb_s_one_vector_where_it_stands(layers, where, position, size):
-    plain, cb, cb_s = (make(context=c, context_layers=layers, context_position=position) for c in ("none", "cb", "cb_s"))
+    plain, cb, cb_s = (make(context=context, context_layers=layers, context_position=position)
+                       for context in ("none", "cb", "cb_s"))
     assert plain.state_dict().keys() == cb.state_dict().keys()
     new = cb_s.state_dict().keys() - plain.state_dict().keys()
     assert {int(name.split(".")[1]) for name in new} == where

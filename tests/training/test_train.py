@@ -49,7 +49,8 @@ def test_out_holds_the_record_checkpoint_and_weights(config, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"run.json", "metrics.jsonl", "checkpoint.pt", "model.safetensors"}
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert lines == history and [line["epoch"] for line in lines] == [1, 2]
-    assert lines[0].keys() == {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"}
+    assert lines[0].keys() == {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second",
+                               "time_s"}
     assert 0 <= lines[-1]["test_top1"] <= lines[-1]["test_top5"] <= 100
     run = json.loads((tmp_path / "run.json").read_text())
     assert run.keys() >= {"config", "commit", "versions", "device", "seed"}

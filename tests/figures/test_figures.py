@@ -1,0 +1,47 @@
+import matplotlib
+import numpy as np
+import pytest
+
+from minivit.figures import plot_by_layer, plot_simplex, to_plane
+
+matplotlib.use("Agg")
+
+
+@pytest.fixture
+def ax():
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_corners_are_one_apart_and_uniform_is_in_the_middle():
+    corners, centre = to_plane(np.eye(3)), to_plane(np.full(3, 1 / 3))
+    distances = np.linalg.norm(corners[:, None] - corners[None], axis=-1)
+    np.testing.assert_allclose(distances, 1 - np.eye(3), atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(corners - centre, axis=-1), 1 / np.sqrt(3))
+
+
+def test_the_triangle_is_coloured_by_the_function_on_attention(ax):
+    seen = []
+
+    def value(probs):
+        seen.append(probs)
+        return probs[:, 0]
+
+    mesh = plot_simplex(ax, value, steps=7)
+    (probs,) = seen
+    assert probs.shape == (36, 3) and (probs >= 0).all()  # 8 * 9 / 2 points
+    np.testing.assert_allclose(probs.sum(axis=1), 1)
+    np.testing.assert_allclose(mesh.get_array(), probs[:, 0])
+
+
+def test_curves_show_each_repeat_and_their_mean(ax):
+    values = np.array([[1.0, 2.0, 4.0], [3.0, 4.0, 6.0]])
+    plot_by_layer(ax, {"plain": values}, {"plain": "black"}, ylabel="entropy [nats]", bound=7.0, bound_label="bound")
+    lines = [line.get_ydata() for line in ax.lines]
+    np.testing.assert_array_equal(lines[:3], [*values, values.mean(axis=0)])
+    np.testing.assert_array_equal(lines[3], [7.0, 7.0])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "bound"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "entropy [nats]")

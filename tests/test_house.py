@@ -1,0 +1,46 @@
+"""The order of the house: an import only ever goes down, and nothing heavy is imported before it is used."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "minivit"
+FLOORS = [["__main__"], ["training"], ["models", "figures"], ["layers", "data", "analysis", "scratch"],
+          ["options", "checks"], ["__init__"]]
+FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+
+
+def room_of(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = [node.module] if isinstance(node, ast.ImportFrom) else (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
+        for name in names:
+            if name and name.split(".")[0] == "minivit":
+                yield (name.split(".") + ["__init__"])[1]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    room = room_of(path)
+    for other in imported_rooms(path):
+        assert other == room or FLOOR[other] > FLOOR[room], f"{room} may not import {other}"
+
+
+def modules_after(statement):
+    code = f"import sys; {statement}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
+def test_scratch_needs_numpy_alone():
+    assert not {"torch", "matplotlib", "sklearn"} & modules_after("import minivit.scratch")
+
+
+def test_the_command_line_imports_no_plots_and_no_scikit_learn():
+    assert not {"matplotlib", "sklearn", "IPython", "torchvision"} & modules_after("import minivit.__main__")
