@@ -2,7 +2,7 @@ import matplotlib
 import numpy as np
 import pytest
 
-from minivit.figures import plot_by_layer, plot_simplex, to_plane
+from minivit.figures import live_figure, plot_by_layer, plot_simplex, to_plane
 
 matplotlib.use("Agg")
 
@@ -45,3 +45,14 @@ def test_curves_show_each_repeat_and_their_mean(ax):
     np.testing.assert_array_equal(lines[3], [7.0, 7.0])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "bound"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "entropy [nats]")
+
+
+def test_a_live_figure_stands_on_its_own():
+    page = live_figure("softmax").data
+    assert "<script>" in page and page.count('id="live-softmax"') == 1
+    assert not any(word in page for word in ("src=", "href=", "http", "import "))
+
+
+def test_an_unknown_live_figure_is_named_with_the_known():
+    with pytest.raises(ValueError, match="name='softmx'.*softmax"):
+        live_figure("softmx")
