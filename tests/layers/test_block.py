@@ -45,11 +45,16 @@ def test_cb_is_inside_the_branch_and_not_on_the_residual(x):
     torch.testing.assert_close(block(x), middle + ContextBroadcast()(plain.mlp(plain.norm2(middle))))
 
 
-def test_mid_and_end_are_the_same_function_and_front_is_another(x):
-    end, mid, front = (make_block(context="cb", context_position=position)(x)
-                       for position in ("mlp_end", "mlp_mid", "mlp_front"))
-    torch.testing.assert_close(mid, end, atol=1e-12, rtol=0)
-    assert (front - end).abs().max() > 1e-3
+def test_mid_and_end_are_the_same_function_with_the_same_gradients_and_front_is_another(x):
+    results = {}
+    for position in ("mlp_end", "mlp_mid", "mlp_front"):
+        block = make_block(context="cb", context_position=position)
+        out = block(x)
+        out.square().sum().backward()
+        results[position] = [out.detach(), *(p.grad for p in block.parameters())]
+    for end, mid in zip(results["mlp_end"], results["mlp_mid"], strict=True):
+        torch.testing.assert_close(mid, end, atol=1e-12, rtol=1e-12)
+    assert (results["mlp_front"][0] - results["mlp_end"][0]).abs().max() > 1e-3
 
 
 def test_mlp_sees_each_token_alone(x):
