@@ -127,3 +127,10 @@ def test_every_page_is_in_the_table_of_contents():
     toc = (BOOK.parent / "_toc.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"(?:file|root): *(\S+)", toc))
     assert {path.relative_to(BOOK).with_suffix("").as_posix() for path in PAGES} == listed
+
+
+@pages
+def test_a_numbered_equation_has_one_line(path):
+    """Sphinx sets an equation of several lines in a split environment, in which MathJax refuses a tag."""
+    equations = re.findall(r"\$\$(.*?)\$\$", prose(path), re.DOTALL)
+    assert [equation for equation in equations if r"\tag" in equation and r"\\" in equation] == []
