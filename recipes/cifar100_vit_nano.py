@@ -1,6 +1,9 @@
 """A small plain ViT on CIFAR-100, on a laptop: a first look, not a record.
 
     python -m minivit train recipes/cifar100_vit_nano.py --data DIR --out runs/nano
+
+Two CPU cores (AMD EPYC) that had other work too: 44 minutes. Top-1 32.80 %, top-5 64.73 % (n = 1, seed 0), in
+results/cifar100_vit_nano/seed0.
 """
 
 

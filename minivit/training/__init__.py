@@ -5,8 +5,8 @@ from minivit.training.config import Config, load_config
 from minivit.training.evaluate import evaluate
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
-from minivit.training.record import read_record
+from minivit.training.record import RESULTS, read_record
 from minivit.training.trainer import Trainer, TrainingError
 
-__all__ = ["CheckpointError", "Config", "Stopped", "Trainer", "TrainingError", "evaluate", "load_config", "load_model",
+__all__ = ["RESULTS", "CheckpointError", "Config", "Stopped", "Trainer", "TrainingError", "evaluate", "load_config", "load_model",
            "read_record", "train"]

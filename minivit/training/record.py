@@ -17,6 +17,8 @@ from minivit.training.checkpoint import write_json, write_whole
 from minivit.training.config import Config
 
 RUN, METRICS = "run.json", "metrics.jsonl"
+# The book's records: they are in the repository, beside the package, and not in an installed copy of it.
+RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
 
 
 def describe(config: Config, device: torch.device) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     """
     folder = Path(folder)
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
-        raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS})")
+        raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
+                         "the book's records are in a clone of its repository, in results/")
     lines = (folder / METRICS).read_text().splitlines()
     return json.loads((folder / RUN).read_text()), [json.loads(line) for line in lines]
