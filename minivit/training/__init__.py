@@ -8,5 +8,16 @@ from minivit.training.loop import train
 from minivit.training.record import RESULTS, read_record
 from minivit.training.trainer import Trainer, TrainingError
 
-__all__ = ["RESULTS", "CheckpointError", "Config", "Stopped", "Trainer", "TrainingError", "evaluate", "load_config", "load_model",
-           "read_record", "train"]
+__all__ = [
+    "RESULTS",
+    "CheckpointError",
+    "Config",
+    "Stopped",
+    "Trainer",
+    "TrainingError",
+    "evaluate",
+    "load_config",
+    "load_model",
+    "read_record",
+    "train",
+]
