@@ -41,7 +41,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     device = next(model.parameters()).device
     was_training = model.training
     model.eval()
-    totals = torch.zeros(3, dtype=torch.float64, device=device)
+    totals = torch.zeros(3, device=device)  # float32: an Apple GPU has no float64, and counts are exact below 2**24
     best = min(5, dataset.num_classes)
     try:
         for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
@@ -53,5 +53,5 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
             after_batch()
     finally:
         model.train(was_training)
-    loss, top1, top5 = (totals / len(dataset.test)).tolist()
+    loss, top1, top5 = (total / len(dataset.test) for total in totals.tolist())
     return {"test_loss": loss, "test_top1": 100 * top1, "test_top5": 100 * top5}

@@ -74,8 +74,9 @@ class Trainer:
         self.steps_per_epoch = -(-len(self.images) // config.batch_size)
         self.step, self.time_s, self.epoch_time_s = 0, 0.0, 0.0
         self.history: list[dict[str, Any]] = []
-        # Of the epoch under way: sum of losses, images classified right, images. They stay on the device.
-        self.totals = torch.zeros(3, device=device, dtype=torch.float64)
+        # Of the epoch under way: sum of losses, images classified right, images. They stay on the device, in float32:
+        # an Apple GPU has no float64, and the counts are exact below 2**24.
+        self.totals = torch.zeros(3, device=device)
         self.failed_step = torch.tensor(-1, device=device)
 
     @property
