@@ -29,8 +29,10 @@ def _missing_gpu() -> str | None:
 
 
 def _missing_cifar() -> str | None:
+    from minivit.data.cifar100 import ARCHIVE, FOLDER
+
     folder = os.environ.get("MINIVIT_DATA")
     if not folder:
         return "MINIVIT_DATA does not name a folder with CIFAR-100"
-    found = any(Path(folder, name).exists() for name in ("cifar-100-python", "cifar-100-python.tar.gz"))
+    found = any(Path(folder, name).exists() for name in (FOLDER, ARCHIVE))
     return None if found else f"no CIFAR-100 in MINIVIT_DATA ({folder})"

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from minivit.figures.style import COLORS
+
 
 def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str, str], *, ylabel: str,
                   bound: float | None = None, bound_label: str = "") -> None:
@@ -30,6 +32,6 @@ def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str
         ax.plot(layers, values.T, color=colors[name], linewidth=0.8, alpha=0.4)
         ax.plot(layers, values.mean(axis=0), color=colors[name], marker=next(markers), label=name)
     if bound is not None:
-        ax.axhline(bound, color="#555555", linestyle="--", linewidth=1, label=bound_label)
+        ax.axhline(bound, color=COLORS["bound"], linestyle="--", linewidth=1, label=bound_label)
     ax.set(xlabel="layer", ylabel=ylabel, xticks=layers)
     ax.legend()
