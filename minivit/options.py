@@ -1,12 +1,10 @@
-"""Options by name: the one place where the names and types of keyword arguments are checked."""
+"""Options: the one place where the names and types of keyword arguments are checked, and choices of layers are read."""
 
 import difflib
 import inspect
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 
 def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, given: Iterable[str] = ()) -> None:
@@ -28,6 +26,8 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
     ValueError
         Naming the option, its value and what is allowed.
     """
+    from pydantic import TypeAdapter, ValidationError
+
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     allowed = [name for name in inspect.signature(target).parameters if name not in given]
     for name, value in options.items():
@@ -46,3 +46,29 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint for a misspelt word, or nothing."""
     close = difflib.get_close_matches(str(word), list(known), n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozenset[int]:
+    """Read a choice of layers.
+
+    Parameters
+    ----------
+    name
+        The argument, as the caller knows it.
+    layers
+        ``upper`` (the deeper half; of an odd number, the larger part), ``all``, or indices in [0, depth).
+    depth
+        How many layers there are.
+
+    Raises
+    ------
+    ValueError
+        If it is none of these.
+    """
+    if layers == "all":
+        return frozenset(range(depth))
+    if layers == "upper":
+        return frozenset(range(depth // 2, depth))
+    if isinstance(layers, str) or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
+        raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
+    return frozenset(layers)

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block, PatchEmbed
+from minivit.options import layer_indices
+
+GLOBAL_POOLS = ("token", "avg")
 
 
 class ViT(nn.Module):
-    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off the class token.
+    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off what comes out.
 
     Parameters
     ----------
@@ -33,6 +36,8 @@ class ViT(nn.Module):
         Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
     context_layers
         Which blocks have it: ``upper`` (the deeper half), ``all``, or a sequence of indices in [0, depth).
+    global_pool
+        What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
     Raises
     ------
@@ -50,7 +55,8 @@ class ViT(nn.Module):
     def __init__(self, *, image_size: int = 224, patch_size: int = 16, in_channels: int = 3, num_classes: int = 1000,
                  dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0, qkv_bias: bool = True,
                  dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
-                 context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper"):
+                 context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper",
+                 global_pool: str = "token"):
         super().__init__()
         for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
             if not 0 <= rate < 1:
@@ -58,6 +64,9 @@ class ViT(nn.Module):
         for name, count in (("num_classes", num_classes), ("depth", depth), ("dim", dim)):
             if count < 1:
                 raise ValueError(f"{name}={count} must be at least 1")
+        if global_pool not in GLOBAL_POOLS:
+            raise ValueError(f"global_pool={global_pool!r} is not known; it is one of {', '.join(GLOBAL_POOLS)}")
+        self.global_pool = global_pool
         with_context = layer_indices("context_layers", context_layers, depth)
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
@@ -116,18 +125,8 @@ class ViT(nn.Module):
         Tensor or (Tensor, list of Tensor)
             Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1.
         """
-        if return_attention:
-            x, maps = self.forward_features(images, return_attention=True)
-            return self.head(x[:, 0]), maps
-        return self.head(self.forward_features(images)[:, 0])
-
-
-def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozenset[int]:
-    """Read a choice of layers: ``upper``, ``all`` or indices in [0, depth)."""
-    if layers == "all":
-        return frozenset(range(depth))
-    if layers == "upper":
-        return frozenset(range(depth // 2, depth))
-    if isinstance(layers, str) or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
-        raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
-    return frozenset(layers)
+        x = self.forward_features(images, return_attention)
+        x, maps = x if return_attention else (x, None)
+        pooled = x[:, 0] if self.global_pool == "token" else x[:, 1:].mean(dim=1)  # (B, N, C) -> (B, C)
+        logits = self.head(pooled)
+        return (logits, maps) if return_attention else logits

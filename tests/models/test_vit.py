@@ -80,6 +80,14 @@ def test_models_that_differ_in_context_start_from_the_same_weights(images):
     assert not torch.allclose(plain(images), cb(images))
 
 
+def test_the_head_reads_the_class_token_or_the_mean_patch(images):
+    token, avg = make(), make(global_pool="avg")
+    avg.load_state_dict(token.state_dict())
+    x = token.forward_features(images)
+    torch.testing.assert_close(token(images), token.head(x[:, 0]))
+    torch.testing.assert_close(avg(images), token.head(x[:, 1:].mean(1)))
+
+
 def test_weights_of_a_plain_model_load_into_one_with_cb(images):
     plain, cb = make(), create_model("vit_nano_patch4_32", **SMALL, context="cb", context_layers=[])
     cb.load_state_dict(plain.state_dict())
@@ -115,6 +123,7 @@ def test_bf16_autocast_stays_close(images):
     ("vit_nano_patch4_32", {"context_layers": "lower"}, r"context_layers='lower'.*\[0, 6\)"),
     ("vit_nano_patch4_32", {"context_layers": [0, 6]}, r"context_layers=\[0, 6\].*\[0, 6\)"),
     ("vit_nano_patch4_32", {"context_layers": [-1]}, r"context_layers=\[-1\]"),
+    ("vit_nano_patch4_32", {"global_pool": "mean"}, "global_pool='mean'.*token, avg"),
     ("vit_nano_patch4_32", {"depth": "6"}, "depth='6'.*integer"),
     ("vit_nano_patch4_32", {"depth": 0}, "depth=0"),
     ("vit_nano_patch4_32", {"num_classes": 0}, "num_classes=0"),
