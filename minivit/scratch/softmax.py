@@ -5,6 +5,8 @@ Axes: the last is N, the entries one softmax runs over; any number of axes may s
 
 import numpy as np
 
+from minivit.scratch.arrays import as_float, check_shape
+
 
 def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
     r"""Turn scores into positive weights of sum 1, the larger the score the larger the weight.
@@ -24,7 +26,7 @@ def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
         a, in [0, 1], of sum 1 along the last axis.
     """
     check_scale(scale)
-    scaled = scale * np.asarray(scores, dtype=float)
+    scaled = scale * as_float(scores)
     # The largest score is taken away first: softmax does not change, and no exponential overflows.
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
@@ -85,10 +87,9 @@ def softmax_backward(d_probs: np.ndarray, probs: np.ndarray, scale: float = 1.0)
     ValueError
         If the two shapes differ, ``probs`` are not probabilities, or ``scale`` is not positive.
     """
-    probs, d_probs = check_probs(probs), np.asarray(d_probs, dtype=float)
+    probs = check_probs(probs)
+    d_probs = check_shape("d_probs", d_probs, *probs.shape)
     check_scale(scale)
-    if d_probs.shape != probs.shape:
-        raise ValueError(f"d_probs has shape {d_probs.shape}; it must have the shape of probs, {probs.shape}")
     along = (probs * d_probs).sum(axis=-1, keepdims=True)
     return scale * probs * (d_probs - along)
 
@@ -117,7 +118,7 @@ def softmax_jacobian_nuclear_norm(probs: np.ndarray, scale: float = 1.0) -> np.n
 
 
 def check_probs(probs: np.ndarray) -> np.ndarray:
-    probs = np.asarray(probs, dtype=float)
+    probs = as_float(probs)
     if probs.ndim == 0 or np.any(probs < 0) or not np.allclose(probs.sum(axis=-1), 1, atol=1e-6):
         raise ValueError("probs must be non-negative and sum to 1 along the last axis; "
                          "give the output of softmax, not its scores")

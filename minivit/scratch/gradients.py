@@ -1,0 +1,153 @@
+"""Is a gradient right? Move one number a little up and a little down, and see what the function does."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from minivit.scratch.arrays import as_float
+
+
+def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, step: float = 1e-5) -> np.ndarray:
+    r"""Return the gradient of a function of an array by central differences, entry by entry.
+
+    .. math:: \frac{\partial f}{\partial x_i} \approx \frac{f(x + h e_i) - f(x - h e_i)}{2h}
+
+    The error is of the order of h² by the curve of f, and of 10⁻¹⁶ / h by rounding.
+
+    Parameters
+    ----------
+    function
+        Takes an array of the shape of x, returns a number.
+    x
+        Where.
+    step
+        h.
+
+    Returns
+    -------
+    array of the shape of x
+    """
+    x = as_float(x)
+    return np.array([_difference(function, x, index, step) for index in np.ndindex(x.shape)]).reshape(x.shape)
+
+
+def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /, *, tolerance: float = 1e-6,
+                    step: float = 1e-5, entries: int = 100, seed: int = 0,
+                    **inputs: np.ndarray | Mapping[str, np.ndarray]) -> None:
+    r"""Compare a backward function with central differences of its forward function, and print a line for each input.
+
+    The output y of ``forward`` is weighed with a random array :math:`d_y` of its shape; ``backward`` must return the
+    gradient of :math:`\langle d_y, y \rangle` with respect to every input.
+
+    Parameters
+    ----------
+    forward
+        Called with the inputs, by position, in their order. Returns an array or a number; of a tuple, the first counts.
+    backward
+        Called with :math:`d_y`, then the inputs. Returns a gradient for each input, in their order (one input: the
+        gradient itself); for an input that is a dictionary of arrays, a dictionary with its keys.
+    tolerance
+        Largest error allowed of an entry: relative where the gradient is larger than 1, absolute where it is smaller.
+    step
+        h of the central differences.
+    entries
+        At most so many entries of an array are compared, drawn at random; fewer if it has fewer.
+    seed
+        Of all that is random.
+    **inputs
+        Arrays, or dictionaries of arrays, by any name. They are copied, as float64.
+
+    Raises
+    ------
+    AssertionError
+        If an entry differs by more than the tolerance, or a gradient is missing or of a wrong shape: with the report,
+        which names the input, the index and both values.
+
+    Examples
+    --------
+    >>> check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((2, 3)))
+    ✓ d_x (2, 3): 6 of 6 entries agree with central differences (to 1e-06)
+    """
+    rng = np.random.default_rng(seed)
+    values = [_copy(value) for value in inputs.values()]
+    d_out = rng.normal(size=np.shape(_output(forward(*values))))
+    gradients = backward(d_out, *values)
+    if len(values) == 1 and not isinstance(gradients, tuple):
+        gradients = (gradients,)
+    if not isinstance(gradients, tuple | list) or len(gradients) != len(values):
+        raise AssertionError(f"backward returned {_describe(gradients)}; wanted a gradient for each of "
+                             f"{', '.join(inputs)}, in this order")
+
+    def weighed() -> float:
+        return float((d_out * _output(forward(*values))).sum())
+
+    report, failed = [], False
+    for name, value, gradient in zip(inputs, values, gradients, strict=True):
+        for key, array, d_array in _arrays(name, value, gradient):
+            right, line = _compare(key, array, d_array, weighed, rng, tolerance, step, entries)
+            report.append(line)
+            failed |= not right
+    if failed:
+        raise AssertionError("the gradients do not agree with central differences\n" + "\n".join(report))
+    print("\n".join(report))
+
+
+def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], float], rng: np.random.Generator,
+             tolerance: float, step: float, entries: int) -> tuple[bool, str]:
+    """Return whether one gradient is right, and its line of the report."""
+    if np.shape(gradient) != array.shape or gradient is None:
+        return False, f"✗ d_{name}: backward gave {_describe(gradient)}; wanted an array of shape {array.shape}"
+    gradient = np.asarray(gradient, dtype=float)
+    drawn = rng.permutation(array.size)[:entries]
+    errors = []
+    for index in zip(*np.unravel_index(drawn, array.shape), strict=True) if array.ndim else [()]:
+        by_difference = _difference(lambda _: weighed(), array, index, step)
+        error = abs(gradient[index] - by_difference) / max(1, abs(by_difference))
+        errors.append((error if np.isfinite(error) else np.inf, tuple(map(int, index)), by_difference))
+    worst, index, by_difference = max(errors)
+    wrong = sum(error > tolerance for error, _, _ in errors)
+    if wrong:
+        return False, (f"✗ d_{name} {array.shape}: {wrong} of {len(errors)} entries differ by more than {tolerance:.0e}"
+                       f"\n    most at {list(index)}: backward {gradient[index]:.9g}, "
+                       f"central difference {by_difference:.9g}")
+    return True, (f"✓ d_{name} {array.shape}: {len(errors)} of {array.size} entries agree with central differences "
+                  f"(to {tolerance:.0e})")
+
+
+def _difference(function: Callable[[np.ndarray], float], x: np.ndarray, index: tuple[int, ...], step: float) -> float:
+    """Move one entry of x up and down, in place, and put it back."""
+    kept = x[index]
+    x[index] = kept + step
+    up = function(x)
+    x[index] = kept - step
+    down = function(x)
+    x[index] = kept
+    return (up - down) / (2 * step)
+
+
+def _arrays(name: str, value: Any, gradient: Any) -> Iterator[tuple[str, np.ndarray, Any]]:
+    """Yield an input, or each array of a dictionary of them, with its gradient."""
+    if not isinstance(value, dict):
+        yield name, value, gradient
+        return
+    for key, array in value.items():
+        yield f"{name}[{key!r}]", array, gradient.get(key) if isinstance(gradient, Mapping) else None
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copy(array) for key, array in value.items()}
+    return np.array(value, dtype=np.float64)
+
+
+def _output(result: Any) -> Any:
+    return result[0] if isinstance(result, tuple) else result
+
+
+def _describe(gradient: Any) -> str:
+    if gradient is None:
+        return "nothing"
+    if isinstance(gradient, tuple | list):
+        return f"{len(gradient)} gradients"
+    return f"shape {np.shape(gradient)}" if not isinstance(gradient, Mapping) else "a dictionary"

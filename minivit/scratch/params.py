@@ -1,0 +1,48 @@
+"""Parameters by name: a dictionary of arrays, with the keys that the same model has in PyTorch.
+
+``blocks.0.attn.qkv.weight`` is the weight of the linear map that makes queries, keys and values in the first block. An
+operation with parameters sees its own part of the dictionary, here ``qkv.weight``, and returns gradients by these keys.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from minivit.scratch.arrays import check_shape
+
+Params = dict[str, np.ndarray]
+
+
+def part(params: Mapping[str, np.ndarray], prefix: str) -> Params:
+    """Return the parameters whose names begin with ``prefix.``, without it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in params.items() if name.startswith(f"{prefix}.")}
+
+
+def prefixed(params: Mapping[str, np.ndarray], prefix: str) -> Params:
+    """Return the parameters with ``prefix.`` before every name: the inverse of :func:`part`."""
+    return {f"{prefix}.{name}": value for name, value in params.items()}
+
+
+def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]],
+                 what: str = "params") -> Params:
+    """Return the parameters as real arrays, or say which one is missing, unknown or of a wrong shape.
+
+    Parameters
+    ----------
+    params
+        Arrays by name.
+    wanted
+        Shapes by name.
+    what
+        How the caller knows the dictionary.
+
+    Raises
+    ------
+    ValueError
+        With the names, or with the name, the shape given and the shape wanted.
+    """
+    missing, unknown = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
+    if missing or unknown:
+        raise ValueError(f"{what} has not the names wanted: " + "; ".join(
+            f"{state} {', '.join(names)}" for state, names in (("missing", missing), ("unknown", unknown)) if names))
+    return {name: check_shape(f"{what}[{name!r}]", params[name], *shape) for name, shape in wanted.items()}

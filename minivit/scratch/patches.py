@@ -1,0 +1,207 @@
+"""From an image to tokens, in two ways that give the same numbers: one matrix, and a strided convolution.
+
+Axes: B images, I channels of the image, S side of the image in pixels, P side of a patch, N = (S / P)² patches,
+C channels of a token; K side of a kernel.
+"""
+
+import numpy as np
+
+from minivit.scratch.arrays import check_shape
+from minivit.scratch.linear import linear, linear_backward
+
+
+def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
+    """Cut images into squares and lay the pixels of each in a row.
+
+    Parameters
+    ----------
+    images
+        Shape (B, I, S, S).
+    patch_size
+        P, in pixels; it divides S.
+
+    Returns
+    -------
+    array of shape (B, N, I P P)
+        Patches row by row, from the upper left; in each, channel by channel.
+
+    Raises
+    ------
+    ValueError
+        If the images are not square, or the patch does not divide them.
+    """
+    images = check_shape("images", images, "B", "I", "S", "S")
+    batch, channels, side, width = images.shape
+    if side != width:
+        raise ValueError(f"images has shape {images.shape}; wanted (B, I, S, S), as wide as they are high")
+    if patch_size < 1 or side % patch_size:
+        raise ValueError(f"patch_size={patch_size} does not divide the side of images, {side} pixels")
+    grid = side // patch_size
+    squares = images.reshape(batch, channels, grid, patch_size, grid, patch_size)
+    squares = squares.transpose(0, 2, 4, 1, 3, 5)  # (B, S/P, S/P, I, P, P)
+    return squares.reshape(batch, grid * grid, channels * patch_size * patch_size)
+
+
+def unpatchify(patches: np.ndarray, channels: int) -> np.ndarray:
+    """Put the squares back: the inverse of :func:`patchify`, and so its backward pass too.
+
+    Parameters
+    ----------
+    patches
+        Shape (B, N, I P P).
+    channels
+        I.
+
+    Returns
+    -------
+    array of shape (B, I, S, S)
+
+    Raises
+    ------
+    ValueError
+        If N is no square number, or a row does not hold ``channels`` squares.
+    """
+    patches = check_shape("patches", patches, "B", "N", "I*P*P")
+    batch, count, pixels = patches.shape
+    grid, patch_size = round(count**0.5), round((pixels / channels) ** 0.5)
+    if grid**2 != count or channels * patch_size**2 != pixels:
+        raise ValueError(f"patches has shape {patches.shape}; wanted (B, N, {channels} * P * P), N a square number")
+    squares = patches.reshape(batch, grid, grid, channels, patch_size, patch_size)
+    squares = squares.transpose(0, 3, 1, 4, 2, 5)  # (B, I, S/P, P, S/P, P)
+    return squares.reshape(batch, channels, grid * patch_size, grid * patch_size)
+
+
+def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
+    """Make a token of every patch with one matrix (Dosovitskiy et al., 2021, equation 1).
+
+    Parameters
+    ----------
+    images
+        Shape (B, I, S, S).
+    weight
+        Shape (C, I, P, P), as PyTorch keeps a convolution: each of C rows weighs the pixels of one patch.
+    bias
+        Shape (C,), or None.
+
+    Returns
+    -------
+    array of shape (B, N, C)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, by the name of the argument.
+    """
+    weight, images = _check_embedding(weight, images)
+    return linear(patchify(images, weight.shape[-1]), weight.reshape(len(weight), -1), bias)
+
+
+def patch_embed_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray
+                         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Carry a gradient back to the images and to the matrix.
+
+    Parameters
+    ----------
+    d_out
+        Gradient of the tokens, shape (B, N, C).
+    images, weight
+        What :func:`patch_embed` took, shapes (B, I, S, S) and (C, I, P, P).
+
+    Returns
+    -------
+    d_images, d_weight, d_bias
+        Of shapes (B, I, S, S), (C, I, P, P) and (C,).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, by the name of the argument.
+    """
+    weight, images = _check_embedding(weight, images)
+    patches = patchify(images, weight.shape[-1])
+    d_patches, d_weight, d_bias = linear_backward(d_out, patches, weight.reshape(len(weight), -1))
+    return unpatchify(d_patches, images.shape[1]), d_weight.reshape(weight.shape), d_bias
+
+
+def conv2d(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, stride: int = 1) -> np.ndarray:
+    """Slide a kernel over images in steps of ``stride`` pixels, without padding.
+
+    With a stride as long as the kernel, the windows are the patches: flattened, the result is :func:`patch_embed`.
+
+    Parameters
+    ----------
+    images
+        Shape (B, I, height, width).
+    weight
+        Shape (C, I, K, K).
+    bias
+        Shape (C,), or None.
+    stride
+        Step in pixels, at least 1.
+
+    Returns
+    -------
+    array of shape (B, C, (height - K) // stride + 1, (width - K) // stride + 1)
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, by the name of the argument.
+    """
+    weight, images = _check_embedding(weight, images)
+    out = np.tensordot(_windows(images, weight.shape[-1], stride), weight, axes=([1, 4, 5], [1, 2, 3]))
+    out = out.transpose(0, 3, 1, 2)  # (B, rows, columns, C) -> (B, C, rows, columns)
+    return out if bias is None else out + check_shape("bias", bias, len(weight))[:, None, None]
+
+
+def conv2d_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray, stride: int = 1
+                    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Carry a gradient back through :func:`conv2d`.
+
+    Parameters
+    ----------
+    d_out
+        Gradient of the output, shape (B, C, rows, columns).
+    images, weight, stride
+        What :func:`conv2d` took.
+
+    Returns
+    -------
+    d_images, d_weight, d_bias
+        Of the shapes of ``images`` and ``weight``, and (C,).
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit, by the name of the argument.
+    """
+    weight, images = _check_embedding(weight, images)
+    kernel = weight.shape[-1]
+    windows = _windows(images, kernel, stride)  # (B, I, rows, columns, K, K)
+    rows, columns = windows.shape[2:4]
+    d_out = check_shape("d_out", d_out, len(images), len(weight), rows, columns)
+    d_weight = np.tensordot(d_out, windows, axes=([0, 2, 3], [0, 2, 3]))
+    d_windows = np.tensordot(d_out, weight, axes=([1], [0]))  # (B, rows, columns, I, K, K)
+    d_images = np.zeros_like(images)
+    for row in range(kernel):  # windows may overlap: every pixel of the kernel adds to the pixels it met
+        for column in range(kernel):
+            met = np.s_[:, :, row:row + stride * rows:stride, column:column + stride * columns:stride]
+            d_images[met] += d_windows[..., row, column].transpose(0, 3, 1, 2)
+    return d_images, d_weight, d_out.sum(axis=(0, 2, 3))
+
+
+def _windows(images: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+    """Return a view of every window a kernel meets, (B, I, rows, columns, K, K)."""
+    if stride < 1:
+        raise ValueError(f"stride={stride} must be at least 1")
+    if min(images.shape[2:]) < kernel:
+        raise ValueError(f"images has shape {images.shape}; wanted at least {kernel} pixels a side, as weight has")
+    windows = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(2, 3))
+    return windows[:, :, ::stride, ::stride]
+
+
+def _check_embedding(weight: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    weight = check_shape("weight", weight, "C", "I", "P", "P")
+    if weight.shape[2] != weight.shape[3]:
+        raise ValueError(f"weight has shape {weight.shape}; wanted (C, I, P, P), as wide as it is high")
+    return weight, check_shape("images", images, "B", weight.shape[1], "S", "S")

@@ -1,0 +1,85 @@
+import numpy as np
+import pytest
+
+from minivit.scratch import check_gradients, linear, linear_backward, numerical_gradient
+
+
+@pytest.fixture
+def inputs(draw):
+    return {"x": draw(2, 5), "weight": draw(7, 5), "bias": draw(7)}
+
+
+def backward(d_out, x, weight, bias):
+    return linear_backward(d_out, x, weight)
+
+
+def test_numerical_gradient_of_a_cube(draw):
+    x = draw(2, 3)
+    kept = x.copy()
+    np.testing.assert_allclose(numerical_gradient(lambda x: (x**3).sum(), x), 3 * x**2, atol=1e-8)
+    np.testing.assert_array_equal(x, kept)
+
+
+def test_right_gradients_get_a_line_each(inputs, capsys):
+    check_gradients(linear, backward, **inputs)
+    assert capsys.readouterr().out.splitlines() == [
+        "✓ d_x (2, 5): 10 of 10 entries agree with central differences (to 1e-06)",
+        "✓ d_weight (7, 5): 35 of 35 entries agree with central differences (to 1e-06)",
+        "✓ d_bias (7,): 7 of 7 entries agree with central differences (to 1e-06)",
+    ]
+
+
+def test_one_wrong_entry_is_found_with_both_values(inputs, capsys):
+    def wrong(d_out, x, weight, bias):
+        d_x, d_weight, d_bias = backward(d_out, x, weight, bias)
+        d_weight[3, 1] += 0.5
+        return d_x, d_weight, d_bias
+
+    with pytest.raises(AssertionError) as error:
+        check_gradients(linear, wrong, **inputs)
+    report = str(error.value)
+    assert "✓ d_x" in report and "✓ d_bias" in report
+    assert "✗ d_weight (7, 5): 1 of 35 entries differ" in report and "most at [3, 1]: backward" in report
+    values = [float(text.split()[-1]) for text in report.split("most at")[1].splitlines()[0].split(",")[-2:]]
+    assert values[0] - values[1] == pytest.approx(0.5, abs=1e-6)
+    assert capsys.readouterr().out == ""
+
+
+def test_large_arrays_are_sampled(capsys):
+    check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((30, 40)), entries=50)
+    assert "50 of 1200 entries" in capsys.readouterr().out
+
+
+def test_dictionaries_are_checked_key_by_key(draw):
+    params = {"a": draw(2, 3), "b": draw(3)}
+
+    def forward(params):
+        return params["a"] * params["b"], "saved"
+
+    def right(d_out, params):
+        return {"a": d_out * params["b"], "b": (d_out * params["a"]).sum(0)}
+
+    check_gradients(forward, right, params=params)
+    with pytest.raises(AssertionError, match=r"✗ d_params\['b'\]: backward gave nothing; wanted .* shape \(3,\)"):
+        check_gradients(forward, lambda d_out, params: {"a": d_out * params["b"]}, params=params)
+
+
+@pytest.mark.parametrize("backward, message", [
+    (lambda d_out, x: None, "nothing"),
+    (lambda d_out, x: d_out[:1], r"gave shape \(1, 3\); wanted an array of shape \(2, 3\)"),
+    (lambda d_out, x: np.full((2, 3), np.nan), "✗ d_x"),
+    (lambda d_out, x: (d_out, d_out), "2 gradients; wanted a gradient for each of x"),
+])
+def test_what_is_no_gradient_is_told(backward, message):
+    with pytest.raises(AssertionError, match=message):
+        check_gradients(np.sin, backward, x=np.ones((2, 3)))
+
+
+def test_inputs_are_left_alone(inputs):
+    kept = {name: value.copy() for name, value in inputs.items()}
+    check_gradients(linear, backward, **inputs)
+    assert all((inputs[name] == kept[name]).all() for name in inputs)
+
+
+def test_a_function_of_a_number_to_a_number():
+    check_gradients(lambda x: x**2, lambda d_out, x: 2 * d_out * x, x=3.0)

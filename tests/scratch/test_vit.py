@@ -1,0 +1,147 @@
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from minivit.data import load
+from minivit.models import ViT as TorchViT
+from minivit.scratch import SGD, AdamW, ViT, check_gradients, cross_entropy, cross_entropy_backward
+
+SIZES = dict(image_size=15, patch_size=5, in_channels=2, num_classes=7, dim=22, depth=3, num_heads=2, mlp_ratio=1.5)
+LABELS = np.array([0, 6, 3, 3])
+VARIANTS = [{}, {"context": "cb"}, {"context": "cb_s", "context_layers": "all"},
+            {"context": "cb", "context_layers": [0, 2], "global_pool": "avg"}]
+
+
+def twins(draw, sizes=SIZES, **options):
+    """Return a model and its twin in torch, with the same weights, far from their first ones."""
+    model = ViT(**sizes, **options)
+    model.load({name: 0.3 * draw(*value.shape) for name, value in model.params.items()})
+    in_torch = TorchViT(**sizes, **options).double()
+    in_torch.load_state_dict({name: torch.tensor(value) for name, value in model.params.items()})
+    return model, in_torch
+
+
+@pytest.mark.parametrize("options", VARIANTS)
+def test_logits_maps_and_every_gradient_are_those_of_torch(draw, options):
+    model, in_torch = twins(draw, **options)
+    images = draw(4, 2, 15, 15)
+    logits, saved = model.forward(images)
+    leaf = torch.tensor(images, requires_grad=True)
+    want, want_maps = in_torch(leaf, return_attention=True)
+    np.testing.assert_allclose(logits, want.detach().numpy(), rtol=1e-9)
+    for got, expected in zip(model(images, return_attention=True)[1], want_maps, strict=True):
+        np.testing.assert_allclose(got, expected.detach().numpy(), rtol=1e-9)
+
+    loss = F.cross_entropy(want, torch.tensor(LABELS), label_smoothing=0.1)
+    loss.backward()
+    got_loss, d_params = model.loss_and_gradients(images, LABELS, label_smoothing=0.1)
+    assert got_loss == pytest.approx(loss.item(), rel=1e-12)
+    d_images, _ = model.backward(cross_entropy_backward(logits, LABELS, 0.1), saved)
+    pairs = {name: (d_params[name], leaf.grad) for name, leaf in in_torch.named_parameters()}
+    assert pairs.keys() == model.params.keys()
+    for name, (got, expected) in (pairs | {"images": (d_images, leaf.grad)}).items():
+        scale = expected.abs().max().item()
+        np.testing.assert_allclose(got, expected.numpy(), atol=1e-9 * scale, err_msg=name)
+
+
+def test_gradients_agree_with_central_differences(draw):
+    model, _ = twins(draw, context="cb_s")
+    images = draw(4, 2, 15, 15)
+
+    def forward(params, images):
+        model.params = params
+        return cross_entropy(model(images), LABELS)
+
+    def backward(d_out, params, images):
+        model.params = params
+        logits, saved = model.forward(images)
+        d_images, d_params = model.backward(d_out * cross_entropy_backward(logits, LABELS), saved)
+        return d_params, d_images
+
+    check_gradients(forward, backward, params=model.params, images=images, entries=5)
+
+
+@pytest.mark.parametrize("ours, torchs, options", [
+    (SGD, torch.optim.SGD, {"lr": 0.1, "momentum": 0.9}),
+    (AdamW, torch.optim.AdamW, {"lr": 1e-3, "weight_decay": 0.05}),
+])
+def test_ten_steps_on_digits_are_those_of_torch(ours, torchs, options):
+    train = load("digits").train
+    sizes = dict(image_size=8, patch_size=2, in_channels=1, num_classes=10, dim=12, depth=2, num_heads=3)
+    model, in_torch = ViT(**sizes, context="cb", seed=3), TorchViT(**sizes, context="cb").double()
+    in_torch.load_state_dict({name: torch.tensor(value) for name, value in model.params.items()})
+    optimizer, in_torch_optimizer = ours(model.params, **options), torchs(in_torch.parameters(), **options)
+    for step in range(10):
+        images, labels = train.images[31 * step:31 * step + 31] / 255.0, train.labels[31 * step:31 * step + 31]
+        loss, d_params = model.loss_and_gradients(images.numpy(), labels.numpy(), label_smoothing=0.1)
+        optimizer.step(d_params)
+        want = F.cross_entropy(in_torch(images.double()), labels, label_smoothing=0.1)
+        in_torch_optimizer.zero_grad()
+        want.backward()
+        in_torch_optimizer.step()
+        assert loss == pytest.approx(want.item(), abs=1e-8)
+    for name, leaf in in_torch.named_parameters():
+        np.testing.assert_allclose(model.params[name], leaf.detach().numpy(), atol=1e-8, err_msg=name)
+
+
+def test_weights_go_both_ways(draw):
+    model = ViT(**SIZES, seed=1)
+    in_torch = TorchViT(**SIZES)
+    model.load(in_torch.state_dict())
+    images = draw(3, 2, 15, 15)
+    want = in_torch.double()(torch.tensor(images))
+    np.testing.assert_allclose(model(images), want.detach().numpy(), rtol=1e-9)
+
+
+def test_first_weights_follow_the_distributions_of_the_torch_model():
+    sizes = SIZES | {"dim": 96, "num_heads": 3}
+    model, in_torch = ViT(**sizes), TorchViT(**sizes).state_dict()
+    for name, value in model.params.items():
+        spread, want = value.std(), in_torch[name].double().std(correction=0).item()
+        # Deviations of n numbers scatter by 1 / sqrt(2 n).
+        assert spread == pytest.approx(want, rel=6 / np.sqrt(2 * value.size)), name
+
+
+def test_a_seed_draws_the_same_weights():
+    first, same, other = (ViT(**SIZES, seed=seed).params for seed in (5, 5, 6))
+    assert all((first[name] == same[name]).all() for name in first)
+    assert (first["head.weight"] != other["head.weight"]).any()
+
+
+def test_bad_weights_are_named_and_change_nothing(draw):
+    model = ViT(**SIZES)
+    kept = {name: value.copy() for name, value in model.params.items()}
+    with pytest.raises(ValueError, match="missing head.bias; unknown head.bais"):
+        model.load({name.replace("head.bias", "head.bais"): value for name, value in kept.items()})
+    with pytest.raises(ValueError, match=r"params\['norm.bias'\] has shape \(3,\); wanted \(22,\)"):
+        model.load(kept | {"norm.bias": draw(3)})
+    assert all((model.params[name] == kept[name]).all() for name in kept)
+
+
+def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
+    model = ViT(**SIZES)
+    optimizer = SGD(model.params, lr=0.5)
+    loaded = {name: draw(*value.shape) for name, value in model.params.items()}
+    model.load(loaded)
+    optimizer.step({name: np.ones_like(value) for name, value in loaded.items()})
+    assert all((model.params[name] == loaded[name] - 0.5).all() for name in loaded)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"patch_size": 4}, "patch_size=4 does not divide image_size=15"),
+    ({"num_heads": 3}, "num_heads=3 does not divide dim=22"),
+    ({"depth": 0}, "depth=0 must be at least 1"),
+    ({"context": "cbs"}, "context='cbs' is not known; it is one of none, cb, cb_s"),
+    ({"context_layers": [3]}, r"context_layers=\[3\] is neither 'upper', 'all' nor indices in \[0, 3\)"),
+    ({"context_layers": "lower"}, "context_layers='lower'"),
+    ({"global_pool": "mean"}, "global_pool='mean' is not known; it is one of token, avg"),
+])
+def test_bad_options_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        ViT(**SIZES | options)
+
+
+def test_images_of_another_shape_are_named(draw):
+    with pytest.raises(ValueError, match=r"images has shape \(4, 15, 15\); wanted \(B, 2, 15, 15\)"):
+        ViT(**SIZES)(draw(4, 15, 15))
