@@ -77,6 +77,7 @@ def execute(path: Path) -> Execution:
         resources={"metadata": {"path": str(path.parent)}},
         timeout=LIMIT_TIME_S,
         coalesce_streams=True,
+        store_widget_state=False,
         record_timing=False,  # it goes to the metadata of the cells, by which the cache knows them
         extra_arguments=["--log-level=CRITICAL"],
     )
@@ -87,6 +88,7 @@ def execute(path: Path) -> Execution:
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
         error = f"{_position(notebook)}: {re.sub(ANSI_COLOUR, '', str(failure))}"
     time_s = time.perf_counter() - start
+    _drop_widgets(notebook)
     if error is None and time_s > LIMIT_TIME_S:
         error = f"took {time_s:.0f} s; a notebook is stopped at {LIMIT_TIME_S} s and should take {BUDGET_TIME_S} s"
     return Execution(notebook, time_s, _children_memory_gb(), error)
@@ -124,6 +126,14 @@ def _is_cached(path: Path, cache: JupyterCacheAbstract) -> bool:
     except KeyError:
         return False
     return True
+
+
+def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Leave the other forms of an output that was a widget: its kernel has ended."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            for mime in [mime for mime in output.get("data", {}) if "jupyter.widget" in mime]:
+                del output["data"][mime]
 
 
 def _position(notebook: nbformat.NotebookNode) -> str:

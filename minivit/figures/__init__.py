@@ -3,6 +3,7 @@
 from minivit.figures.layers import plot_by_layer
 from minivit.figures.live import live_figure
 from minivit.figures.simplex import plot_simplex, to_plane
+from minivit.figures.slider import slider_figure
 from minivit.figures.style import COLORS, use_book_style
 
-__all__ = ["COLORS", "live_figure", "plot_by_layer", "plot_simplex", "to_plane", "use_book_style"]
+__all__ = ["COLORS", "live_figure", "plot_by_layer", "plot_simplex", "slider_figure", "to_plane", "use_book_style"]

@@ -80,6 +80,9 @@ def test_images_have_alt_text(path):
         if any(image in output.get("data", {}) for output in cell.outputs for image in IMAGES):
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
             assert len(alt) >= SHORTEST_ALT, f"alt text {alt!r} in the metadata of the cell\n{cell.source}"
+        for output in cell.outputs:
+            for alt in re.findall(r'<img alt="([^"]*)"', output.get("data", {}).get("text/html", "")):
+                assert len(alt) >= SHORTEST_ALT, f"alt text {alt!r} of the figure with a slider\n{cell.source}"
 
 
 @notebooks

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from tools.execute import execute_all, input_digest, notebook_paths, open_cache
+from tools.execute import execute, execute_all, input_digest, notebook_paths, open_cache
 from tools.store import replace, tidy, with_outputs
 
 
@@ -51,6 +51,16 @@ def test_a_changed_package_has_a_new_cache_and_the_old_one_goes(root):
     (root / "minivit" / "a.py").write_text("a = 2\n")
     new = open_cache(root).path
     assert new != old and new.is_dir() and not old.exists()
+
+
+def test_a_widget_leaves_its_other_forms(root):
+    bundle = "{'application/vnd.jupyter.widget-view+json': {'model_id': 'a'}, 'text/html': '<b>frames</b>'}"
+    path = write_notebook(root, "one", f"from IPython.display import display\ndisplay({bundle}, raw=True)",
+                          "import ipywidgets; ipywidgets.IntSlider();")
+    execution = execute(path)
+    assert execution.error is None
+    assert execution.notebook.cells[0].outputs[0].data == {"text/html": "<b>frames</b>"}
+    assert "widgets" not in execution.notebook.metadata
 
 
 def test_executes_once_in_its_folder_and_keeps_the_outputs(root, capsys):

@@ -1,0 +1,128 @@
+"""A figure with a slider: in a live kernel it is drawn anew, in a built page the frames are there already.
+
+The cell gives one output in two forms. Where widgets live, ipywidgets' slider calls the drawing function. Everywhere
+else, in a stored notebook, a page of the book, a file without a network, a plain slider turns over the same frames.
+"""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Callable, Sequence
+from string import Template
+from typing import Any
+
+PAGE = Template("""\
+<figure class="slider-figure" style="margin: 0">
+<img alt="$alt" src="$shown" style="max-width: 100%; width: ${width}px; background: white">
+<figcaption style="display: flex; gap: 0.8em; align-items: center; flex-wrap: wrap">
+<label style="display: contents">$label
+<input type="range" min="0" max="$last" value="$start" aria-valuetext="$text" style="flex: 1; max-width: 22em"></label>
+<output>$text</output>
+</figcaption>
+<script>
+(() => {
+  const figure = document.currentScript.closest("figure");
+  const [slider, output, image] = ["input", "output", "img"].map((name) => figure.querySelector(name));
+  const frames = $frames, texts = $texts;
+  slider.addEventListener("input", () => {
+    image.src = frames[slider.value];
+    output.textContent = texts[slider.value];
+    slider.setAttribute("aria-valuetext", texts[slider.value]);
+  });
+})();
+</script>
+</figure>""")
+
+
+class SliderFigure:
+    """What :func:`slider_figure` returns: IPython shows it at the end of a cell."""
+
+    def __init__(self, draw: Callable[[Any], Any], values: Sequence[Any], label: str, texts: Sequence[str], start: int,
+                 alt: str):
+        self.draw, self.values, self.label, self.texts, self.start, self.alt = draw, values, label, texts, start, alt
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        return {**self._widget(), "text/html": self._html(), "text/plain": f"A figure with a slider: {self.label}"}
+
+    def _html(self) -> str:
+        frames = [_data_url(self.draw(value)) for value in self.values]
+        return PAGE.substitute(
+            alt=html.escape(self.alt), shown=frames[self.start][1], width=frames[self.start][0],
+            label=html.escape(self.label), last=len(frames) - 1, start=self.start,
+            text=html.escape(self.texts[self.start]), frames=json.dumps([url for _, url in frames]),
+            texts=json.dumps(list(self.texts)).replace("<", "\\u003c"))
+
+    def _widget(self) -> dict[str, Any]:
+        try:
+            import ipywidgets as widgets
+        except ImportError:  # the plain slider does
+            return {}
+        slider = widgets.SelectionSlider(
+            options=[(text, i) for i, text in enumerate(self.texts)], value=self.start, description=self.label,
+            style={"description_width": "initial"}, layout={"width": "28em", "max_width": "100%"})
+        width, content = _render(self.draw(self.values[self.start]))
+        image = widgets.Image(value=content, format="webp", width=width, layout={"max_width": "100%"})
+
+        def show(change: Any) -> None:
+            image.value = _render(self.draw(self.values[change.new]))[1]
+
+        slider.observe(show, names="value")
+        bundle = widgets.VBox([image, slider])._repr_mimebundle_()
+        return {key: value for key, value in bundle.items() if key.startswith("application/")}
+
+
+def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: str, alt: str, start: int | None = None,
+                  text: Callable[[Any], str] = str) -> SliderFigure:
+    """Let the reader slide one value and see the figure follow.
+
+    Parameters
+    ----------
+    draw
+        Takes one of the values, returns a matplotlib figure.
+    values
+        What the slider offers, in order; about a dozen, as each is a frame of the page.
+    label
+        What the slider sets, with its unit.
+    alt
+        What is to be seen, and how it changes from one end to the other, for those who cannot see it.
+    start
+        Index of the first value shown; the middle one if None.
+    text
+        How a value is written beside the slider.
+
+    Returns
+    -------
+    SliderFigure
+        The last expression of a cell.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two values, ``start`` is not an index of them, or ``alt`` says nothing.
+    """
+    values = list(values)
+    if len(values) < 2:
+        raise ValueError(f"values={values!r} has {len(values)}; a slider needs at least 2")
+    start = len(values) // 2 if start is None else start
+    if not 0 <= start < len(values):
+        raise ValueError(f"start={start} is not an index in [0, {len(values)})")
+    if not alt.strip():
+        raise ValueError(f"alt={alt!r} must say what is to be seen")
+    return SliderFigure(draw, values, label, [text(value) for value in values], start, alt)
+
+
+def _render(figure: Any) -> tuple[int, bytes]:
+    """Return the width of a figure on the page, in pixels, and the figure as WebP at twice that; and close it."""
+    import matplotlib.pyplot as plt
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="webp", dpi=2 * figure.dpi, pil_kwargs={"lossless": True})
+    width = round(figure.get_figwidth() * figure.dpi)
+    plt.close(figure)
+    return width, buffer.getvalue()
+
+
+def _data_url(figure: Any) -> tuple[int, str]:
+    width, content = _render(figure)
+    return width, "data:image/webp;base64," + base64.b64encode(content).decode()
