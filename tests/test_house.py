@@ -38,7 +38,7 @@ def modules_after(statement):
     return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
 
 
-def test_scratch_needs_numpy_alone():
+def test_scratch_needs_no_torch():
     assert not {"torch", "matplotlib", "sklearn"} & modules_after("import minivit.scratch")
 
 

@@ -32,6 +32,7 @@ from minivit.scratch.loss import cross_entropy, cross_entropy_backward
 from minivit.scratch.mlp import mlp, mlp_backward
 from minivit.scratch.norm import layer_norm, layer_norm_backward
 from minivit.scratch.optimizers import SGD, AdamW
+from minivit.scratch.params import part
 from minivit.scratch.patches import conv2d, conv2d_backward, patch_embed, patch_embed_backward, patchify, unpatchify
 from minivit.scratch.softmax import (
     softmax,
@@ -85,6 +86,7 @@ __all__ = [
     "mlp",
     "mlp_backward",
     "numerical_gradient",
+    "part",
     "patch_embed",
     "patch_embed_backward",
     "patchify",

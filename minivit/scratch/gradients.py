@@ -35,7 +35,7 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
 def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /, *, tolerance: float = 1e-6,
                     step: float = 1e-5, entries: int = 100, seed: int = 0,
                     **inputs: np.ndarray | Mapping[str, np.ndarray]) -> None:
-    r"""Compare a backward function with central differences of its forward function, and print a line for each input.
+    r"""Compare a backward function with central differences of its forward function, and print a line for each.
 
     The output y of ``forward`` is weighed with a random array :math:`d_y` of its shape; ``backward`` must return the
     gradient of :math:`\langle d_y, y \rangle` with respect to every input.
@@ -67,7 +67,7 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     Examples
     --------
     >>> check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((2, 3)))
-    ✓ d_x (2, 3): 6 of 6 entries agree with central differences (to 1e-06)
+    ✓ d_x (2, 3): 6 of 6 entries agree (to 1e-06)
     """
     rng = np.random.default_rng(seed)
     values = [_copy(value) for value in inputs.values()]
@@ -111,8 +111,7 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], 
         return False, (f"✗ d_{name} {array.shape}: {wrong} of {len(errors)} entries differ by more than {tolerance:.0e}"
                        f"\n    most at {list(index)}: backward {gradient[index]:.9g}, "
                        f"central difference {by_difference:.9g}")
-    return True, (f"✓ d_{name} {array.shape}: {len(errors)} of {array.size} entries agree with central differences "
-                  f"(to {tolerance:.0e})")
+    return True, f"✓ d_{name} {array.shape}: {len(errors)} of {array.size} entries agree (to {tolerance:.0e})"
 
 
 def _difference(function: Callable[[np.ndarray], float], x: np.ndarray, index: tuple[int, ...], step: float) -> float:

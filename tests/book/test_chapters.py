@@ -8,7 +8,8 @@ import pytest
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 NOTEBOOKS = sorted(path for path in BOOK.rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-CHAPTERS = [path for path in NOTEBOOKS if "appendix" not in path.relative_to(BOOK).parts]
+QUESTIONS = [path for path in NOTEBOOKS if path.stem == "check_yourself"]
+CHAPTERS = [path for path in NOTEBOOKS if path not in QUESTIONS and "appendix" not in path.relative_to(BOOK).parts]
 PAGES = NOTEBOOKS + sorted(BOOK.rglob("*.md"))
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
@@ -35,14 +36,14 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def exercises(path: Path) -> dict[str, list[nbformat.NotebookNode]]:
-    """Return the cells of each exercise, from its heading to the next heading of its level or above."""
+def sections(path: Path, title: str) -> dict[str, list[nbformat.NotebookNode]]:
+    """Return the cells of each section whose title begins so, to the next heading of its level or above."""
     found, current = {}, None
     for cell in read(path).cells:
         heading = re.search(r"^#{1,3} .*", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
         if heading:
             current = None
-            if heading.group().startswith("### Exercise"):
+            if heading.group().startswith(f"### {title}"):
                 current = found.setdefault(heading.group(), [])
         if current is not None:
             current.append(cell)
@@ -60,13 +61,22 @@ pages = pytest.mark.parametrize("path", PAGES, ids=name)
 
 @chapters
 def test_four_exercises_each_with_hint_solution_and_check(path):
-    found = exercises(path)
+    found = sections(path, "Exercise")
     assert len(found) >= 4, f"exercises: {list(found)}"
     for heading, cells in found.items():
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
         assert re.search(r"^:{3,}\{(hint|dropdown|admonition)\}.*\n?.*", text, re.MULTILINE), f"{heading}: no hint"
         assert "dropdown" in text and "hint" in text.lower(), f"{heading}: no hint that folds"
         assert {"solution", "check"} <= tags(cells), f"{heading}: needs cells tagged solution and check"
+
+
+@pytest.mark.parametrize("path", QUESTIONS, ids=name)
+def test_twelve_questions_each_answered_by_a_cell(path):
+    found = sections(path, "Question")
+    assert len(found) == 12
+    for heading, cells in found.items():
+        answers = [cell for cell in cells if cell.cell_type == "code"]
+        assert answers and all({"solution", "hide-cell"} <= tags([cell]) for cell in answers), heading
 
 
 @chapters
