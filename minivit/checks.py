@@ -15,7 +15,7 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     left, right
         Arrays or tensors of one shape, or numbers; a number is compared with each entry.
     atol
-        Largest difference allowed.
+        Largest difference allowed; 0 where the two must be equal to the last bit.
 
     Raises
     ------
@@ -30,4 +30,4 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     left, right = (np.asarray(side.detach() if hasattr(side, "detach") else side, dtype=float)
                    for side in (left, right))
     np.testing.assert_allclose(left, right, rtol=0, atol=atol, err_msg=f"claim: {claim}")
-    print(f"✓ {claim} (to {atol:.0e})")
+    print(f"✓ {claim} ({f'to {atol:.0e}' if atol else 'exactly'})")

@@ -18,3 +18,8 @@ def test_unequal_sides_fail_with_the_claim(left, right, capsys):
     with pytest.raises(AssertionError, match="they are one"):
         check("they are one", left, right)
     assert not capsys.readouterr().out
+
+
+def test_no_tolerance_is_said_too(capsys):
+    check("they are one", 1.0, 1.0, atol=0)
+    assert capsys.readouterr().out == "✓ they are one (exactly)\n"

@@ -13,16 +13,15 @@ from string import Template
 from typing import Any
 
 PAGE = Template("""\
-<figure class="slider-figure" style="margin: 0">
-<img alt="$alt" src="$shown" style="max-width: 100%; width: ${width}px; background: white">
-<figcaption style="display: flex; gap: 0.8em; align-items: center; flex-wrap: wrap">
-<label style="display: contents">$label
-<input type="range" min="0" max="$last" value="$start" aria-valuetext="$text" style="flex: 1; max-width: 22em"></label>
+<div class="slider-figure" style="max-width: ${width}px; margin: auto">
+<img alt="$alt" src="$shown" style="width: 100%; background: white">
+<label style="display: flex; gap: 0.8em; align-items: center; flex-wrap: wrap; color: inherit">$label
+<input type="range" min="0" max="$last" value="$start" aria-valuetext="$text" style="flex: 1; min-width: 8em">
 <output>$text</output>
-</figcaption>
+</label>
 <script>
 (() => {
-  const figure = document.currentScript.closest("figure");
+  const figure = document.currentScript.parentElement;
   const [slider, output, image] = ["input", "output", "img"].map((name) => figure.querySelector(name));
   const frames = $frames, texts = $texts;
   slider.addEventListener("input", () => {
@@ -32,7 +31,7 @@ PAGE = Template("""\
   });
 })();
 </script>
-</figure>""")
+</div>""")
 
 
 class SliderFigure:

@@ -43,7 +43,7 @@ def sections(path: Path, title: str) -> dict[str, list[nbformat.NotebookNode]]:
         heading = re.search(r"^#{1,3} .*", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
         if heading:
             current = None
-            if heading.group().startswith(f"### {title}"):
+            if heading.group().lstrip("# ").startswith(title):
                 current = found.setdefault(heading.group(), [])
         if current is not None:
             current.append(cell)
