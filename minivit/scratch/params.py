@@ -44,5 +44,9 @@ def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
     missing, unknown = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
     if missing or unknown:
         raise ValueError(f"{what} has not the names wanted: " + "; ".join(
-            f"{state} {', '.join(names)}" for state, names in (("missing", missing), ("unknown", unknown)) if names))
+            f"{state} {_list(names)}" for state, names in (("missing", missing), ("unknown", unknown)) if names))
     return {name: check_shape(f"{what}[{name!r}]", params[name], *shape) for name, shape in wanted.items()}
+
+
+def _list(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

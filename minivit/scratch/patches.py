@@ -62,6 +62,8 @@ def unpatchify(patches: np.ndarray, channels: int) -> np.ndarray:
         If N is no square number, or a row does not hold ``channels`` squares.
     """
     patches = check_shape("patches", patches, "B", "N", "I*P*P")
+    if channels < 1:
+        raise ValueError(f"channels={channels} must be at least 1")
     batch, count, pixels = patches.shape
     grid, patch_size = round(count**0.5), round((pixels / channels) ** 0.5)
     if grid**2 != count or channels * patch_size**2 != pixels:

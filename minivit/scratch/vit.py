@@ -83,6 +83,8 @@ class ViT:
                 raise ValueError(f"{name}={count} must be at least 1")
         if image_size % patch_size:
             raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}")
+        if int(dim * mlp_ratio) < 1:
+            raise ValueError(f"mlp_ratio={mlp_ratio} leaves no hidden channel of dim={dim}")
         if dim % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide dim={dim}")
         for name, value, known in (("context", context, CONTEXTS), ("global_pool", global_pool, tuple(POOLS))):
@@ -197,8 +199,14 @@ class ViT:
             Shape (B, in_channels, image_size, image_size).
         d_params
             Gradients by the names of the parameters.
+
+        Raises
+        ------
+        ValueError
+            If ``d_logits`` has not the shape of the logits.
         """
         params, d = saved["params"], {}
+        d_logits = check_shape("d_logits", d_logits, len(saved["images"]), len(params["head.bias"]))
         d_pooled, d["head.weight"], d["head.bias"] = linear_backward(d_logits, saved["pooled"], params["head.weight"])
         _, pool_backward = POOLS[self.global_pool]
         d_normal = pool_backward(d_pooled, saved["x"].shape[1])

@@ -48,6 +48,7 @@ def test_unpatchify_puts_every_pixel_back(draw):
     (lambda x: patchify(x(2, 3, 8, 8), 3), "patch_size=3 does not divide the side of images, 8"),
     (lambda x: patchify(x(2, 3, 8, 6), 2), r"images has shape \(2, 3, 8, 6\); wanted \(B, I, S, S\)"),
     (lambda x: patchify(x(8, 8), 2), r"images has shape \(8, 8\); wanted \(B, I, S, S\)"),
+    (lambda x: unpatchify(x(2, 4, 12), 0), "channels=0"),
     (lambda x: unpatchify(x(2, 5, 12), 3), r"patches has shape \(2, 5, 12\)"),
     (lambda x: patch_embed(x(2, 3, 8, 8), x(5, 1, 2, 2)), r"images has shape \(2, 3, 8, 8\); wanted \(B, 1, S, S\)"),
     (lambda x: patch_embed(x(2, 3, 8, 8), x(5, 3, 2, 4)), r"weight has shape \(5, 3, 2, 4\)"),

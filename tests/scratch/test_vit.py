@@ -114,6 +114,8 @@ def test_bad_weights_are_named_and_change_nothing(draw):
     kept = {name: value.copy() for name, value in model.params.items()}
     with pytest.raises(ValueError, match="missing head.bias; unknown head.bais"):
         model.load({name.replace("head.bias", "head.bais"): value for name, value in kept.items()})
+    with pytest.raises(ValueError, match=r"missing blocks.0.attn.proj.bias, .* and \d+ more$"):
+        model.load({})
     with pytest.raises(ValueError, match=r"params\['norm.bias'\] has shape \(3,\); wanted \(22,\)"):
         model.load(kept | {"norm.bias": draw(3)})
     assert all((model.params[name] == kept[name]).all() for name in kept)
@@ -135,11 +137,20 @@ def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
     ({"context": "cbs"}, "context='cbs' is not known; it is one of none, cb, cb_s"),
     ({"context_layers": [3]}, r"context_layers=\[3\] is neither 'upper', 'all' nor indices in \[0, 3\)"),
     ({"context_layers": "lower"}, "context_layers='lower'"),
+    ({"context_layers": 2}, "context_layers=2 is neither"),
+    ({"mlp_ratio": 0}, "mlp_ratio=0 leaves no hidden channel of dim=22"),
     ({"global_pool": "mean"}, "global_pool='mean' is not known; it is one of token, avg"),
 ])
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         ViT(**SIZES | options)
+
+
+def test_a_gradient_of_another_shape_is_named(draw):
+    model = ViT(**SIZES)
+    _, saved = model.forward(draw(4, 2, 15, 15))
+    with pytest.raises(ValueError, match=r"d_logits has shape \(4, 5\); wanted \(4, 7\)"):
+        model.backward(draw(4, 5), saved)
 
 
 def test_images_of_another_shape_are_named(draw):
