@@ -69,6 +69,7 @@ def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozens
         return frozenset(range(depth))
     if layers == "upper":
         return frozenset(range(depth // 2, depth))
-    if isinstance(layers, str) or not isinstance(layers, Iterable) or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
+    is_choice = isinstance(layers, Iterable) and not isinstance(layers, str)
+    if not is_choice or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
         raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
     return frozenset(layers)
