@@ -23,18 +23,26 @@ class Config:
         Name and keyword arguments for :func:`minivit.data.load`.
     train_images
         Train on this many images, drawn once and for all from the training set; None for all of them.
+    held_out_images
+        Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in
+        place of the test set: for choosing settings. 0 for the test set.
     epochs, batch_size
         Passes over the training images; images a step.
     seed
         Of the first weights, the order of the images and every random draw.
+    optimizer
+        ``adamw``; or ``muon`` for the matrices inside the blocks, with AdamW for the rest.
     learning_rate, final_learning_rate, warmup_epochs
         The rate grows linearly from 0 to the first over the warm-up and falls to the second along a half cosine.
     weight_decay, betas
-        Of AdamW. Only the matrices decay.
+        Decay of the matrices, and no others, whatever steps them; decay rates of AdamW.
     clip_norm
         Gradients longer than this are shortened to it; None for no limit.
     label_smoothing
         Share of each target in [0, 1) spread over all classes.
+    repeats
+        Repeated augmentation (Hoffer et al., 2020): so often an image stands in a batch, augmented anew each time. An
+        epoch keeps its length and has as many images fewer.
     crop_padding, flip
         Largest shift in pixels; whether to mirror left to right.
     mixup, cutmix
@@ -51,11 +59,13 @@ class Config:
     dataset: str = "cifar100"
     dataset_options: dict[str, Any] = field(default_factory=dict)
     train_images: int | None = None
+    held_out_images: int = 0
 
     epochs: int = 300
     batch_size: int = 128
     seed: int = 0
 
+    optimizer: Literal["adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-5
     warmup_epochs: float = 5.0
@@ -64,6 +74,7 @@ class Config:
     clip_norm: float | None = 1.0
 
     label_smoothing: float = 0.1
+    repeats: int = 1
     crop_padding: int = 4
     flip: bool = True
     mixup: float = 0.0
@@ -76,6 +87,7 @@ class Config:
         check_options(Config, asdict(self), "a run's configuration")
         for name, allowed, holds in (
             ("train_images", "at least 1", self.train_images is None or self.train_images >= 1),
+            ("held_out_images", "at least 0", self.held_out_images >= 0),
             ("epochs", "at least 1", self.epochs >= 1),
             ("batch_size", "at least 1", self.batch_size >= 1),
             ("seed", "at least 0", self.seed >= 0),
@@ -86,6 +98,7 @@ class Config:
             ("betas", "in [0, 1)", all(0 <= beta < 1 for beta in self.betas)),
             ("clip_norm", "larger than 0, or None", self.clip_norm is None or self.clip_norm > 0),
             ("label_smoothing", "in [0, 1)", 0 <= self.label_smoothing < 1),
+            ("repeats", "at least 1", self.repeats >= 1),
             ("crop_padding", "at least 0", self.crop_padding >= 0),
             ("mixup", "at least 0", self.mixup >= 0),
             ("cutmix", "at least 0", self.cutmix >= 0),

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter, 2019), warm-up and cosine."""
+"""AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024), warm-up and cosine."""
 
 from math import cos, pi
 
@@ -8,13 +8,24 @@ from torch import nn
 from minivit.training.config import Config
 
 
-def create_optimizer(model: nn.Module, config: Config) -> torch.optim.AdamW:
-    """Make AdamW; weight decay pulls on the matrices only, not on biases, norms, positions or the class token."""
+def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Optimizer]:
+    """Make the optimisers that share out the parameters; weight decay pulls on matrices alone.
+
+    Biases, norms, positions, the class token and CB_S do not decay. With ``muon`` the matrices inside the blocks are
+    stepped by Muon, the rest by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both
+    have one learning rate.
+    """
     decays = {id(p) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in [m.weight]}
-    matrices = [p for p in model.parameters() if id(p) in decays]
+    matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
     others = [p for p in model.parameters() if id(p) not in decays]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+    by_muon = [p for name, p in matrices.items() if config.optimizer == "muon" and name.startswith("blocks.")]
+    by_adamw = [p for p in matrices.values() if not any(p is q for q in by_muon)]
+    groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)]
+    if by_muon:
+        optimizers.append(torch.optim.Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay,
+                                           adjust_lr_fn="match_rms_adamw"))
+    return optimizers
 
 
 def learning_rate(step: int, steps: int, config: Config) -> float:
@@ -30,7 +41,8 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
     return config.final_learning_rate + span * (1 + cos(pi * progress)) / 2
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
     """Set the rate of every group of parameters."""
-    for group in optimizer.param_groups:
-        group["lr"] = rate
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = rate

@@ -7,7 +7,7 @@ ends, on the same machine, in bitwise the weights of one that was never stopped.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import isfinite
 from typing import Any
 
@@ -22,7 +22,7 @@ from minivit.models import create_model
 from minivit.training.chance import permutation, seed_torch
 from minivit.training.config import Config
 from minivit.training.evaluate import evaluate
-from minivit.training.optimizer import create_optimizer, learning_rate, set_learning_rate
+from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
 
 START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
 
@@ -32,7 +32,7 @@ class TrainingError(Exception):
 
 
 class Trainer:
-    """A run: its model, its optimiser and where it stands.
+    """A run: its model, its optimisers and where it stands.
 
     Parameters
     ----------
@@ -62,14 +62,19 @@ class Trainer:
         self.model.to(device)
         self.average = (AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
                         if config.ema_decay else None)
-        self.optimizer = create_optimizer(self.model, config)
+        self.optimizers = create_optimizers(self.model, config)
+        held_out, train_images = config.held_out_images, config.train_images
+        left = len(dataset.train) - held_out
+        if left < (train_images or 1):
+            raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "
+                             f"{len(dataset.train)} training images of {dataset.name}")
         self.images = dataset.train
-        if config.train_images is not None:
-            if config.train_images > len(dataset.train):
-                raise ValueError(f"train_images={config.train_images} is more than the {len(dataset.train)} "
-                                 f"training images of {dataset.name}")
-            # The same images for every seed, so that seeds differ in training alone.
-            self.images = self.images.subset(permutation(len(dataset.train), SUBSET)[:config.train_images])
+        if held_out or train_images is not None:
+            # The same images for every seed, so that seeds differ in training alone; the held-out ones are the last.
+            order = permutation(len(dataset.train), SUBSET)
+            self.images = dataset.train.subset(order[:left if train_images is None else train_images])
+            if held_out:
+                self.dataset = replace(dataset, test=dataset.train.subset(order[left:]))
         self.images = self.images.to(device)
         self.steps_per_epoch = -(-len(self.images) // config.batch_size)
         self.step, self.time_s, self.epoch_time_s = 0, 0.0, 0.0
@@ -112,11 +117,12 @@ class Trainer:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             logits = self.model(images)
         loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
-        self.optimizer.zero_grad()
+        self.model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or torch.inf)
-        set_learning_rate(self.optimizer, learning_rate(self.step, config.epochs * self.steps_per_epoch, config))
-        self.optimizer.step()
+        set_learning_rate(self.optimizers, learning_rate(self.step, config.epochs * self.steps_per_epoch, config))
+        for optimizer in self.optimizers:
+            optimizer.step()
         if self.average:
             self.average.update_parameters(self.model)
         self.note(loss.detach(), norm, (logits.argmax(1) == targets.argmax(1)).sum(), len(images))
@@ -148,6 +154,7 @@ class Trainer:
         """Take the steps that this epoch still lacks; call ``after_step(number of images)`` after each."""
         config, epoch = self.config, len(self.history)
         order = permutation(len(self.images), config.seed, EPOCH, epoch)
+        order = order.repeat_interleave(config.repeats)[:len(self.images)]
         seen = (self.step - epoch * self.steps_per_epoch) * config.batch_size
         self.model.train()
         start = time.perf_counter()
@@ -178,7 +185,8 @@ class Trainer:
         return {"config": asdict(self.config), "step": self.step, "history": self.history, "time_s": self.time_s,
                 "epoch_time_s": self.epoch_time_s, "totals": self.totals, "model": self.model.state_dict(),
                 "average": average.module.state_dict() if average else None,
-                "averaged": int(average.n_averaged) if average else 0, "optimizer": self.optimizer.state_dict()}
+                "averaged": int(average.n_averaged) if average else 0,
+                "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where :meth:`state_dict` was taken."""
@@ -186,7 +194,8 @@ class Trainer:
         self.epoch_time_s = state["epoch_time_s"]
         self.totals.copy_(state["totals"])
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
+            optimizer.load_state_dict(its_state)
         if self.average:
             self.average.module.load_state_dict(state["average"])
             self.average.n_averaged.fill_(state["averaged"])

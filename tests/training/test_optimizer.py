@@ -3,7 +3,7 @@ import torch
 
 from minivit.models import ViT
 from minivit.training import Config
-from minivit.training.optimizer import create_optimizer, learning_rate
+from minivit.training.optimizer import create_optimizers, learning_rate
 
 CONFIG = Config(epochs=10, warmup_epochs=2.0, learning_rate=1e-2, final_learning_rate=1e-4)
 STEPS, WARMUP = 70, 14
@@ -23,14 +23,40 @@ def test_learning_rate_rises_then_falls_to_the_final_one():
     assert 1e-4 < rates[-1] < 1.2e-4
 
 
-def test_only_matrices_decay():
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_only_matrices_decay(optimizer):
     model = ViT(image_size=8, patch_size=4, dim=12, depth=2, num_heads=3, context="cb_s", num_classes=5)
-    # With no gradient and a rate of 1, AdamW takes exactly the decayed share of each weight.
-    optimizer = create_optimizer(model, Config(weight_decay=0.25, learning_rate=1.0))
+    # With no gradient and a rate of 1, AdamW and Muon take exactly the decayed share of each weight.
+    config = Config(optimizer=optimizer, weight_decay=0.25, learning_rate=1.0)
     before = {name: p.clone() for name, p in model.named_parameters()}
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
-    optimizer.step()
+    for part in create_optimizers(model, config):
+        part.step()
     for name, p in model.named_parameters():
         matrix = name == "patch_embed.proj.weight" or (name.endswith("weight") and p.ndim == 2)
         torch.testing.assert_close(p.data, before[name] * (0.75 if matrix else 1.0), msg=name)
+
+
+def test_muon_has_the_matrices_of_the_blocks_and_adamw_the_rest():
+    model = ViT(image_size=8, patch_size=4, dim=12, depth=2, num_heads=3, context="cb_s", num_classes=5)
+    adamw, muon = create_optimizers(model, Config(optimizer="muon"))
+    names = {id(p): name for name, p in model.named_parameters()}
+    stepped = [{names[id(p)] for group in part.param_groups for p in group["params"]} for part in (adamw, muon)]
+    assert stepped[1] == {f"blocks.{layer}.{name}.weight" for layer in range(2)
+                          for name in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")}
+    assert stepped[0] | stepped[1] == set(names.values()) and not stepped[0] & stepped[1]
+
+
+def test_a_step_of_muon_turns_a_matrix_by_as_much_in_every_direction():
+    model = ViT(image_size=8, patch_size=4, dim=12, depth=1, num_heads=3, num_classes=5)
+    weight = model.blocks[0].attn.proj.weight
+    before = weight.detach().clone()
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    generator = torch.Generator().manual_seed(0)
+    weight.grad = torch.randn(12, 12, generator=generator)  # singular values from near 0 to about 7
+    for part in create_optimizers(model, Config(optimizer="muon", weight_decay=0.0, learning_rate=1.0)):
+        part.step()
+    turned = torch.linalg.svdvals(before - weight.detach()) / (0.2 * 12**0.5)  # match_rms_adamw: 0.2 sqrt(max side)
+    assert 0.5 < turned[:-1].min() and turned.max() < 1.3  # Newton and Schulz come near 1, not to it

@@ -207,7 +207,8 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(config, tmp_path, monke
     (dict(dataset="cifar"), ValueError, "name='cifar'.*did you mean 'cifar100'"),
     (dict(model_options={"image_size": 16}), ValueError, r"images has shape .*\(B, 1, 16, 16\)"),
     (dict(model_options={"num_classes": 7}), ValueError, "num_classes=7 .*10 classes of digits"),
-    (dict(train_images=10**6), ValueError, "train_images=1000000 is more than the 14"),
+    (dict(train_images=10**6), ValueError, "train_images=1000000 and held_out_images=0 do not fit into the 14"),
+    (dict(held_out_images=1400), ValueError, "train_images=103 and held_out_images=1400 do not fit into the 14"),
 ])
 def test_what_does_not_fit_is_told_and_nothing_is_written(config, tmp_path, change, error, message):
     with pytest.raises(error, match=message):
@@ -252,3 +253,26 @@ def test_learns_real_images(tmp_path):
     history = train(config.override(train_images=256, epochs=2, model_options={"dim": 32, "depth": 2}), tmp_path,
                     root=os.environ["MINIVIT_DATA"], progress=False)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
+
+
+def test_repeated_augmentation_shows_fewer_images_more_often(config):
+    config = config.override(model_options={"num_classes": 10}, repeats=3)
+    trainer = Trainer(config, load("digits"), torch.device("cpu"))
+    seen = []
+    trainer.train_step = lambda images, labels: seen.append(images)
+    trainer.train_epoch(after_step=lambda n: None)
+    seen = torch.cat(seen).flatten(1)
+    assert len(seen) == 103
+    assert len(seen.unique(dim=0)) == 35  # 103 / 3, rounded up
+    assert torch.equal(seen[0], seen[2]) and not torch.equal(seen[2], seen[3])
+
+
+def test_held_out_images_are_the_same_for_all_and_never_trained_on(config):
+    config, digits = config.override(model_options={"num_classes": 10}, held_out_images=97), load("digits")
+    first, other = (Trainer(config.override(seed=seed, train_images=train_images), digits, torch.device("cpu"))
+                    for seed, train_images in ((0, None), (1, 103)))
+    assert len(first.images) == len(digits.train) - 97 and len(other.images) == 103
+    held_out = first.dataset.test.images
+    assert len(held_out) == 97 and torch.equal(held_out, other.dataset.test.images)
+    both = torch.cat([held_out, first.images.images]).flatten(1)
+    assert torch.equal(both.sort(dim=0).values, digits.train.images.flatten(1).sort(dim=0).values)
