@@ -4,6 +4,8 @@ Axes: B batch, C channels, H and W height and width in pixels, K classes. Chance
 batch's device: seed it, and the same batch comes out.
 """
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -53,8 +55,14 @@ def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -
     -------
     Tensor of shape (B, C, H, W), float32
     """
-    mean, std = (torch.tensor(values, device=images.device).view(-1, 1, 1) for values in (mean, std))
+    mean, std = (channels(values, images.device) for values in (mean, std))
     return (images.float() / 255 - mean) / std
+
+
+@lru_cache
+def channels(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a number for each channel, (C, 1, 1), copied to the device once: a copy a step would wait for it."""
+    return torch.tensor(values, device=device).view(-1, 1, 1)
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:

@@ -45,6 +45,10 @@ class Config:
         epoch keeps its length and has as many images fewer.
     crop_padding, flip
         Largest shift in pixels; whether to mirror left to right.
+    augmentation
+        ``randaugment`` as DeiT has it, ``trivialaugment``, or ``none``, after crop and flip.
+    erasing
+        Chance in [0, 1] that a box of an image is replaced by noise.
     mixup, cutmix
         The alpha of each; 0 is off. With both on, a coin decides for each batch.
     ema_decay
@@ -77,6 +81,8 @@ class Config:
     repeats: int = 1
     crop_padding: int = 4
     flip: bool = True
+    augmentation: Literal["none", "randaugment", "trivialaugment"] = "none"
+    erasing: float = 0.0
     mixup: float = 0.0
     cutmix: float = 0.0
 
@@ -100,6 +106,7 @@ class Config:
             ("label_smoothing", "in [0, 1)", 0 <= self.label_smoothing < 1),
             ("repeats", "at least 1", self.repeats >= 1),
             ("crop_padding", "at least 0", self.crop_padding >= 0),
+            ("erasing", "in [0, 1]", 0 <= self.erasing <= 1),
             ("mixup", "at least 0", self.mixup >= 0),
             ("cutmix", "at least 0", self.cutmix >= 0),
             ("ema_decay", "in (0, 1), or None", self.ema_decay is None or 0 < self.ema_decay < 1),

@@ -18,12 +18,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from minivit.data import Dataset, batches
 from minivit.data.augment import cutmix, mixup, normalize, random_crop, random_flip
+from minivit.data.erasing import random_erasing
+from minivit.data.randaugment import rand_augment, trivial_augment
 from minivit.models import create_model
 from minivit.training.chance import permutation, seed_torch
 from minivit.training.config import Config
 from minivit.training.evaluate import evaluate
 from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
 
+AUGMENTATIONS = {"none": lambda images: images, "randaugment": rand_augment, "trivialaugment": trivial_augment}
 START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
 
 
@@ -101,7 +104,10 @@ class Trainer:
         images = random_crop(images, config.crop_padding)
         if config.flip:
             images = random_flip(images)
+        images = AUGMENTATIONS[config.augmentation](images)
         images = normalize(images, self.dataset.mean, self.dataset.std)
+        if config.erasing:
+            images = random_erasing(images, probability=config.erasing)
         targets = F.one_hot(labels, self.dataset.num_classes).float()
         mixes = [(mix, alpha) for mix, alpha in ((mixup, config.mixup), (cutmix, config.cutmix)) if alpha]
         if mixes:

@@ -32,6 +32,8 @@ def test_every_recipe_loads_and_names_what_exists(recipe):
     ({"ema_decay": 1.0}, "ema_decay=1.0 must be in"),
     ({"train_images": 0}, "train_images=0 must be at least 1"),
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
+    ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
+    ({"augmentation": "autoaugment"}, "augmentation='autoaugment'.*'randaugment' or 'trivialaugment'"),
     ({"repeats": 0}, "repeats=0 must be at least 1"),
     ({"optimizer": "sgd"}, "optimizer='sgd'.*'adamw' or 'muon'"),
     ({"model_options": "cb"}, "model_options='cb'"),

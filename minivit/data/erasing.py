@@ -1,0 +1,64 @@
+"""Random erasing (Zhong et al., 2020) of a batch, each image by its own draw.
+
+Axes: B batch, C channels, H and W height and width in pixels, T tries. Chance comes from PyTorch's generator of the
+batch's device: seed it, and the same batch comes out.
+"""
+
+from math import log
+
+import torch
+from torch import Tensor
+
+AREA = (0.02, 1 / 3)      # of the box, as a share of the image's
+ASPECT = (0.3, 1 / 0.3)   # of the box, height by width
+TRIES = 10                # to draw a box that is smaller than the image
+
+
+def random_erasing(images: Tensor, *, probability: float = 0.25) -> Tensor:
+    """Paste a box of noise into some images.
+
+    As timm's ``mode="pixel"``, DeiT's choice: the box's area is uniform, its aspect ratio uniform in the logarithm, its
+    place uniform inside the image, and each of its pixels standard normal. Sides are rounded to whole pixels. A box as
+    high or as wide as the image is drawn again, up to ten times in all; if none is smaller the image stays as it is.
+
+    Parameters
+    ----------
+    images
+        Float, (B, C, H, W), normalised: of mean 0 and deviation 1 over the training set.
+    probability
+        Chance in [0, 1] of an image to get a box.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+        Of the same type; outside the boxes bit for bit what it was.
+
+    Raises
+    ------
+    ValueError
+        If the images are not float or the probability is none.
+    """
+    if not images.is_floating_point() or images.ndim != 4:
+        raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
+                         "(B, C, H, W); normalise them first")
+    if not 0 <= probability <= 1:
+        raise ValueError(f"probability={probability!r} is not allowed: it must be in [0, 1]")
+    return torch.where(draw_boxes(images, probability)[:, None], torch.randn_like(images), images)
+
+
+def draw_boxes(images: Tensor, probability: float) -> Tensor:
+    """Draw the pixels to erase, bool (B, H, W)."""
+    b, _, h, w = images.shape
+    device = images.device
+    area = torch.empty(TRIES, b, device=device).uniform_(*AREA) * h * w
+    aspect = torch.empty(TRIES, b, device=device).uniform_(*map(log, ASPECT)).exp()
+    height, width = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()                        # (T, B)
+    fits = (height < h) & (width < w)
+    first = fits.int().argmax(0, keepdim=True)
+    height, width, fits = (values.gather(0, first)[0] for values in (height, width, fits))                # (B,)
+    erased = fits & (torch.rand(b, device=device) < probability)
+    top, left = torch.rand(2, b, device=device)
+    rows, columns = ((start <= at) & (at < start + side) for at, start, side in (
+        (torch.arange(h, device=device), (top * (h - height + 1)).floor()[:, None], height[:, None]),
+        (torch.arange(w, device=device), (left * (w - width + 1)).floor()[:, None], width[:, None])))
+    return rows[:, :, None] & columns[:, None, :] & erased[:, None, None]

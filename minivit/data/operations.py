@@ -1,0 +1,216 @@
+"""The operations of RandAugment and TrivialAugment on a batch, each image by an operation and a strength of its own.
+
+Axes: B batch, C channels (1 or 3), H and W height and width in pixels, L the 256 levels of a byte, R rounds.
+
+There are three kinds, and each is done for the whole batch at once, whatever the images drew:
+
+========  ===============================================================  =========================================
+kind      what an operation says                                           and an image that drew another gets
+========  ===============================================================  =========================================
+table     which level takes the place of each level                        the table of the levels themselves
+blend     a dull version of the image, which the strength blends with it   a blend that is all image
+map       where in the image a pixel comes from                            the map that moves nothing
+========  ===============================================================  =========================================
+
+So an image keeps every bit under an operation that it did not draw, nothing waits for the device, and an operation
+costs a table of 256 numbers or the dull version of the batch. Values are those of Pillow's ``ImageOps`` and
+``ImageEnhance``.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: int) -> Tensor:
+    """Let each image go through its own operations, one a round, in their order.
+
+    Two rounds share one sampling: first colours, both maps as one, second colours. So an image that draws a map and a
+    colour has them in its order, and two maps are one. Only what Pillow loses between two maps stays: the picture is
+    sampled once, and what the first moves out the second may move back in.
+
+    Parameters
+    ----------
+    images
+        uint8, (B, C, H, W) with C 1 or 3.
+    operation
+        int64, (R, B): an index of ``OPERATIONS`` for each round and image.
+    strength
+        float32, (R, B): in the unit of the operation, which its function, or :func:`affine_map`, names.
+    fill
+        Level in [0, 255] of the pixels that come from outside.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W), uint8
+    """
+    for first in range(0, len(operation), 2):
+        drawn = list(zip(operation[first:first + 2], strength[first:first + 2], strict=True))
+        images = recolour(images, *drawn[0])
+        images = resample(images, compose([affine_map(*draw, *images.shape[2:]) for draw in drawn]), fill)
+        images = recolour(images, *drawn[1]) if len(drawn) == 2 else images
+    return images
+
+
+# Tables: (levels (L,), cumulative (B, C, L), strength (B, 1, 1)) to (B, C, L) or what broadcasts to it, int32.
+# ``cumulative`` counts the pixels of each level and all below it.
+
+def invert(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Make dark bright and bright dark; no strength."""
+    return 255 - levels
+
+
+def solarize_add(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Add the strength, levels in [0, 128], to the darker half."""
+    return torch.where(levels < 128, (levels + strength.int()).clamp(0, 255), levels)
+
+
+def posterize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Keep the highest bits, as many as the strength says, in [1, 8]; 8 changes nothing."""
+    return levels - levels % torch.bitwise_left_shift(1, (8 - strength.int()).clamp(0, 8))
+
+
+def solarize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Invert the levels from the strength on, in [0, 256]; 256 changes nothing."""
+    return torch.where(levels < strength, levels, 255 - levels)
+
+
+def auto_contrast(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Stretch each channel so that its darkest level becomes 0 and its brightest 255; no strength.
+
+    Rounded down. Where the quotient is whole, Pillow's rounding errors can bring it one level lower.
+    """
+    low = (cumulative == 0).sum(-1, keepdim=True, dtype=torch.int32)
+    high = (cumulative < cumulative[..., -1:]).sum(-1, keepdim=True, dtype=torch.int32)
+    return torch.where(high > low, quotient(255 * (levels - low), high - low), levels)
+
+
+def equalize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
+    """Give each channel about as many pixels at every level; no strength."""
+    below_brightest = torch.where(cumulative < cumulative[..., -1:], cumulative, 0).amax(-1, keepdim=True)
+    step = below_brightest // 255  # pixels that share a level
+    below = F.pad(cumulative, (1, 0))[..., :-1]
+    return torch.where(step > 0, quotient(step // 2 + below, step), levels)
+
+
+def quotient(dividend: Tensor, divisor: Tensor) -> Tensor:
+    """Divide whole numbers, round down, and keep to [0, 255]; int32.
+
+    Dividing integers is slow. The half keeps every quotient so far from the next whole number that no device's way to
+    round a float32 can reach it.
+    """
+    return ((dividend + 0.5) / divisor).clamp(0, 255).int()
+
+
+# Blends: (pixels (B, C, H, W), grey (B, 1, H, W)) to the dull version that strength 0 gives, of (B, C, H, W) or what
+# broadcasts to it; all whole numbers in float32. Strength 1 changes nothing.
+
+def brightness(pixels: Tensor, grey: Tensor) -> Tensor:
+    """Black."""
+    return torch.zeros_like(grey[:, :, :1, :1])
+
+
+def contrast(pixels: Tensor, grey: Tensor) -> Tensor:
+    """The mean grey of each image."""
+    return (grey.mean(dim=(1, 2, 3), keepdim=True) + 0.5).floor()
+
+
+def color(pixels: Tensor, grey: Tensor) -> Tensor:
+    """Grey of the same lightness."""
+    return grey
+
+
+def sharpness(pixels: Tensor, grey: Tensor) -> Tensor:
+    """Each pixel, five times, averaged with its eight neighbours; the outermost pixels stay."""
+    columns = pixels[..., :-2] + pixels[..., 1:-1] + pixels[..., 2:]
+    around = columns[..., :-2, :] + columns[..., 1:-1, :] + columns[..., 2:, :]
+    smooth = pixels.clone()
+    smooth[..., 1:-1, 1:-1] = ((around + 4 * pixels[..., 1:-1, 1:-1]) / 13 + 0.5).floor()
+    return smooth
+
+
+def luma(pixels: Tensor) -> Tensor:
+    """Weigh the channels by how bright they look (ITU-R 601), (B, C, H, W) to (B, 1, H, W)."""
+    if pixels.shape[1] == 1:
+        return pixels
+    red, green, blue = pixels.split(1, dim=1)
+    # Weights in 65536ths: every product and sum is a whole number that float32 holds, so all devices agree.
+    return ((19595 * red + 38470 * green + 7471 * blue + 32768) / 65536).floor()
+
+
+# What needs one channel, or one pixel, stands before what needs them all: the sum of the work is then least.
+TABLES = {f.__name__: f for f in (invert, solarize_add, posterize, solarize, auto_contrast, equalize)}
+BLENDS = {f.__name__: f for f in (brightness, contrast, color, sharpness)}
+MAPS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
+OPERATIONS = (*TABLES, *BLENDS, *MAPS, "identity")
+
+
+def recolour(images: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
+    """Do the table or the blend that each image drew; (B, C, H, W) to (B, C, H, W), uint8, with draws of shape (B,)."""
+    drew = who_drew(operation)
+    levels = torch.arange(256, dtype=torch.int32, device=images.device)
+    index = images.flatten(2).long()                                                        # (B, C, HW)
+    counts = torch.zeros((*images.shape[:2], 256), dtype=torch.int32, device=images.device)
+    counts.scatter_add_(2, index, counts.new_ones(()).expand_as(index))
+    cumulative = counts.cumsum(2, dtype=torch.int32)
+    table = levels
+    for name, new in TABLES.items():
+        table = torch.where(drew[name][:, None, None], new(levels, cumulative, strength[:, None, None]), table)
+    images = table.to(torch.uint8).gather(2, index).view_as(images)
+
+    pixels = images.float()
+    grey, dull, factor = luma(pixels), torch.zeros_like(pixels[:, :1, :1, :1]), torch.ones_like(strength)
+    for name, dulled in BLENDS.items():
+        dull = torch.where(drew[name][:, None, None, None], dulled(pixels, grey), dull)
+        factor = torch.where(drew[name], strength, factor)
+    return (dull + factor[:, None, None, None] * (pixels - dull)).clamp(0, 255).to(torch.uint8)
+
+
+def who_drew(operation: Tensor) -> dict[str, Tensor]:
+    """Tell for each operation which images drew it; (B,) to a bool (B,) under each name."""
+    every = torch.arange(len(OPERATIONS), device=operation.device)
+    return dict(zip(OPERATIONS, operation == every[:, None], strict=True))
+
+
+def affine_map(operation: Tensor, strength: Tensor, height: int, width: int) -> Tensor:
+    """Write the map that each image drew as a matrix, (B,) to (B, 3, 3).
+
+    It takes (x, y, 1) of a pixel to where it comes from, in pixels from the upper left corner, so that the first
+    pixel's centre is (0.5, 0.5). Strengths: the tangent of a shear about the corner; pixels of a translation to the
+    left or up; degrees of a rotation anticlockwise about the image's centre. 0 moves nothing.
+    """
+    drew = who_drew(operation)
+    shear_x, shear_y, left, up, degrees = (torch.where(drew[name], strength, 0) for name in MAPS)
+    cos, sin = degrees.deg2rad().cos(), degrees.deg2rad().sin()
+    zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+    return torch.stack([
+        cos, shear_x - sin, left + (1 - cos) * width / 2 + sin * height / 2,
+        shear_y + sin, cos, up + (1 - cos) * height / 2 - sin * width / 2,
+        zero, zero, one,
+    ], dim=1).view(-1, 3, 3)
+
+
+def compose(maps: list[Tensor]) -> Tensor:
+    """Make one map of several, the first operation's first; of (B, 3, 3) each, (B, 3, 3)."""
+    result, *others = maps
+    for other in others:
+        # A product by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a pixel in 224.
+        result = (result[:, :, :, None] * other[:, None]).sum(2)
+    return result
+
+
+def resample(images: Tensor, matrix: Tensor, fill: int) -> Tensor:
+    """Fetch each pixel from where the map says, bilinearly; (B, C, H, W) and (B, 3, 3) to (B, C, H, W), uint8.
+
+    Levels are rounded to the nearest; Pillow rounds them down. A pixel whose centre comes from outside is ``fill``, and
+    within half a pixel of the edge the outermost pixels go on, as in Pillow.
+    """
+    height, width = images.shape[2:]
+    down, right = (torch.arange(size, device=images.device) + 0.5 for size in (height, width))
+    (a, b, c), (d, e, f) = (row.unbind(1) for row in matrix[:, :2, :, None, None].unbind(1))
+    x = a * right + b * down[:, None] + c                                                   # (B, H, W)
+    y = d * right + e * down[:, None] + f
+    grid = torch.stack([2 * x / width - 1, 2 * y / height - 1], dim=3)
+    fetched = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+    inside = (0 <= x) & (x < width) & (0 <= y) & (y < height)
+    return torch.where(inside[:, None], fetched.round(), fill).to(torch.uint8)

@@ -1,0 +1,142 @@
+"""RandAugment (Cubuk et al., 2020) and TrivialAugment (Müller and Hutter, 2021) of a batch, each image by its own draw.
+
+Axes: B batch, C channels, H and W height and width in pixels, R rounds. Chance comes from PyTorch's generator of the
+batch's device: seed it, and the same batch comes out.
+"""
+
+import torch
+from torch import Tensor
+
+from minivit.data.operations import OPERATIONS, apply_operations
+
+RAND_AUGMENT = OPERATIONS[:-1]     # all but identity
+TRIVIAL_AUGMENT = OPERATIONS[2:]   # all but invert and solarize_add
+IDENTITY = OPERATIONS.index("identity")
+PROBABILITY = 0.5                  # that RandAugment does an operation it has drawn
+GREY, BLACK = 128, 0
+
+
+def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0, noise: float = 0.5) -> Tensor:
+    """Let each image go through a few operations of about one magnitude.
+
+    The default is DeiT's (Touvron et al., 2021), which timm calls ``rand-m9-mstd0.5-inc1``: fifteen operations with
+    equal chance, with replacement, each done with probability one half, stronger with growing magnitude. What differs
+    from timm:
+
+    - Sampling is bilinear, and grey (128) comes in from outside. timm draws bilinear or bicubic unless told (DeiT:
+      bicubic), and fills with the training set's mean.
+    - Of two maps in a row the picture is sampled once, and what the first moves out the second may move back in.
+    - Posterising keeps at least one bit; timm's keeps none at magnitude 10, which Pillow now refuses.
+
+    Parameters
+    ----------
+    images
+        uint8, (B, C, H, W) with C 1 or 3. Of grey images ``color`` is the identity.
+    operations
+        Rounds, 1 or more.
+    magnitude
+        In [0, 10].
+    noise
+        Standard deviation of the magnitude, 0 or more: each operation of each image draws its own from a normal
+        distribution, cut off at 0 and 10.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W), uint8
+
+    Raises
+    ------
+    ValueError
+        If an argument is none of these.
+    """
+    check_images(images)
+    for name, value, allowed, is_allowed in (("operations", operations, "1 or more", operations >= 1),
+                                             ("magnitude", magnitude, "in [0, 10]", 0 <= magnitude <= 10),
+                                             ("noise", noise, "0 or more", noise >= 0)):
+        if not is_allowed:
+            raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
+    return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise), fill=GREY)
+
+
+def trivial_augment(images: Tensor) -> Tensor:
+    """Let each image go through one operation of any strength, which leaves nothing to tune.
+
+    The paper's wide space: fourteen operations with equal chance, identity among them, and one of 31 evenly spaced
+    strengths. As in its code, translations go up to 32 pixels whatever the size, and black comes in from outside. It
+    samples the nearest pixel where this is bilinear.
+
+    Parameters
+    ----------
+    images
+        uint8, (B, C, H, W) with C 1 or 3.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W), uint8
+
+    Raises
+    ------
+    ValueError
+        If the images are not of this kind.
+    """
+    check_images(images)
+    return apply_operations(images, *draw_trivial_augment(images), fill=BLACK)
+
+
+def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: float) -> tuple[Tensor, Tensor]:
+    """Draw operations, as indices of ``OPERATIONS``, and their strengths, both (R, B)."""
+    shape, device = (operations, len(images)), images.device
+    height, width = images.shape[2:]
+    operation = draw_among(RAND_AUGMENT, shape, device)
+    operation = torch.where(torch.rand(shape, device=device) < PROBABILITY, operation, IDENTITY)
+    level = (magnitude + noise * torch.randn(shape, device=device)).clamp(0, 10)
+    signed = level * draw_signs(shape, device)
+    factor = (1 + 0.09 * signed).clamp(min=0.1)
+    return operation, choose(operation, {
+        "solarize_add": (level * 110 / 10).floor(),
+        "posterize": (4 - (level * 4 / 10).floor()).clamp(min=1),
+        "solarize": 256 - (level * 256 / 10).floor(),
+        "brightness": factor, "contrast": factor, "color": factor, "sharpness": factor,
+        "shear_x": 0.03 * signed, "shear_y": 0.03 * signed,
+        "translate_x": 0.045 * width * signed, "translate_y": 0.045 * height * signed,
+        "rotate": 3 * signed,
+    })
+
+
+def draw_trivial_augment(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Draw one operation an image, as an index of ``OPERATIONS``, and its strength, both (1, B)."""
+    shape, device = (1, len(images)), images.device
+    operation = draw_among(TRIVIAL_AUGMENT, shape, device)
+    level, sign = torch.randint(31, shape, device=device), draw_signs(shape, device)
+    factor = 0.01 + 1.99 * level / 30
+    return operation, choose(operation, {
+        "posterize": 8 - (level * 6 / 30).floor(),
+        "solarize": 256 - (level * 256 / 30).floor(),
+        "brightness": factor, "contrast": factor, "color": factor, "sharpness": factor,
+        "shear_x": 0.033 * level * sign, "shear_y": 0.033 * level * sign,
+        "translate_x": (level * 32 / 30).floor() * sign, "translate_y": (level * 32 / 30).floor() * sign,
+        "rotate": (level * 135 / 30).floor() * sign,
+    })
+
+
+def draw_among(names: tuple[str, ...], shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Draw with equal chance from names that stand in a row in ``OPERATIONS``; their indices, int64."""
+    first = OPERATIONS.index(names[0])
+    return torch.randint(first, first + len(names), shape, device=device)
+
+
+def draw_signs(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Draw -1 or 1 with equal chance."""
+    return 2 * torch.randint(2, shape, device=device) - 1
+
+
+def choose(operation: Tensor, strengths: dict[str, Tensor]) -> Tensor:
+    """Take each draw's strength from that of its operation; 0 where it has none. (R, B) to (R, B), float32."""
+    none = torch.zeros(operation.shape, device=operation.device)
+    return torch.stack([strengths.get(name, none) for name in OPERATIONS]).gather(0, operation[None])[0]
+
+
+def check_images(images: Tensor) -> None:
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+        raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be uint8 of shape "
+                         "(B, C, H, W) with C 1 or 3")
