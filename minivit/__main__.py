@@ -1,4 +1,4 @@
-"""The command line: ``python -m minivit train | eval | data``."""
+"""The command line: ``python -m minivit train | eval | data | bench``."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from typing import Any
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.training import CheckpointError, Config, Stopped, TrainingError, evaluate, load_config, load_model, train
+from minivit.training.bench import bench, table
 from minivit.training.loop import choose_device
 
 
@@ -37,10 +38,11 @@ def create_parser() -> argparse.ArgumentParser:
                                             "MINIVIT_TRACEBACK=1 shows where an error came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, summary: str, data: bool = True) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         sub.set_defaults(run=run)
-        sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
+        if data:
+            sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
     sub = command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier run")
@@ -62,6 +64,16 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = command("data", run_data, "fetch a data set, and say what is in it")
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
+
+    sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, in turns", data=False)
+    sub.add_argument("--models", metavar="NAME", nargs="+", default=["vit_tiny_patch4_32"],
+                     help="models; vit_tiny_patch4_32 by default")
+    sub.add_argument("--batch-size", metavar="N", default="64", help="images a step; 64 by default")
+    sub.add_argument("--precision", default="float32", help="float32 (default), or bfloat16 for autocast")
+    sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model; 10 by default")
+    sub.add_argument("--compile", action="store_true", help="compile every model with torch.compile")
+    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
+    sub.add_argument("--json", action="store_true", help="print one JSON object with every time, not a table")
     return parser
 
 
@@ -89,6 +101,13 @@ def run_data(options: argparse.Namespace) -> None:
         dataset = load(options.name, options.data)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    result = bench(options.models, batch_size=read_value("batch_size", options.batch_size),
+                   rounds=read_value("rounds", options.rounds), precision=options.precision, device=options.device,
+                   compiled=options.compile, tell=tell)
+    print(json.dumps(result) if options.json else table(result))
 
 
 def read_value(name: str, text: str | list[str]) -> Any:

@@ -3,6 +3,7 @@
 Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -59,12 +60,17 @@ class Attention(nn.Module):
             Mixed tokens, (B, N, C); with ``return_attention`` also the maps, (B, H, N, N): row i holds the weights,
             in [0, 1] and of sum 1, with which token i takes the values of all tokens.
         """
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))  # (B, N, 3, H, D)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)                      # three of (B, H, N, D)
-        if return_attention:
-            attention = (q @ k.mT * self.scale).softmax(dim=-1)   # (B, H, N, N)
+        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))    # (B, N, 3, H, D)
+        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # three of (B, H, N, D)
+        if return_attention or fused_is_slow(q):
+            attention = (q @ k.mT * self.scale).softmax(dim=-1)     # (B, H, N, N)
             heads = attention @ v
         else:
             heads = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
         out = self.dropout(self.proj(heads.transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
         return (out, attention) if return_attention else out
+
+
+def fused_is_slow(q: Tensor) -> bool:
+    """Say whether the four lines are faster than the fused kernel, as they are for bfloat16 on a CPU (torch 2.13)."""
+    return q.device.type == "cpu" and q.dtype == torch.bfloat16

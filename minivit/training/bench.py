@@ -1,0 +1,260 @@
+"""How fast a step is: our models, and those of other libraries, in turns in one run.
+
+Two times taken one after the other differ by what else the machine did meanwhile. So all models take a turn in each
+round, in a random order, and are compared within the round.
+"""
+
+import platform
+import random
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from tqdm import tqdm
+
+import minivit
+from minivit.analysis import cost
+from minivit.models import create_model
+from minivit.models.registry import MODELS
+from minivit.options import check_options
+from minivit.training.loop import choose_device
+from minivit.training.memory import peak_bytes
+from minivit.training.peers import PEERS, create_peers
+from minivit.training.record import commit, describe_device
+
+OURS = "minivit"                        # the subject that all others are compared with
+SIZES = ("image_size", "patch_size", "num_classes", "dim", "depth", "num_heads")
+PHASES = {"forward": 1, "training": 3}  # multiply-adds, in forward passes: a product has two products for gradients
+TURN_S = 0.1                            # shorter steps are repeated to this; a single one is lost in the clock's noise
+WARMUP_STEPS = 3
+MATRIX_SIDES = (512, 1024, 2048)        # of the products that show what the machine can do
+GPU_MATRIX_SIDES = (2048, 4096, 8192)
+
+
+class Subject:
+    """A model with an optimiser and a batch, and the two things that are timed.
+
+    Parameters
+    ----------
+    model
+        Maps images (B, C, H, W) to logits (B, K).
+    images, labels
+        The batch, the same at each step.
+    precision
+        ``float32``, or ``bfloat16`` for autocast.
+    compiled
+        Whether to compile the model.
+    """
+
+    def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, *, precision: str, compiled: bool):
+        self.model, self.images, self.labels, self.precision, self.compiled = model, images, labels, precision, compiled
+        if compiled:
+            model.compile()
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
+
+    def logits(self) -> Tensor:
+        with torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+            return self.model(self.images)
+
+    @torch.no_grad()
+    def forward(self) -> None:
+        self.logits()
+
+    def training(self) -> None:
+        loss = F.cross_entropy(self.logits().float(), self.labels)
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def prepare(self, phase: str) -> Callable[[], None]:
+        """Put the model in the mode of a phase and return the function that does one step of it."""
+        self.model.train(phase == "training")
+        return getattr(self, phase)
+
+    def peak_bytes(self, phase: str) -> int | None:
+        """Take a step; return the bytes of what stands before it, and the peak of what it adds to that.
+
+        None where it cannot be told.
+        """
+        device = self.images.device
+        if self.compiled and device.type != "cuda":
+            return None
+        standing = [*self.model.parameters(), *self.model.buffers()]
+        if phase == "training":
+            standing += [x for state in self.optimizer.state.values() for x in state.values()]
+        return sum(x.nbytes for x in standing) + peak_bytes(self.prepare(phase), device)
+
+
+def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 64,
+          precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto", rounds: int = 10,
+          compiled: bool = False, tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
+    """Time forward passes and training steps of our models, plain and with CB, and of timm's and vit-pytorch's.
+
+    A training step is forward, cross-entropy, backward and fused AdamW on a batch that lies on the device. A peer has
+    the model's width, depth, heads, patches, batch, precision and optimiser. Its time over ours is taken in each round;
+    the median and the quartiles are over the rounds. Times are medians; the matrix peak is the best that square
+    products of the same precision reached in the same run.
+
+    Parameters
+    ----------
+    models
+        Names for :func:`minivit.models.create_model`.
+    batch_size
+        Images a step.
+    precision
+        ``float32``, or ``bfloat16`` for autocast.
+    device
+        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+    rounds
+        Turns of each model.
+    compiled
+        Whether to compile every model with ``torch.compile``.
+    tell
+        Called with a line for each peer that cannot be made.
+
+    Returns
+    -------
+    dict
+        What was run on what, and ``models``: by name, then by subject (``minivit``, ``minivit, cb`` and the peers),
+        ``params``, ``macs`` (multiply-adds of an image's forward pass), and for ``forward`` and ``training``
+        ``images_per_second``, ``step_time_s``, ``step_times_s`` (one a round), ``peak_memory_bytes`` (None where it
+        cannot be measured), ``peak_share`` (multiply-adds a second over the matrix peak) and ``time_ratio`` (step time
+        over that of ``minivit`` in the same round: ``median`` and the quartiles ``low`` and ``high``). JSON can hold
+        it.
+
+    Raises
+    ------
+    ValueError
+        On a model that is not known, a device that is not to be had, or an argument out of its range.
+    """
+    check_options(bench, {"batch_size": batch_size, "precision": precision, "rounds": rounds}, "bench")
+    for name, count in (("batch_size", batch_size), ("rounds", rounds)):
+        if count < 1:
+            raise ValueError(f"{name}={count} must be at least 1")
+    chosen = choose_device(device)
+    ours = [{OURS: create_model(name), f"{OURS}, cb": create_model(name, context="cb")} for name in models]
+    results, missing, peak = {}, {}, 0.0
+    for name, plain_and_cb in zip(models, ours, strict=True):
+        sizes = {size: MODELS[name][1][size] for size in SIZES}
+        peers, reasons = create_peers(**sizes)
+        for peer, reason in reasons.items():
+            if peer not in missing:
+                tell(f"{peer} is not measured: {reason}")
+        missing |= reasons
+        image_size = sizes["image_size"]
+        images = torch.randn(batch_size, 3, image_size, image_size).to(chosen)
+        labels = torch.randint(sizes["num_classes"], (batch_size,)).to(chosen)
+        contenders = {key: model.to(chosen) for key, model in (plain_and_cb | peers).items()}
+        costs = {key: cost(model, image_size) for key, model in contenders.items()}
+        subjects = {key: Subject(model, images, labels, precision=precision, compiled=compiled)
+                    for key, model in contenders.items()}
+        times, memory, best = measure(subjects, rounds, name)
+        peak = max(peak, best)
+        results[name] = {key: {"params": costs[key].params, "macs": costs[key].macs}
+                              | {phase: summary(times[phase][key], times[phase][OURS], batch_size)
+                                        | {"peak_memory_bytes": memory[phase][key]} for phase in PHASES}
+                         for key in subjects}
+    for result in (result for subjects in results.values() for result in subjects.values()):
+        for phase, passes in PHASES.items():
+            speed = passes * result["macs"] * result[phase]["images_per_second"]
+            result[phase]["peak_share"] = speed / peak
+    return {"device": describe_device(chosen), "versions": versions(missing), "commit": commit(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"), "batch_size": batch_size,
+            "precision": precision, "compiled": compiled, "rounds": rounds, "matrix_peak_macs_per_second": peak,
+            "missing": missing, "models": results}
+
+
+def measure(subjects: dict[str, Subject], rounds: int, title: str) -> tuple[dict, dict, float]:
+    """Return seconds a step, a list by phase and subject; peak bytes, by phase and subject; and the matrix peak."""
+    first = subjects[OURS]
+    device, precision = first.images.device, first.precision
+    repeats, memory = {}, {phase: {} for phase in PHASES}
+    for phase in PHASES:
+        for key, subject in subjects.items():
+            step = subject.prepare(phase)
+            seconds(step, WARMUP_STEPS, device)
+            repeats[phase, key] = max(1, round(TURN_S / seconds(step, 1, device)))
+            memory[phase][key] = subject.peak_bytes(phase)
+    times = {phase: {key: [] for key in subjects} for phase in PHASES}
+    peak, order = 0.0, random.Random(0)
+    matrix_peak(device, precision)
+    for _ in tqdm(range(rounds), desc=title, unit=" rounds", disable=None):
+        peak = max(peak, matrix_peak(device, precision))
+        for phase in PHASES:
+            for key in order.sample(list(subjects), len(subjects)):
+                step = subjects[key].prepare(phase)
+                times[phase][key].append(seconds(step, repeats[phase, key], device))
+    return times, memory, peak
+
+
+def seconds(step: Callable[[], Any], repeats: int, device: torch.device) -> float:
+    """Time ``step``: the mean of ``repeats`` one after the other, until the device has finished the last."""
+    synchronize(device)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        step()
+    synchronize(device)
+    return (time.perf_counter() - start) / repeats
+
+
+def synchronize(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def matrix_peak(device: torch.device, precision: str) -> float:
+    """Return the most multiply-adds a second over products of square matrices of a few sizes."""
+    peak = 0.0
+    for side in MATRIX_SIDES if device.type == "cpu" else GPU_MATRIX_SIDES:
+        a, b, out = torch.randn(3, side, side, device=device).to(getattr(torch, precision))
+        peak = max(peak, side**3 / seconds(lambda a=a, b=b, out=out: torch.matmul(a, b, out=out), 1, device))
+    return peak
+
+
+def summary(times: list[float], our_times: list[float], batch_size: int) -> dict[str, Any]:
+    """Sum up the rounds of one subject in one phase."""
+    median = float(np.median(times))
+    low, middle, high = np.quantile(np.divide(times, our_times), [0.25, 0.5, 0.75]).tolist()
+    return {"images_per_second": batch_size / median, "step_time_s": median, "step_times_s": times,
+            "time_ratio": {"median": middle, "low": low, "high": high}}
+
+
+def versions(missing: dict[str, str]) -> dict[str, str]:
+    found = {"python": platform.python_version(), "minivit": minivit.__version__, "torch": torch.__version__}
+    for peer in PEERS:
+        if peer not in missing:
+            with suppress(PackageNotFoundError):
+                found[peer] = version(peer)
+    return found
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lay out what :func:`bench` returned for people, in lines of at most 100 characters."""
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    lines = [result["device"], versions,
+             f"{result['precision']}, {'compiled' if result['compiled'] else 'eager'}, batch {result['batch_size']}, "
+             f"{result['rounds']} rounds; "
+             f"matrix peak {result['matrix_peak_macs_per_second'] / 1e9:.1f} G multiply-adds/s"]
+    for name, subjects in result["models"].items():
+        for phase in PHASES:
+            lines += ["", f"{name}, {phase}",
+                      f"{'':<14}{'images/s':>10}{'ms a step':>11}{'peak MB':>10}{'% of matrix peak':>18}"
+                      "   time over minivit's"]
+            for key, subject in subjects.items():
+                got, ratio = subject[phase], subject[phase]["time_ratio"]
+                memory = got["peak_memory_bytes"]
+                lines.append(f"{key:<14}{got['images_per_second']:>10.1f}{1e3 * got['step_time_s']:>11.1f}"
+                             f"{'-' if memory is None else format(memory / 1e6, '.1f'):>10}"
+                             f"{100 * got['peak_share']:>18.1f}"
+                             f"   {ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]")
+    return "\n".join([*lines, "", "Time over minivit's: median [quartiles] of the rounds; above 1, minivit is faster. "
+                                  "Peak MB: the\nparameters, in training the optimiser's state, and the most that a "
+                                  "step has in tensors at once."])
