@@ -9,7 +9,6 @@ from typing import Any
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.training import CheckpointError, Config, Stopped, TrainingError, evaluate, load_config, load_model, train
-from minivit.training.bench import bench, table
 from minivit.training.loop import choose_device
 
 
@@ -104,6 +103,8 @@ def run_data(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
+    from minivit.training.bench import bench, table  # the other commands need none of it
+
     result = bench(options.models, batch_size=read_value("batch_size", options.batch_size),
                    rounds=read_value("rounds", options.rounds), precision=options.precision, device=options.device,
                    compiled=options.compile, tell=tell)

@@ -1,7 +1,7 @@
-"""A figure with a slider: in a live kernel it is drawn anew, in a built page the frames are there already.
+"""A figure with a slider: drawn once for each value, and turned over by the hand.
 
-The cell gives one output in two forms. Where widgets live, ipywidgets' slider calls the drawing function. Everywhere
-else, in a stored notebook, a page of the book, a file without a network, a plain slider turns over the same frames.
+The cell gives one output in two forms. Where widgets live, ipywidgets' slider turns over the frames. Everywhere else,
+in a stored notebook, a page of the book, a file without a network, a plain slider turns over the same ones.
 """
 
 import base64
@@ -37,19 +37,17 @@ PAGE = Template("""\
 class SliderFigure:
     """What :func:`slider_figure` returns: IPython shows it at the end of a cell."""
 
-    def __init__(self, draw: Callable[[Any], Any], values: Sequence[Any], label: str, texts: Sequence[str], start: int,
-                 alt: str):
-        self.draw, self.values, self.label, self.texts, self.start, self.alt = draw, values, label, texts, start, alt
+    def __init__(self, frames: Sequence[bytes], width: int, label: str, texts: Sequence[str], start: int, alt: str):
+        self.frames, self.width, self.label, self.texts, self.start, self.alt = frames, width, label, texts, start, alt
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         return {**self._widget(), "text/html": self._html(), "text/plain": f"A figure with a slider: {self.label}"}
 
     def _html(self) -> str:
-        frames = [_data_url(self.draw(value)) for value in self.values]
+        urls = ["data:image/webp;base64," + base64.b64encode(frame).decode() for frame in self.frames]
         return PAGE.substitute(
-            alt=html.escape(self.alt), shown=frames[self.start][1], width=frames[self.start][0],
-            label=html.escape(self.label), last=len(frames) - 1, start=self.start,
-            text=html.escape(self.texts[self.start]), frames=json.dumps([url for _, url in frames]),
+            alt=html.escape(self.alt), shown=urls[self.start], width=self.width, label=html.escape(self.label),
+            last=len(urls) - 1, start=self.start, text=html.escape(self.texts[self.start]), frames=json.dumps(urls),
             texts=json.dumps(list(self.texts)).replace("<", "\\u003c"))
 
     def _widget(self) -> dict[str, Any]:
@@ -60,11 +58,11 @@ class SliderFigure:
         slider = widgets.SelectionSlider(
             options=[(text, i) for i, text in enumerate(self.texts)], value=self.start, description=self.label,
             style={"description_width": "initial"}, layout={"width": "28em", "max_width": "100%"})
-        width, content = _render(self.draw(self.values[self.start]))
-        image = widgets.Image(value=content, format="webp", width=width, layout={"max_width": "100%"})
+        image = widgets.Image(value=self.frames[self.start], format="webp", width=self.width,
+                              layout={"max_width": "100%"})
 
         def show(change: Any) -> None:
-            image.value = _render(self.draw(self.values[change.new]))[1]
+            image.value = self.frames[change.new]
 
         slider.observe(show, names="value")
         bundle = widgets.VBox([image, slider])._repr_mimebundle_()
@@ -108,7 +106,8 @@ def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: s
         raise ValueError(f"start={start} is not an index in [0, {len(values)})")
     if not alt.strip():
         raise ValueError(f"alt={alt!r} must say what is to be seen")
-    return SliderFigure(draw, values, label, [text(value) for value in values], start, alt)
+    widths, frames = zip(*[_render(draw(value)) for value in values], strict=True)
+    return SliderFigure(frames, widths[start], label, [text(value) for value in values], start, alt)
 
 
 def _render(figure: Any) -> tuple[int, bytes]:
@@ -120,8 +119,3 @@ def _render(figure: Any) -> tuple[int, bytes]:
     width = round(figure.get_figwidth() * figure.dpi)
     plt.close(figure)
     return width, buffer.getvalue()
-
-
-def _data_url(figure: Any) -> tuple[int, str]:
-    width, content = _render(figure)
-    return width, "data:image/webp;base64," + base64.b64encode(content).decode()

@@ -18,8 +18,9 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     decays = {id(p) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in [m.weight]}
     matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
     others = [p for p in model.parameters() if id(p) not in decays]
-    by_muon = [p for name, p in matrices.items() if config.optimizer == "muon" and name.startswith("blocks.")]
-    by_adamw = [p for p in matrices.values() if not any(p is q for q in by_muon)]
+    muons = {name for name in matrices if config.optimizer == "muon" and name.startswith("blocks.")}
+    by_muon = [p for name, p in matrices.items() if name in muons]
+    by_adamw = [p for name, p in matrices.items() if name not in muons]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)]
     if by_muon:

@@ -46,7 +46,7 @@ def test_values_are_written_as_asked():
     assert "4 &lt;/script&gt;" in page and page.count("</script>") == 1
 
 
-def test_in_a_live_kernel_the_slider_draws():
+def test_in_a_live_kernel_the_slider_changes_the_figure():
     registry = pytest.importorskip("ipywidgets.widgets.widget")
     image, slider = registry._instances[make(start=0)._repr_mimebundle_()[WIDGET]["model_id"]].children
     assert Image.open(io.BytesIO(image.value)).width / 200 == pytest.approx(3)
