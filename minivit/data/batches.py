@@ -52,12 +52,13 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
         raise ValueError(f"batch_size={batch_size!r} is not allowed: use 1 or more images")
 
     def read(rows: Tensor) -> Pair:
-        on_disk = not isinstance(split.images, Tensor)
-        return (split.images[rows if on_disk else rows.to(split.images.device)],
-                split.labels[rows.to(split.labels.device)])
+        return split.images[rows], split.labels[rows]
 
+    in_memory = isinstance(split.images, Tensor)
+    if in_memory:
+        order = order.to(split.images.device)  # once: a batch of rows from the host would wait for the device
     chunks = order.split(batch_size) if len(order) else ()
-    pairs = (read(rows) for rows in chunks) if isinstance(split.images, Tensor) else _ahead(read, chunks)
+    pairs = (read(rows) for rows in chunks) if in_memory else _ahead(read, chunks)
     return _on_device(pairs, torch.device(device))
 
 

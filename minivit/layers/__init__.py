@@ -3,7 +3,7 @@
 from minivit.layers.attention import Attention
 from minivit.layers.block import Block, DropPath
 from minivit.layers.context import CONTEXTS, ContextBroadcast, ScaledContextBroadcast, create_context
-from minivit.layers.embed import PatchEmbed
+from minivit.layers.embed import PatchDropout, PatchEmbed
 from minivit.layers.mlp import Mlp
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "ContextBroadcast",
     "DropPath",
     "Mlp",
+    "PatchDropout",
     "PatchEmbed",
     "ScaledContextBroadcast",
     "create_context",

@@ -1,8 +1,9 @@
-"""From an image to tokens (Dosovitskiy et al., 2021, equation 1).
+"""From an image to tokens (Dosovitskiy et al., 2021, equation 1), and from tokens to fewer.
 
 Axes: B batch, N tokens, C channels (dim), P patch size in pixels.
 """
 
+import torch
 from torch import Tensor, nn
 
 
@@ -41,3 +42,34 @@ class PatchEmbed(nn.Module):
             raise ValueError(f"images has shape {tuple(images.shape)}; this model takes "
                              f"(B, {', '.join(map(str, self.image_shape))})")
         return self.proj(images).flatten(2).mT  # (B, C, sqrt N, sqrt N) -> (B, N, C)
+
+
+class PatchDropout(nn.Module):
+    """In training, keep a part of each image's patches, drawn anew each time (Liu et al., 2023).
+
+    Most of a step's work is in proportion to the number of tokens, and neighbouring patches tell much the same. The
+    patches know their places already, so the model needs nothing new; in evaluation it sees them all.
+
+    Parameters
+    ----------
+    rate
+        Share in [0, 1) of the patches that an image loses; at least one is kept.
+    """
+
+    def __init__(self, rate: float = 0.0):
+        super().__init__()
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate={rate} is not a share in [0, 1)")
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map patches (B, N, C) to (B, n, C), n = N - round(rate N), in no order."""
+        if not self.training or self.rate == 0:
+            return x
+        batch, tokens, channels = x.shape
+        keep = max(1, tokens - round(self.rate * tokens))
+        rows = torch.rand(batch, tokens, device=x.device).argsort(dim=1)[:, :keep]
+        return x.gather(1, rows[..., None].expand(-1, -1, channels))
+
+    def extra_repr(self) -> str:
+        return f"rate={self.rate:.3g}"

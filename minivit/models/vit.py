@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Block, PatchEmbed
+from minivit.layers import Block, PatchDropout, PatchEmbed
 from minivit.options import layer_indices
 
 GLOBAL_POOLS = ("token", "avg")
@@ -71,6 +71,7 @@ class ViT(nn.Module):
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
+        self.patch_dropout = PatchDropout()  # training may set its rate
         self.dropout = nn.Dropout(dropout)
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, dropout=dropout,
@@ -97,9 +98,9 @@ class ViT(nn.Module):
 
     def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C), class token first."""
-        x = self.patch_embed(images)
-        x = torch.cat([self.cls_token.expand(len(x), -1, -1), x], dim=1)
-        x = self.dropout(x + self.pos_embed)
+        x = self.patch_dropout(self.patch_embed(images) + self.pos_embed[:, 1:])
+        first = self.cls_token + self.pos_embed[:, :1]
+        x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
         maps = []
         for block in self.blocks:
             if return_attention:

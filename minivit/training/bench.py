@@ -25,7 +25,7 @@ from minivit.analysis import cost
 from minivit.models import create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
-from minivit.training.loop import choose_device
+from minivit.training.device import autocast, choose_device, synchronize
 from minivit.training.memory import peak_bytes
 from minivit.training.peers import PEERS, create_peers
 from minivit.training.record import commit, describe_device
@@ -61,7 +61,7 @@ class Subject:
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
 
     def logits(self) -> Tensor:
-        with torch.autocast(self.images.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        with autocast(self.precision, self.images.device):
             return self.model(self.images)
 
     @torch.no_grad()
@@ -203,11 +203,6 @@ def seconds(step: Callable[[], Any], repeats: int, device: torch.device) -> floa
         step()
     synchronize(device)
     return (time.perf_counter() - start) / repeats
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type != "cpu":
-        torch.accelerator.synchronize(device)
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:

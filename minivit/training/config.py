@@ -27,7 +27,8 @@ class Config:
         Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in
         place of the test set: for choosing settings. 0 for the test set.
     epochs, batch_size
-        Passes over the training images; images a step.
+        Passes over the training images; images a step. The images that do not fill a batch are left out of an epoch,
+        others each time, so that all steps have one shape.
     seed
         Of the first weights, the order of the images and every random draw.
     optimizer
@@ -54,8 +55,14 @@ class Config:
     ema_decay
         Evaluate an exponential moving average of the weights with this decay in (0, 1), updated every step; None for
         the weights themselves.
+    patch_dropout
+        Share in [0, 1) of the patches that each training image loses, others each time; with more than one number the
+        run has as many equal stretches: ``(0.5, 0.0)`` is half of the patches in its first half, all in its second.
     precision
-        ``float32``, or ``bfloat16`` for autocast.
+        ``float32``, ``bfloat16`` for autocast, or ``auto``: bfloat16 where the device multiplies it in hardware.
+    compile
+        ``none``, or a mode of ``torch.compile`` for forward and backward: ``default``, or ``reduce-overhead``, which
+        on a GPU replays a CUDA graph.
     """
 
     model: str = "vit_nano_patch4_32"
@@ -87,7 +94,9 @@ class Config:
     cutmix: float = 0.0
 
     ema_decay: float | None = None
-    precision: Literal["float32", "bfloat16"] = "float32"
+    patch_dropout: tuple[float, ...] = (0.0,)
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
+    compile: Literal["none", "default", "reduce-overhead"] = "none"
 
     def __post_init__(self):
         check_options(Config, asdict(self), "a run's configuration")
@@ -110,6 +119,8 @@ class Config:
             ("mixup", "at least 0", self.mixup >= 0),
             ("cutmix", "at least 0", self.cutmix >= 0),
             ("ema_decay", "in (0, 1), or None", self.ema_decay is None or 0 < self.ema_decay < 1),
+            ("patch_dropout", "one or more shares in [0, 1)",
+             self.patch_dropout and all(0 <= share < 1 for share in self.patch_dropout)),
         ):
             if not holds:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be {allowed}")
@@ -118,8 +129,9 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """Make a configuration of ``values``; the defaults fill the rest. Unknown names and wrong types are errors."""
         values = dict(values)
-        if isinstance(values.get("betas"), list):  # JSON knows no tuples
-            values["betas"] = tuple(values["betas"])
+        for name in ("betas", "patch_dropout"):
+            if isinstance(values.get(name), list):  # JSON knows no tuples
+                values[name] = tuple(values[name])
         check_options(cls, values, "a run's configuration")
         return cls(**values)
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
+from minivit.training.device import autocast
 
 
 @torch.no_grad()
@@ -26,7 +27,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     dataset
         Its ``test`` split is used.
     precision
-        ``float32``, or ``bfloat16`` for autocast.
+        ``float32``, ``bfloat16`` for autocast, or ``auto``.
     batch_size
         Images at a time.
     after_batch
@@ -45,7 +46,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     best = min(5, dataset.num_classes)
     try:
         for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
-            with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            with autocast(precision, device):
                 logits = model(normalize(images, dataset.mean, dataset.std))
             logits = logits.float()
             hits = logits.topk(best, dim=1).indices == labels[:, None]  # (B, best)

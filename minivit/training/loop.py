@@ -1,17 +1,14 @@
 """The training loop: from a configuration to a folder with the run's record, checkpoint and weights."""
 
-import os
 import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm import tqdm
 
 from minivit.data import load
-from minivit.training.chance import choose_deterministic_kernels
 from minivit.training.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
@@ -21,12 +18,13 @@ from minivit.training.checkpoint import (
     save_weights,
 )
 from minivit.training.config import Config
+from minivit.training.device import choose_device
 from minivit.training.interrupt import Stopped, stop_on_signals
 from minivit.training.record import write_metrics, write_run
 from minivit.training.trainer import Trainer, TrainingError
 
 SAVE_EVERY_S = 600.0  # inside an epoch; an epoch's end is always saved
-LOOK_EVERY_S = 0.5    # between two readings of the loss: on a GPU each waits for the device
+LOOK_EVERY_S = 0.5    # between two glances at the loss
 
 
 def train(config: Config, out: str | Path, *, root: str | Path | None = None, resume: bool = False,
@@ -67,15 +65,18 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
     out, chosen = Path(out), choose_device(device)
+    start = time.perf_counter()
     dataset = load(config.dataset, root, **config.dataset_options)
+    data_s = round(time.perf_counter() - start, 2)
     num_classes = config.model_options.get("num_classes", dataset.num_classes)
     if num_classes != dataset.num_classes:
         raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
                          f"of {dataset.name}; leave it out")
     config = config.override(model_options={"num_classes": num_classes})
     trainer = Trainer(config, dataset, chosen)
+    trainer.prepare_s["data"] = data_s
     open_folder(out, trainer, resume)
-    bar = tqdm(total=config.epochs * len(trainer.images), initial=trainer.images_seen, unit=" images", unit_scale=True,
+    bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
                smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
     looked = saved = time.monotonic()
 
@@ -84,7 +85,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
             nonlocal looked, saved
             bar.update(images)
             if time.monotonic() - looked > LOOK_EVERY_S:
-                loss, accuracy = trainer.progress()
+                loss, accuracy = trainer.glance()
                 bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
                                     f"accuracy {accuracy:.1f} %")
                 looked = time.monotonic()
@@ -113,21 +114,6 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
     return trainer.history
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` prefers an accelerator."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: a run is one process; start it without torchrun")
-    try:
-        best = torch.accelerator.current_accelerator() or torch.device("cpu")
-        device = best if name == "auto" else torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name!r} is not to be had here: {str(error).splitlines()[0]}; try cpu") from None
-    if device.type != "cpu":
-        choose_deterministic_kernels()
-    return device
-
-
 def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
     """Make the folder ready, and tell what stands in the way before the first step, not after the first epoch."""
     checkpoint = out / CHECKPOINT
@@ -152,7 +138,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
     if free < need:
         raise CheckpointError(f"{out} has {free / 1e6:.1f} MB free, the run's checkpoints need {need / 1e6:.1f} MB; "
                               "free some space or choose another --out")
-    write_run(out, trainer.config, trainer.device)
+    write_run(out, trainer.config, trainer.device, trainer.prepare_s)
     save(out, trainer)
 
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from minivit.training.config import Config
+from minivit.training.muon import Muon
 
 
 def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Optimizer]:
@@ -24,8 +25,7 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)]
     if by_muon:
-        optimizers.append(torch.optim.Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay,
-                                           adjust_lr_fn="match_rms_adamw"))
+        optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay))
     return optimizers
 
 

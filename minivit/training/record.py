@@ -15,15 +15,17 @@ import torch
 import minivit
 from minivit.training.checkpoint import write_json, write_whole
 from minivit.training.config import Config
+from minivit.training.device import resolve_precision
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 # The book's records: they are in the repository, beside the package, and not in an installed copy of it.
 RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
 
 
-def describe(config: Config, device: torch.device) -> dict[str, Any]:
+def describe(config: Config, device: torch.device, prepare_s: dict[str, float]) -> dict[str, Any]:
     """Return what ``run.json`` holds: ``python -m minivit train run.json`` does the run again."""
     return {"config": asdict(config), "seed": config.seed, "commit": commit(), "device": describe_device(device),
+            "precision": resolve_precision(config.precision, device), "prepare_s": prepare_s,
             "versions": {"python": platform.python_version(), "minivit": minivit.__version__}
                         | {name: version(name) for name in ("torch", "numpy")},
             "started": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -59,10 +61,10 @@ def write_metrics(out: Path, history: list[dict[str, Any]]) -> None:
     write_whole(out / METRICS, lambda part: part.write_text(text))
 
 
-def write_run(out: Path, config: Config, device: torch.device) -> None:
+def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[str, float]) -> None:
     """Write ``run.json``; a resumed run keeps the first description and adds where and when it went on."""
     path = out / RUN
-    now = describe(config, device)
+    now = describe(config, device, prepare_s)
     if path.exists():
         first = json.loads(path.read_text())
         now.pop("config"), now.pop("seed")

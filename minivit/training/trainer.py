@@ -23,6 +23,7 @@ from minivit.data.randaugment import rand_augment, trivial_augment
 from minivit.models import create_model
 from minivit.training.chance import permutation, seed_torch
 from minivit.training.config import Config
+from minivit.training.device import autocast, resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
 from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
 
@@ -54,14 +55,19 @@ class Trainer:
         The metrics of each epoch done.
     time_s
         Seconds of training and evaluation so far, over all sittings.
+    prepare_s
+        Seconds it took to compile before the first step; empty where nothing is compiled.
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
         self.config, self.dataset, self.device = config, dataset, device
+        self.precision = resolve_precision(config.precision, device)
         seed_torch(config.seed, START)
         self.model = create_model(config.model, **config.model_options)
         with torch.no_grad():
             self.model(torch.zeros(1, *dataset.image_shape))  # a model made for other images says so here
+        if any(config.patch_dropout) and not hasattr(self.model, "patch_dropout"):
+            raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} drops no patches; leave it out")
         self.model.to(device)
         self.average = (AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
                         if config.ema_decay else None)
@@ -79,19 +85,23 @@ class Trainer:
             if held_out:
                 self.dataset = replace(dataset, test=dataset.train.subset(order[left:]))
         self.images = self.images.to(device)
-        self.steps_per_epoch = -(-len(self.images) // config.batch_size)
+        self.batch_size = min(config.batch_size, len(self.images))
+        self.steps_per_epoch = len(self.images) // self.batch_size
+        self.steps = config.epochs * self.steps_per_epoch
         self.step, self.time_s, self.epoch_time_s = 0, 0.0, 0.0
         self.history: list[dict[str, Any]] = []
-        # Of the epoch under way: sum of losses, images classified right, images. They stay on the device, in float32:
-        # an Apple GPU has no float64, and the counts are exact below 2**24.
-        self.totals = torch.zeros(3, device=device)
-        self.failed_step = torch.tensor(-1, device=device)
+        # Of the epoch under way: sum of losses, images classified right, images; and the run's first step that failed,
+        # or -1. They stay on the device, in float32: an Apple GPU has no float64, and counts are exact below 2**24.
+        self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
+        self.glanced = self.totals.cpu()
+        self.forward, self.prepare_s = self.predict_and_compare, {}
+        if config.compile != "none":
+            self.compile()
 
     @property
     def images_seen(self) -> int:
         """Training images seen so far, an image as often as it was seen."""
-        epochs, steps = divmod(self.step, self.steps_per_epoch)
-        return epochs * len(self.images) + steps * self.config.batch_size
+        return self.step * self.batch_size
 
     @property
     def best_model(self) -> nn.Module:
@@ -115,18 +125,42 @@ class Trainer:
             images, targets = mix(images, targets, alpha)
         return images, targets
 
+    def predict_and_compare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Map augmented images (B, C, H, W) and targets (B, K) to the loss, a number, and the logits (B, K)."""
+        with autocast(self.precision, self.device):
+            logits = self.model(images).float()
+        return F.cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing), logits
+
+    def compile(self) -> None:
+        """Compile forward and backward, for every number of patches that the run will see, before the first step."""
+        start = time.perf_counter()
+        mode = self.config.compile
+        self.forward = torch.compile(self.predict_and_compare, dynamic=False, mode=None if mode == "default" else mode)
+        images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
+        targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
+        self.model.train()
+        for share in set(self.config.patch_dropout):
+            self.set_patch_dropout(share)
+            for _ in range(2):  # a CUDA graph is recorded the second time
+                self.forward(images, targets)[0].backward()
+        synchronize(self.device)
+        self.prepare_s = {"compile": round(time.perf_counter() - start, 2)}
+
+    def set_patch_dropout(self, share: float) -> None:
+        if any(self.config.patch_dropout):  # a model need not have it
+            self.model.patch_dropout.rate = share
+
     def train_step(self, images: Tensor, labels: Tensor) -> None:
         """Augment, predict, compare, improve: one step on uint8 images (B, C, H, W) and labels (B,)."""
         config = self.config
         seed_torch(config.seed, STEP, self.step)
         images, targets = self.augment(images, labels)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-            logits = self.model(images)
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        self.set_patch_dropout(config.patch_dropout[self.step * len(config.patch_dropout) // self.steps])
+        loss, logits = self.forward(images, targets)
         self.model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or torch.inf)
-        set_learning_rate(self.optimizers, learning_rate(self.step, config.epochs * self.steps_per_epoch, config))
+        set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, config))
         for optimizer in self.optimizers:
             optimizer.step()
         if self.average:
@@ -136,9 +170,10 @@ class Trainer:
 
     def note(self, loss: Tensor, norm: Tensor, right: Tensor, n: int) -> None:
         """Add a step to the epoch's totals, without waiting for the device."""
-        self.totals += torch.stack([loss * n, right, torch.full_like(right, n)])
-        fails = ~(loss.isfinite() & norm.isfinite()) & (self.failed_step < 0)
-        self.failed_step = torch.where(fails, self.step, self.failed_step)
+        *sums, failed = self.totals.unbind()
+        fails = ~(loss.isfinite() & norm.isfinite()) & (failed < 0)
+        new = (loss * n, right, torch.full_like(loss, n), torch.where(fails, self.step - failed, 0))
+        self.totals += torch.stack(new)
 
     def progress(self) -> tuple[float, float]:
         """Return this epoch's mean training loss and accuracy in per cent. This waits for the device.
@@ -148,12 +183,22 @@ class Trainer:
         TrainingError
             If the loss or its gradient was not finite at some step.
         """
-        failed = int(self.failed_step)
+        return self.read(self.totals)
+
+    def glance(self) -> tuple[float, float]:
+        """Return what :meth:`progress` would have at the last glance. This does not wait for the device."""
+        arrived = self.glanced
+        # What the device copies into pinned memory by itself is there long before the next glance.
+        self.glanced = torch.zeros_like(arrived, pin_memory=self.device.type == "cuda")
+        self.glanced.copy_(self.totals, non_blocking=True)
+        return self.read(arrived)
+
+    def read(self, totals: Tensor) -> tuple[float, float]:
+        loss, right, n, failed = totals.tolist()
         if failed >= 0:
-            raise TrainingError(f"step {failed} (epoch {failed // self.steps_per_epoch + 1}): the loss or its gradient "
-                                "is not a finite number; try a lower learning_rate, more warmup_epochs or "
+            raise TrainingError(f"step {failed:.0f} (epoch {failed // self.steps_per_epoch + 1:.0f}): the loss or its "
+                                "gradient is not a finite number; try a lower learning_rate, more warmup_epochs or "
                                 "precision=float32")
-        loss, right, n = self.totals.tolist()
         return (loss / n, 100 * right / n) if n else (float("nan"), float("nan"))
 
     def train_epoch(self, after_step: Callable[[int], None]) -> None:
@@ -161,27 +206,35 @@ class Trainer:
         config, epoch = self.config, len(self.history)
         order = permutation(len(self.images), config.seed, EPOCH, epoch)
         order = order.repeat_interleave(config.repeats)[:len(self.images)]
-        seen = (self.step - epoch * self.steps_per_epoch) * config.batch_size
+        seen = (self.step - epoch * self.steps_per_epoch) * self.batch_size
+        order = order[seen:self.steps_per_epoch * self.batch_size]
         self.model.train()
         start = time.perf_counter()
-        for images, labels in batches(self.images, order[seen:], config.batch_size, self.device):
-            self.train_step(images, labels)
+
+        def count_time() -> None:
+            nonlocal start
             now = time.perf_counter()
             self.time_s, self.epoch_time_s, start = self.time_s + now - start, self.epoch_time_s + now - start, now
+
+        for images, labels in batches(self.images, order, self.batch_size, self.device):
+            self.train_step(images, labels)
+            count_time()
             after_step(len(images))
+        synchronize(self.device)  # only now has the device done what it was given
+        count_time()
 
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate on the test set; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
         start = time.perf_counter()
-        test = evaluate(self.best_model, self.dataset, precision=self.config.precision, after_batch=after_batch)
+        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch)
         if not isfinite(test["test_loss"]):
             raise TrainingError(f"step {self.step}: the test loss is not a finite number; try a lower learning_rate")
         self.time_s += time.perf_counter() - start
-        metrics = {"train_loss": train_loss, **test, "images_per_second": len(self.images) / self.epoch_time_s,
-                   "time_s": self.time_s}
+        speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
+        metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}
         self.history.append({"epoch": len(self.history) + 1} | {name: round(x, 4) for name, x in metrics.items()})
-        self.totals.zero_()
+        self.totals[:3] = 0
         self.epoch_time_s = 0.0
         return self.history[-1]
 
