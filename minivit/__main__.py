@@ -1,15 +1,17 @@
-"""The command line: ``python -m minivit train | eval | data | bench``."""
+"""The command line: ``python -m minivit train | sweep | eval | data | bench``."""
 
 import argparse
 import json
 import os
 import sys
-from dataclasses import fields
-from typing import Any
+from dataclasses import Field, fields
+from typing import Any, get_origin
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.training import CheckpointError, Config, Stopped, TrainingError, evaluate, load_config, load_model, train
-from minivit.training.loop import choose_device
+from minivit.training.device import choose_device
+
+DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,7 +20,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options.run(options)
     except Stopped as stopped:
-        tell(f"stopped by {stopped} and saved; go on with the same command and --resume")
+        resume = " and --resume" if "resume" in options else ""  # a sweep always goes on where it was
+        tell(f"stopped by {stopped} and saved; go on with the same command{resume}")
         return 128 + stopped.signum
     except KeyboardInterrupt:
         tell("interrupted")
@@ -44,22 +47,32 @@ def create_parser() -> argparse.ArgumentParser:
             sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
-    sub = command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier run")
-    sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
-    sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
-    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
-    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
-    overrides = sub.add_argument_group("instead of what the recipe says",
+    def training_command(name: str, run: Any, summary: str, overrides: list[Field]) -> argparse.ArgumentParser:
+        sub = command(name, run, summary)
+        sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
+        sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
+        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+        group = sub.add_argument_group("instead of what the recipe says",
                                        "What each is: help(minivit.training.Config). None is written null.")
-    for field in fields(Config):
-        is_options = field.name.endswith("_options")
-        overrides.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
-                               nargs="+" if is_options or field.name == "betas" else None,
+        for field in overrides:
+            is_options = field.name.endswith("_options")
+            group.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
+                               nargs="+" if is_options or get_origin(field.type) is tuple else None,
                                metavar="KEY=VALUE" if is_options else getattr(field.type, "__name__", "value").upper())
+        return sub
+
+    sub = training_command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier "
+                           "run", list(fields(Config)))
+    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
+
+    sub = training_command("sweep", run_sweep, "train every variant of a recipe with every seed, each in VARIANT/seedN "
+                           "below --out, and sum up; the same command again goes on where it stopped",
+                           [field for field in fields(Config) if field.name != "seed"])
+    sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
 
     sub = command("eval", run_eval, "measure a trained model on its test set")
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
-    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
+    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
 
     sub = command("data", run_data, "fetch a data set, and say what is in it")
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
@@ -71,19 +84,25 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--precision", default="float32", help="float32 (default), or bfloat16 for autocast")
     sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model; 10 by default")
     sub.add_argument("--compile", action="store_true", help="compile every model with torch.compile")
-    sub.add_argument("--device", default="auto", help="cpu, cuda, ...; by default an accelerator where there is one")
+    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with every time, not a table")
     return parser
 
 
 def run_train(options: argparse.Namespace) -> None:
-    values = {field.name: read_value(field.name, getattr(options, field.name))
-              for field in fields(Config) if hasattr(options, field.name)}
-    config = load_config(options.recipe).override(**values)
+    config = load_config(options.recipe).override(**read_overrides(options))
     history = train(config, options.out, root=options.data, resume=options.resume, device=options.device)
     last = history[-1]
     print(f"{config.model}, {len(history)} epochs, {last['time_s']:.0f} s: "
           f"top-1 {last['test_top1']:.2f} %, top-5 {last['test_top5']:.2f} %; everything is in {options.out}")
+
+
+def run_sweep(options: argparse.Namespace) -> None:
+    from minivit.training.sweep import sweep, table
+
+    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), overrides=read_overrides(options),
+                 root=options.data, device=options.device, tell=tell)
+    print(table(rows))
 
 
 def run_eval(options: argparse.Namespace) -> None:
@@ -109,6 +128,11 @@ def run_bench(options: argparse.Namespace) -> None:
                    rounds=read_value("rounds", options.rounds), precision=options.precision, device=options.device,
                    compiled=options.compile, tell=tell)
     print(json.dumps(result) if options.json else table(result))
+
+
+def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
+    return {field.name: read_value(field.name, getattr(options, field.name))
+            for field in fields(Config) if hasattr(options, field.name)}
 
 
 def read_value(name: str, text: str | list[str]) -> Any:

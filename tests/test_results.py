@@ -1,25 +1,29 @@
-"""Each record under results/ is what its folder says: a whole run of one recipe with one seed, and nobody else's."""
+"""Each record under results/ is what its folder says: a whole run of one recipe, variant and seed, nobody else's."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from minivit.training import Config, load_config, read_record
+from minivit.training import Config, load_config, load_variants, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted(path.parent for path in (ROOT / "results").rglob("run.json"))
-KEYS = ["epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"]
+KEYS = {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"}
 
 
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
 def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
-    recipe = load_config(ROOT / "recipes" / f"{folder.parent.name}.py")
-    seed = int(folder.name.removeprefix("seed"))
+    name, *variant, seed = folder.relative_to(ROOT / "results").parts
+    recipe = ROOT / "recipes" / f"{name}.py"
+    config = load_variants(recipe)[variant[0]] if variant else load_config(recipe)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
-    assert Config.from_dict(run["config"]) == recipe.override(seed=seed, model_options=classes)
-    assert [line["epoch"] for line in history] == list(range(1, recipe.epochs + 1))
-    assert all(list(line) == KEYS for line in history)
+    config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)
+    assert Config.from_dict(run["config"]) == Config.from_dict(json.loads(json.dumps(asdict(config))))
+    assert [line["epoch"] for line in history] == list(range(1, config.epochs + 1))
+    assert KEYS <= history[0].keys() and all(line.keys() == history[0].keys() for line in history)
     assert run["commit"] and not run["commit"].endswith("+changes")
 
 

@@ -6,6 +6,7 @@ from minivit.training.evaluate import evaluate
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
 from minivit.training.record import RESULTS, read_record
+from minivit.training.sweep import load_variants
 from minivit.training.trainer import Trainer, TrainingError
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "evaluate",
     "load_config",
     "load_model",
+    "load_variants",
     "read_record",
     "train",
 ]

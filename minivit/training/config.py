@@ -157,7 +157,7 @@ def load_config(path: str | Path) -> Config:
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
         raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
     try:
-        values = json.loads(path.read_text())["config"] if path.suffix == ".json" else run_recipe(path)
+        values = json.loads(path.read_text())["config"] if path.suffix == ".json" else run_recipe(path)["get_config"]()
         if not isinstance(values, Mapping):
             raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
         return Config.from_dict(values)
@@ -166,7 +166,8 @@ def load_config(path: str | Path) -> Config:
         raise ValueError(f"recipe {path}: {reason}") from error
 
 
-def run_recipe(path: Path) -> Any:
+def run_recipe(path: Path) -> dict[str, Any]:
+    """Run a recipe and return the names it defines, ``get_config`` among them."""
     folder = str(path.parent.resolve())
     sys.path.insert(0, folder)  # one recipe may start from another beside it
     try:
@@ -175,4 +176,4 @@ def run_recipe(path: Path) -> Any:
         sys.path.remove(folder)
     if "get_config" not in names:
         raise TypeError("it defines no get_config()")
-    return names["get_config"]()
+    return names

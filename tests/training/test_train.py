@@ -242,8 +242,9 @@ def test_the_average_is_the_exponential_moving_average_of_the_weights(config):
 
 
 def test_bf16_learns(config, tmp_path):
-    history = train(config.override(precision="bfloat16", epochs=8, batch_size=11, mixup=0.0, cutmix=0.0, augmentation="none", repeats=1, flip=False,
-                                    erasing=0.0, learning_rate=1e-2), tmp_path, progress=False)
+    config = config.override(precision="bfloat16", epochs=8, batch_size=11, learning_rate=1e-2, repeats=1, flip=False,
+                             augmentation="none", erasing=0.0, mixup=0.0, cutmix=0.0)
+    history = train(config, tmp_path, progress=False)
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 

@@ -1,0 +1,218 @@
+"""Every variant of a recipe with every seed: a search for settings, or a comparison in pairs.
+
+A recipe may say, beside its own configuration, in what each variant differs from it::
+
+    def get_variants():
+        return dict(plain={}, cb=dict(model_options=dict(context="cb")))
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import torch
+
+from minivit.analysis import paired_difference
+from minivit.data import load
+from minivit.training.config import Config, load_config, run_recipe
+from minivit.training.loop import flatten, train
+from minivit.training.record import METRICS, read_record
+from minivit.training.trainer import Trainer, TrainingError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
+Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
+
+
+def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *,
+          overrides: Mapping[str, Any] | None = None, root: str | Path | None = None, device: str = "auto",
+          progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
+    """Train every variant of a recipe with every seed, each in a folder of its own.
+
+    All variants have the first seed before any has the second, so that an early stop leaves whole pairs. The same call
+    again goes on where it was stopped, and only sums up what is finished.
+
+    Parameters
+    ----------
+    path
+        A recipe or a ``run.json``.
+    out
+        Folder for ``VARIANT/seedN``, or ``seedN`` where the recipe has no variants; see :func:`train` for what each
+        holds.
+    seeds
+        The seeds of every variant, each once.
+    overrides
+        Values instead of the recipe's, in all variants.
+    root, device, progress
+        As for :func:`train`.
+    tell
+        Called with a line for each run, and for each that failed.
+
+    Returns
+    -------
+    list of dict
+        As :func:`summarize` has it. A run whose loss was no longer finite counts as failed.
+
+    Raises
+    ------
+    ValueError
+        Before the first run, if the recipe, a variant or a seed is wrong, or a folder holds another run.
+    DataError, CheckpointError, Stopped
+        As from :func:`train`. Finished runs stay, and the one under way goes on with the next sweep.
+    """
+    path, out, overrides = Path(path), Path(out), overrides or {}
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds={seeds!r} must be one or more, each once")
+    base = load_config(path).override(**overrides)
+    variants = load_variants(path, **overrides)
+    runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
+            for seed in seeds for name, config in variants.items()}
+    histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
+    for name in dict.fromkeys(name for (name, _), history in histories.items() if history is None):
+        check_fits(path, name, variants[name], root)
+    for number, (run, (folder, config)) in enumerate(runs.items(), 1):
+        tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
+        if histories[run] is None:
+            try:
+                histories[run] = train(config, folder, root=root, resume=True, device=device, progress=progress)
+            except TrainingError as error:
+                tell(f"{folder} failed: {error}")
+    return summarize(base, variants, histories)
+
+
+def load_variants(path: str | Path, **overrides: Any) -> dict[str, Config]:
+    """Read the variants of a recipe, by name and in its order; one without a name where it has no ``get_variants()``.
+
+    Parameters
+    ----------
+    path
+        A recipe, or a ``run.json``, which has no variants.
+    **overrides
+        Values instead of the recipe's, in all variants.
+
+    Raises
+    ------
+    ValueError
+        Naming the recipe and the variant, and what is wrong with it; also if two variants are the same.
+    """
+    path, base = Path(path), load_config(path)
+    try:
+        get_variants = None if path.suffix == ".json" else run_recipe(path).get("get_variants")
+        if get_variants is None:
+            return {"": base.override(**overrides)}
+        values = get_variants()
+        if not isinstance(values, Mapping) or not values:
+            raise TypeError(f"get_variants() must return a dict of variants, not {values!r}")
+        variants = {name: create_variant(base, name, its, overrides) for name, its in values.items()}
+        for one, other in combinations(variants, 2):
+            if variants[one] == variants[other]:
+                raise ValueError(f"variants {one!r} and {other!r} are the same run")
+        return variants
+    except Exception as error:  # as in load_config
+        reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"recipe {path}: {reason}") from error
+
+
+def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str, Any]) -> Config:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(f"variant {name!r} must be named in lower-case letters, digits, '_', '-' and '.', "
+                         "with a letter or digit first")
+    if not isinstance(values, Mapping):
+        raise TypeError(f"variant {name!r} must be a dict of what differs, not {values!r}")
+    if "seed" in values:
+        raise ValueError(f"variant {name!r}: seed={values['seed']!r} is not its own; a sweep gives all the same seeds")
+    try:
+        return base.override(**values).override(**overrides)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"variant {name!r}: {error}") from error
+
+
+def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
+    """Return the metrics of a whole run of ``config``; None where it is still to be begun or finished."""
+    if not (folder / METRICS).exists():
+        return None
+    run, history = read_record(folder)
+    found = Config.from_dict(run["config"])
+    classes = {"num_classes": found.model_options["num_classes"]}  # the data set's, where the recipe names none
+    planned = config.override(model_options=classes | config.model_options)
+    planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON knows no tuples
+    if found != planned:
+        raise ValueError(f"{folder} holds another run, with {changes(planned, found)}; choose another --out")
+    return history if len(history) == config.epochs else None
+
+
+def check_fits(path: Path, name: str, config: Config, root: str | Path | None) -> None:
+    """Make what a run starts from, and throw it away: a wrong last variant is told before the first has run."""
+    try:
+        dataset = load(config.dataset, root, **config.dataset_options)
+        classes = {"num_classes": dataset.num_classes}
+        config = config.override(model_options=classes | config.model_options, compile="none")  # that takes minutes
+        Trainer(config, dataset, torch.device("cpu"))
+    except ValueError as error:
+        raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
+
+
+def changes(base: Config, config: Config) -> str:
+    """Say in brief in what ``config`` differs from ``base``."""
+    before, now = flatten(asdict(base)), flatten(asdict(config))
+    return ", ".join(f"{name.rpartition('.')[2]}={now.get(name)}" for name in now | before
+                     if before.get(name) != now.get(name))
+
+
+def summarize(base: Config, variants: Mapping[str, Config], histories: Histories) -> list[dict[str, Any]]:
+    """Sum up each variant over its seeds.
+
+    Parameters
+    ----------
+    base
+        What the variants are told to differ from.
+    variants
+        By name; the others are compared with the first.
+    histories
+        The metrics of each run, by variant and seed; None where it failed.
+
+    Returns
+    -------
+    list of dict
+        One a variant, in their order: ``variant``, ``n`` and ``failed`` (runs), ``top1_mean`` and ``top1_sd`` (of the
+        last epochs, in %; None for n < 1 and n < 2), ``time_s`` (mean of training and evaluation, None for n < 1),
+        ``changes`` (in brief), and ``difference`` to the first variant's top-1 on the seeds that both finished:
+        ``n``, ``mean``, ``low`` and ``high`` of :func:`minivit.analysis.paired_difference`, or None for fewer than two.
+    """
+    rows = []
+    last = {run: history[-1] for run, history in histories.items() if history}
+    first = next(iter(variants))
+    for name, config in variants.items():
+        seeds = [seed for variant, seed in histories if variant == name]
+        done = [last[name, seed] for seed in seeds if (name, seed) in last]
+        top1 = [metrics["test_top1"] for metrics in done]
+        pairs = [(last[name, seed]["test_top1"], last[first, seed]["test_top1"]) for seed in seeds
+                 if name != first and (name, seed) in last and (first, seed) in last]
+        difference = None
+        if len(pairs) >= 2:
+            difference = dict(zip(("mean", "low", "high"), paired_difference(*zip(*pairs, strict=True)), strict=True))
+            difference["n"] = len(pairs)
+        rows.append({"variant": name, "n": len(done), "failed": len(seeds) - len(done),
+                     "top1_mean": mean(top1) if done else None, "top1_sd": stdev(top1) if len(done) >= 2 else None,
+                     "time_s": mean(metrics["time_s"] for metrics in done) if done else None,
+                     "changes": changes(base, config), "difference": difference})
+    return rows
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Lay out what :func:`summarize` returned for people."""
+    cells = [["variant", "n", "top-1, %", "difference to the first", "time, s", "what differs"]]
+    for row in rows:
+        sd, difference = row["top1_sd"], row["difference"]
+        cells.append([row["variant"] or "-", str(row["n"]) + (f" ({row['failed']} failed)" if row["failed"] else ""),
+                      (f"{row['top1_mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
+                      "{mean:+.2f} [{low:+.2f}, {high:+.2f}], n = {n}".format(**difference) if difference else "-",
+                      f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return "\n".join([*lines, "", "Top-1 of the last epoch: mean ± sd of n runs. Difference: mean [95 % interval] of "
+                                  "n pairs with the\nsame seed. Time: mean of training and evaluation."])

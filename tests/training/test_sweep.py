@@ -1,0 +1,236 @@
+import json
+from pathlib import Path
+
+import pytest
+
+import minivit.training.sweep as sweep_module
+from minivit.__main__ import main
+from minivit.analysis import paired_difference
+from minivit.models import create_model
+from minivit.training import Config, Stopped, TrainingError, load_config, load_variants, read_record
+from minivit.training.sweep import summarize, sweep, table
+
+RECIPES = sorted(Path(__file__).parents[2].glob("recipes/*.py"))
+VARIANTS = {"plain": {}, "cb-0.5": {"learning_rate": 3e-3, "model_options": {"context": "cb", "context_layers": (1,)}}}
+
+
+@pytest.fixture
+def recipe(config, tmp_path):
+    """A function that writes the run of conftest.py as a recipe, with these variants, and returns its path."""
+    def write(variants=None):
+        path = tmp_path / "recipe.py"
+        text = f"def get_config():\n    return {vars(config)!r}\n"
+        path.write_text(text + (f"\ndef get_variants():\n    return {variants!r}\n" if variants is not None else ""))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def runs(tmp_path, monkeypatch):
+    """The folders that a training was begun in, below ``out`` and in order."""
+    original, begun = sweep_module.train, []
+
+    def train(config, folder, **options):
+        begun.append(folder.relative_to(tmp_path / "out").as_posix())
+        return original(config, folder, **options)
+
+    monkeypatch.setattr(sweep_module, "train", train)
+    return begun
+
+
+def run(path, tmp_path, **options):
+    return sweep(path, tmp_path / "out", **{"device": "cpu", "progress": False, "tell": lambda line: None} | options)
+
+
+def test_each_run_is_a_record_and_the_pairs_of_a_seed_come_first(recipe, runs, tmp_path):
+    path = recipe(VARIANTS)
+    rows = run(path, tmp_path, seeds=(3, 5), overrides={"epochs": 1})
+    assert runs == ["plain/seed3", "cb-0.5/seed3", "plain/seed5", "cb-0.5/seed5"]
+    top1 = {name: [] for name in VARIANTS}
+    for name, config in load_variants(path, epochs=1).items():
+        for seed in (3, 5):
+            record, history = read_record(tmp_path / "out" / name / f"seed{seed}")
+            top1[name].append(history[-1]["test_top1"])
+            want = config.override(seed=seed, model_options={"num_classes": 10})
+            assert Config.from_dict(record["config"]) == Config.from_dict(json.loads(json.dumps(vars(want))))
+    assert [row["top1_mean"] for row in rows] == [pytest.approx(sum(x) / 2) for x in top1.values()]
+    assert rows[1]["changes"] == "context=cb, context_layers=(1,), learning_rate=0.003"
+
+
+def test_a_recipe_without_variants_is_its_own_and_needs_no_folder_more(recipe, runs, tmp_path):
+    rows = run(recipe(), tmp_path, seeds=(2,))
+    assert runs == ["seed2"] and (tmp_path / "out" / "seed2" / "run.json").exists()
+    assert len(rows) == 1 and (rows[0]["variant"], rows[0]["n"], rows[0]["changes"]) == ("", 1, "")
+    assert load_variants(tmp_path / "out" / "seed2" / "run.json").keys() == {""}
+
+
+def test_a_finished_run_is_skipped_and_an_interrupted_one_goes_on(recipe, runs, tmp_path, monkeypatch):
+    path, epoch = recipe(VARIANTS), sweep_module.Trainer.finish_epoch
+
+    def stop_in_the_second_run(trainer, **options):
+        metrics = epoch(trainer, **options)
+        if len(runs) == 2:
+            raise Stopped(15)
+        return metrics
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep_module.Trainer, "finish_epoch", stop_in_the_second_run)
+        with pytest.raises(Stopped):
+            run(path, tmp_path, seeds=(0, 1))
+    assert runs == ["plain/seed0", "cb-0.5/seed0"]
+    out = tmp_path / "out"
+    before = (out / "plain/seed0/run.json").read_bytes()
+    begun = read_record(out / "cb-0.5/seed0")[1]
+    assert len(begun) == 1
+
+    runs.clear()
+    rows = run(path, tmp_path, seeds=(0,))
+    assert runs == ["cb-0.5/seed0"] and [row["n"] for row in rows] == [1, 1]
+    assert (out / "plain/seed0/run.json").read_bytes() == before
+    record, history = read_record(out / "cb-0.5/seed0")
+    assert history[:1] == begun and len(history) == 2 and len(record["resumed"]) == 1
+
+    runs.clear()
+    assert run(path, tmp_path, seeds=(0,), root=tmp_path / "nowhere") == rows and not runs
+
+
+def test_a_record_of_an_older_version_is_a_finished_run(recipe, runs, tmp_path):
+    path = recipe(VARIANTS)
+    rows = run(path, tmp_path)
+    for file in (tmp_path / "out").rglob("run.json"):
+        record = json.loads(file.read_text())
+        del record["config"]["held_out_images"]
+        file.write_text(json.dumps(record))
+    runs.clear()
+    assert run(path, tmp_path) == rows and not runs
+
+
+def test_another_run_in_a_folder_is_told_and_left_alone(recipe, runs, tmp_path):
+    path = recipe(VARIANTS)
+    run(path, tmp_path)
+    (tmp_path / "out/cb-0.5/seed0/checkpoint.pt").unlink()
+    before = {file: file.read_bytes() for file in (tmp_path / "out").rglob("*") if file.is_file()}
+    recipe(VARIANTS | {"cb-0.5": {"learning_rate": 2e-3, "model_options": {"context": "cb", "context_layers": (1,)}}})
+    runs.clear()
+    with pytest.raises(ValueError, match="cb-0.5/seed0 holds another run, with learning_rate=0.003; choose another"):
+        run(path, tmp_path)
+    assert not runs and {file: file.read_bytes() for file in before} == before
+
+
+def test_a_failed_run_is_told_and_counted_and_the_others_go_on(recipe, runs, tmp_path, monkeypatch):
+    original, told = sweep_module.train, []
+
+    def train(config, folder, **options):
+        if config.seed == 0 and config.model_options["context"] == "cb":
+            raise TrainingError("step 4: the loss is not finite")
+        return original(config, folder, **options)
+
+    monkeypatch.setattr(sweep_module, "train", train)
+    rows = run(recipe(VARIANTS), tmp_path, seeds=(0, 1), overrides={"epochs": 1}, tell=told.append)
+    assert [(row["n"], row["failed"]) for row in rows] == [(2, 0), (1, 1)]
+    assert runs == ["plain/seed0", "plain/seed1", "cb-0.5/seed1"]
+    assert f"{tmp_path}/out/cb-0.5/seed0 failed: step 4: the loss is not finite" in told
+    assert rows[1]["difference"] is None and "1 (1 failed)" in table(rows)
+
+
+@pytest.mark.parametrize("variants, message", [
+    ({"a": {}, "b": {"epoch": 5}}, "variant 'b': epoch=5.*did you mean 'epochs'"),
+    ({"a": {}, "b": {"epochs": 0}}, "variant 'b': epochs=0 must be at least 1"),
+    ({"a": {}, "b": {"seed": 3}}, "variant 'b': seed=3"),
+    ({"a": {}, "b": 5}, "variant 'b' must be a dict of what differs, not 5"),
+    ({"a": {}, "b": {"flip": True}}, "variants 'a' and 'b' are the same run"),
+    ({"a": {}, "b": {"model_options": {"context": "cbs"}}}, "variant 'b': .*cb_s"),
+    ({"a": {}, "b": {"model_options": {"image_size": 12}}}, r"variant 'b': images has shape .*\(B, 1, 12, 12\)"),
+    ({"a": {}, "b": {"dataset": "digit"}}, "variant 'b': .*did you mean 'digits'"),
+    ({"a": {}, "b": {"train_images": 10**6}}, "variant 'b': train_images=1000000"),
+    ({}, "must return a dict of variants"),
+    ([], "must return a dict of variants"),
+    *(({"a": {}, name: {"epochs": 1}}, "must be named in lower-case letters")
+      for name in ("B", "a b", "a/b", "..", ".b", "-b", "", "ä", "b\n", 7)),
+])
+def test_a_bad_variant_is_named_before_anything_runs(recipe, runs, tmp_path, variants, message):
+    path = recipe(variants)
+    with pytest.raises(ValueError, match=f"recipe {path}.*{message}"):
+        run(path, tmp_path)
+    assert not runs and not (tmp_path / "out").exists()
+
+
+def test_the_check_before_the_first_run_compiles_nothing(config, recipe, monkeypatch):
+    monkeypatch.setattr("torch.compile", lambda *_, **__: pytest.fail("something was compiled"))
+    sweep_module.check_fits(recipe(), "", config.override(compile="default"), None)
+
+
+def test_variants_that_raise_are_the_recipes_fault(recipe):
+    path = recipe(VARIANTS)
+    path.write_text(path.read_text() + "\ndef get_variants():\n    return 1 / 0\n")
+    with pytest.raises(ValueError, match=f"recipe {path}: ZeroDivisionError"):
+        load_variants(path)
+
+
+def test_an_override_that_makes_two_variants_one_is_told(recipe):
+    path = recipe({"slow": {"learning_rate": 1e-4}, "fast": {"learning_rate": 1e-2}})
+    assert [config.epochs for config in load_variants(path, epochs=7).values()] == [7, 7]
+    with pytest.raises(ValueError, match="variants 'slow' and 'fast' are the same run"):
+        load_variants(path, learning_rate=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [(), (1, 1), (-1,), ("one",)])
+def test_bad_seeds_are_told_before_anything_runs(recipe, runs, tmp_path, seeds):
+    with pytest.raises(ValueError, match="seeds?="):
+        run(recipe(VARIANTS), tmp_path, seeds=seeds)
+    assert not runs
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_has_variants_that_can_be_made(path):
+    for config in load_variants(path).values():
+        create_model(config.model, **config.model_options)
+
+
+def test_the_numbers_of_the_table(config):
+    variants = {name: config.override(model_options=options)
+                for name, options in {"plain": {}, "cb": {"context": "cb"}, "wide": {"dim": 24}}.items()}
+    top1 = {"plain": [30.0, 32.0, 37.0], "cb": [31.0, 34.0, None], "wide": [None, None, 50.0]}  # None: it failed
+    best_then_last = {x: x and [{"test_top1": 99.0, "time_s": 1.0}, {"test_top1": x, "time_s": 10 + x}]
+                      for values in top1.values() for x in values}
+    histories = {(name, seed): best_then_last[top1[name][seed]] for seed in range(3) for name in variants}
+    plain, cb, wide = rows = summarize(config, variants, histories)
+    assert [row["variant"] for row in rows] == ["plain", "cb", "wide"]
+    assert [(row["n"], row["failed"], row["top1_mean"], row["time_s"]) for row in rows] == [
+        (3, 0, 33, 43), (2, 1, 32.5, 42.5), (1, 2, 50, 60)]
+    # The deviations of the first are -3, -1 and 4: a variance of 26 / 2. Those of the second are -1.5 and 1.5.
+    assert (plain["top1_sd"], cb["top1_sd"], wide["top1_sd"]) == (pytest.approx(13**0.5), pytest.approx(4.5**0.5), None)
+    mean, low, high = paired_difference([31, 34], [30, 32])
+    assert cb["difference"] == pytest.approx({"n": 2, "mean": mean, "low": low, "high": high})
+    assert plain["difference"] is None and wide["difference"] is None
+    lines = table(rows).splitlines()
+    assert lines[1].split() == ["plain", "3", "33.00", "±", "3.61", "-", "43", "-"]
+    assert "32.50 ± 2.12" in lines[2] and "+1.50 [-4.85, +7.85], n = 2" in lines[2] and "context=cb" in lines[2]
+    assert lines[3].split() == ["wide", "1", "(2", "failed)", "50.00", "-", "60", "dim=24"]
+
+
+def test_the_command_sweeps_and_prints_the_table(recipe, runs, tmp_path, capsys):
+    path = str(recipe(VARIANTS))
+    arguments = ["sweep", path, "--out", str(tmp_path / "out"), "--device", "cpu", "--seeds", "0", "1", "--epochs", "1",
+                 "--model-options", "dim=15"]
+    assert main(arguments) == 0
+    assert runs == ["plain/seed0", "cb-0.5/seed0", "plain/seed1", "cb-0.5/seed1"]
+    assert load_config(tmp_path / "out/plain/seed1/run.json").model_options["dim"] == 15
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[:2] for line in lines if line.startswith(("plain", "cb"))] == [["plain", "2"], ["cb-0.5", "2"]]
+
+
+def test_a_seed_is_no_override_of_a_sweep(recipe, capsys):
+    with pytest.raises(SystemExit):
+        main(["sweep", str(recipe()), "--out", "out", "--seed", "1"])
+    assert "unrecognized arguments: --seed 1" in capsys.readouterr().err
+
+
+def test_a_stopped_sweep_says_how_to_go_on(recipe, tmp_path, capsys, monkeypatch):
+    def stop(*_, **__):
+        raise Stopped(15)
+
+    monkeypatch.setattr(sweep_module, "train", stop)
+    assert main(["sweep", str(recipe()), "--out", str(tmp_path / "out")]) == 143
+    assert capsys.readouterr().err.endswith("go on with the same command\n")
