@@ -1,6 +1,7 @@
-"""Whole models: the layers assembled, and their names."""
+"""Whole models: the layers assembled, their names, and a few that are trained."""
 
+from minivit.models.pretrained import list_pretrained
 from minivit.models.registry import create_model, list_models
 from minivit.models.vit import ViT
 
-__all__ = ["ViT", "create_model", "list_models"]
+__all__ = ["ViT", "create_model", "list_models", "list_pretrained"]

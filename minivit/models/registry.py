@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from minivit.models.pretrained import load_pretrained
 from minivit.models.vit import ViT
 from minivit.options import check_options, did_you_mean
 
@@ -27,29 +28,41 @@ def list_models() -> list[str]:
     return sorted(MODELS)
 
 
-def create_model(name: str, **options: Any) -> nn.Module:
-    """Make a model by name, untrained.
+def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.Module:
+    """Make a model by name.
 
     Parameters
     ----------
     name
         One of :func:`list_models`; timm's name where the architecture is timm's.
+    pretrained
+        Whether to give it the trained weights that come with the package, which :func:`list_pretrained` lists. They fit
+        the options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free.
     **options
         Keyword arguments of the model's class, over those of the name: ``num_classes=10``, ``context="cb"``, ...
+
+    Returns
+    -------
+    nn.Module
+        With random weights and in training mode; pretrained in evaluation mode.
 
     Raises
     ------
     ValueError
-        If the name or an option is not known, or an option's value is of a wrong type or out of range.
+        If the name or an option is not known, or an option's value is of a wrong type or out of range; if there are no
+        trained weights for the options, or they are damaged.
 
     Examples
     --------
     >>> model = create_model("vit_nano_patch4_32", num_classes=10, context="cb")
     >>> sum(p.numel() for p in model.parameters())
     1205898
+    >>> model = create_model("vit_nano_patch4_32", context="cb", pretrained=True)  # doctest: +SKIP
     """
     if name not in MODELS:
         raise ValueError(f"name={name!r} is no model{did_you_mean(name, MODELS)}; known: {', '.join(list_models())}")
     model_class, defaults = MODELS[name]
     check_options(model_class, options, name)
-    return model_class(**defaults | options)
+    check_options(create_model, {"pretrained": pretrained}, name)
+    model = model_class(**defaults | options)
+    return load_pretrained(model, name, defaults, options) if pretrained else model
