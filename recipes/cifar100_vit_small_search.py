@@ -1,0 +1,29 @@
+"""Which settings for the record of ViT-S? Variants of about the same time, measured on 5,000 held-out training images.
+
+    python -m minivit sweep recipes/cifar100_vit_small_search.py --data DIR --out runs/small_search
+
+WAITING FOR A GPU. Records belong into results/cifar100_vit_small_search, and the best settings into
+recipes/cifar100_vit_small_record.py.
+"""
+
+from cifar100_vit_small_record import get_config as record
+
+
+def get_config():
+    return record() | dict(held_out_images=5_000)
+
+
+def get_variants():
+    return {
+        "base": {},
+        "adamw": dict(optimizer="adamw", learning_rate=1e-3),
+        "rate_2e-3": dict(learning_rate=2e-3),
+        "rate_5e-3": dict(learning_rate=5e-3),
+        "batch_1024": dict(batch_size=1024),
+        "all_patches": dict(patch_dropout=(0.0,), epochs=68),
+        "patches_by_and_by": dict(patch_dropout=(0.75, 0.5, 0.25, 0.0), epochs=108),
+        "randaugment": dict(augmentation="randaugment"),
+        "less_mixing": dict(mixup=0.2, cutmix=0.5),
+        "no_erasing": dict(erasing=0.0),
+        "more_decay": dict(weight_decay=0.2),
+    }

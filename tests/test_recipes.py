@@ -1,0 +1,49 @@
+"""Each recipe runs on a CPU: the very command of its docstring, on a few images."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from minivit.__main__ import main
+from minivit.data import Dataset, Split
+from minivit.models import create_model
+from minivit.training import load_config, load_variants, loop, read_record
+
+RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*.py"))
+DRY_RUN = "--train-images 6 --held-out-images 5 --epochs 1 --warmup-epochs 0 --compile none".split()
+
+
+@pytest.fixture
+def few_images(monkeypatch):
+    def few(name, root=None, **options):
+        assert name == "cifar100"
+        torch.manual_seed(0)
+        split = Split(torch.randint(256, (13, 3, 32, 32), dtype=torch.uint8), torch.arange(13))
+        return Dataset(name=name, train=split, test=split, classes=tuple(map(str, range(100))), mean=(0.5,) * 3,
+                       std=(0.25,) * 3)
+
+    monkeypatch.setattr(loop, "load", few)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_takes_a_step(recipe, few_images, tmp_path):
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--device", "cpu", *DRY_RUN]) == 0
+    run, history = read_record(tmp_path)
+    config = load_config(recipe)
+    assert run["config"]["model"] == config.model and run["config"]["learning_rate"] == config.learning_rate
+    assert len(history) == 1 and history[0]["train_loss"] > 0
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_says_how_it_is_run_and_its_models_exist(recipe):
+    config = load_config(recipe)
+    text = recipe.read_text()
+    for variant in load_variants(recipe).values():
+        create_model(variant.model, **variant.model_options)
+    command = "sweep" if recipe.stem.endswith("_search") else "train"
+    assert f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in text
+    if recipe.stem.endswith("_search"):
+        assert all(variant.held_out_images for variant in load_variants(recipe).values())
+    else:
+        assert config.held_out_images == 0
