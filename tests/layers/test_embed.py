@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from minivit.layers import PatchEmbed
+from minivit.layers import PatchDropout, PatchEmbed
+from minivit.models import create_model
 
 B, IN, P, GRID, C = 2, 3, 5, 7, 11
 
@@ -28,3 +29,34 @@ def test_other_images_are_refused(shape):
 def test_patch_must_divide_image(image_size, patch_size):
     with pytest.raises(ValueError, match=f"patch_size={patch_size} .*image_size={image_size}"):
         PatchEmbed(image_size, patch_size)
+
+
+def test_patch_dropout_keeps_so_many_of_each_images_own_patches():
+    torch.manual_seed(0)
+    dropout = PatchDropout(0.3)
+    patches = torch.arange(B * 11 * C).reshape(B, 11, C).double()
+    kept = dropout(patches)
+    assert kept.shape == (B, 8, C)  # 11 - round(3.3)
+    for image in range(B):
+        rows = {tuple(row.tolist()) for row in kept[image]}
+        assert len(rows) == 8 and rows < {tuple(row.tolist()) for row in patches[image]}
+    first = (dropout(patches.expand(1, -1, -1, -1)[0])[:, 0, 0] for _ in range(50))
+    assert len({tuple(x.tolist()) for x in first}) > 20  # drawn anew, for each image
+    assert torch.equal(dropout.eval()(patches), patches)
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.0])
+def test_patch_dropout_is_a_share(rate):
+    with pytest.raises(ValueError, match=f"rate={rate}"):
+        PatchDropout(rate)
+    assert PatchDropout(0.99)(torch.zeros(B, 7, C)).shape[1] == 1
+
+
+@pytest.mark.parametrize("size", ["nano", "tiny"])
+def test_a_model_without_some_patches_is_the_model_on_the_others(size):
+    torch.manual_seed(0)
+    model = create_model(f"vit_{size}_patch4_32", depth=2, dropout=0.0).double()
+    images = torch.randn(B, 3, 32, 32, dtype=torch.float64)
+    want = model(images)
+    model.patch_dropout.rate = 1e-9  # the patches in another order: attention does not know it
+    torch.testing.assert_close(model(images), want)

@@ -277,3 +277,51 @@ def test_held_out_images_are_the_same_for_all_and_never_trained_on(config):
     assert len(held_out) == 97 and torch.equal(held_out, other.dataset.test.images)
     both = torch.cat([held_out, first.images.images]).flatten(1)
     assert torch.equal(both.sort(dim=0).values, digits.train.images.flatten(1).sort(dim=0).values)
+
+
+def test_compiled_steps_never_compile_again_and_give_the_same(config, tmp_path, monkeypatch):
+    # The tracing is what could be done again; generating code, which takes a minute, is left out.
+    compile_function = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda f, **options: compile_function(f, backend="eager", fullgraph=True))
+    config = config.override(model_options={"num_classes": 10}, patch_dropout=(0.5, 0.25, 0.0), epochs=3)
+    plain, compiled = (Trainer(config.override(compile=mode), load("digits"), torch.device("cpu"))
+                       for mode in ("none", "default"))
+    assert compiled.prepare_s.keys() == {"compile"}
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for trainer in (plain, compiled):
+            for _ in range(3):
+                trainer.train_epoch(lambda n: None)
+                trainer.finish_epoch(lambda: None)
+    assert compiled.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], rel=1e-4)
+
+
+def test_patches_are_dropped_in_stretches_of_the_run_and_never_in_evaluation(config, monkeypatch):
+    config = config.override(model_options={"num_classes": 10}, patch_dropout=(0.5, 0.0), epochs=2)
+    trainer = Trainer(config, load("digits"), torch.device("cpu"))
+    seen = []
+    trainer.model.blocks[0].register_forward_pre_hook(lambda block, x: seen.append((block.training, x[0].shape[1])))
+    for _ in range(2):
+        trainer.train_epoch(lambda n: None)
+        trainer.finish_epoch(lambda: None)
+    assert [tokens for training, tokens in seen if training] == 3 * [1 + 2] + 3 * [1 + 4]  # an epoch has three steps
+    trainer.model.eval()
+    seen.clear()
+    trainer.set_patch_dropout(0.5)
+    trainer.model(torch.zeros(2, 1, 8, 8))
+    assert seen == [(False, 5)]
+
+
+def test_a_glance_tells_what_was_at_the_glance_before(config):
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    glances, told = [], []
+
+    def look(n):
+        glances.append(trainer.glance())
+        told.append(trainer.progress())
+
+    trainer.train_epoch(look)
+    assert glances[1:] == told[:-1] and len(set(told)) == 3
+    trainer.totals[3] = 2.0
+    trainer.glance()
+    with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
+        trainer.glance()
