@@ -10,7 +10,7 @@ def get_config():
     return dict(
         model="vit_nano_patch4_32",
         dataset="cifar100",
-        epochs=7,
+        epochs=6,
         batch_size=64,
         optimizer="muon",
         learning_rate=3e-3,
