@@ -20,7 +20,7 @@ from minivit.training.checkpoint import (
 from minivit.training.config import Config
 from minivit.training.device import choose_device
 from minivit.training.interrupt import Stopped, stop_on_signals
-from minivit.training.record import write_metrics, write_run
+from minivit.training.record import RUN, write_metrics, write_run
 from minivit.training.trainer import Trainer, TrainingError
 
 SAVE_EVERY_S = 600.0  # inside an epoch; an epoch's end is always saved
@@ -117,7 +117,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
 def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
     """Make the folder ready, and tell what stands in the way before the first step, not after the first epoch."""
     checkpoint = out / CHECKPOINT
-    if checkpoint.exists() and not resume:
+    if not resume and (checkpoint.exists() or (out / RUN).exists()):
         raise ValueError(f"out={str(out)!r} already holds a run; go on with --resume, or choose another folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
     if resume and checkpoint.exists():
         state = load_checkpoint(checkpoint)
-        before, now = flatten(state["config"]), flatten(asdict(trainer.config))
+        before, now = (flatten(asdict(c)) for c in (Config.from_dict(state["config"]), trainer.config))
         for name in before | now:
             if before.get(name) != now.get(name):
                 raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "
