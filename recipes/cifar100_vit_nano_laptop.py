@@ -2,7 +2,10 @@
 
     python -m minivit train recipes/cifar100_vit_nano_laptop.py --data DIR --out runs/laptop
 
-The settings were chosen on held-out images, by recipes/cifar100_vit_nano_laptop_search.py.
+Two CPU cores (AMD EPYC, float32): 27 minutes. Top-1 53.83 %, top-5 83.03 % (n = 1, seed 0). With CB, on a machine that
+had a little other work: 30 minutes, 53.62 % and 82.71 %. The records are in results/cifar100_vit_nano_laptop, and the
+weights in the package: create_model(..., pretrained=True). The settings were chosen on held-out images, by
+recipes/cifar100_vit_nano_laptop_search.py; the epochs are those that fit into half an hour.
 """
 
 
