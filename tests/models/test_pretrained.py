@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -172,4 +173,7 @@ def test_shipped_models_of_one_name_differ_in_context_alone():
 @pytest.mark.parametrize("it", SHIPPED, ids=lambda it: it.path.stem)
 def test_a_shipped_model_is_as_good_as_its_record(it):
     model = eval(str(it), {"create_model": create_model})
-    assert evaluate(model, load("cifar100"))["test_top1"] == pytest.approx(it.test_top1, abs=0.2)
+    data = load("cifar100")
+    some = replace(data, test=data.test.subset(range(1000)))
+    # A thousand of the ten thousand images: the standard error is 1.6 points, and three of them are allowed.
+    assert evaluate(model, some)["test_top1"] == pytest.approx(it.test_top1, abs=5)
