@@ -4,9 +4,9 @@ import json
 import runpy
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 from minivit.options import check_options
 
@@ -129,9 +129,9 @@ class Config:
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """Make a configuration of ``values``; the defaults fill the rest. Unknown names and wrong types are errors."""
         values = dict(values)
-        for name in ("betas", "patch_dropout"):
-            if isinstance(values.get(name), list):  # JSON knows no tuples
-                values[name] = tuple(values[name])
+        for each in fields(cls):
+            if get_origin(each.type) is tuple and isinstance(values.get(each.name), list):  # JSON knows no tuples
+                values[each.name] = tuple(values[each.name])
         check_options(cls, values, "a run's configuration")
         return cls(**values)
 

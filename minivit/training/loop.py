@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from tqdm import tqdm
 
 from minivit.data import load
@@ -64,18 +65,11 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, chosen = Path(out), choose_device(device)
-    start = time.perf_counter()
-    dataset = load(config.dataset, root, **config.dataset_options)
-    data_s = round(time.perf_counter() - start, 2)
-    num_classes = config.model_options.get("num_classes", dataset.num_classes)
-    if num_classes != dataset.num_classes:
-        raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
-                         f"of {dataset.name}; leave it out")
-    config = config.override(model_options={"num_classes": num_classes})
-    trainer = Trainer(config, dataset, chosen)
-    trainer.prepare_s["data"] = data_s
+    out, trainer = Path(out), create_trainer(config, root, choose_device(device))
     open_folder(out, trainer, resume)
+    trainer.compile()
+    write_run(out, trainer.config, trainer.device, trainer.prepare_s)
+    save(out, trainer)
     bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
                smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
     looked = saved = time.monotonic()
@@ -110,8 +104,22 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
             raise
         except TrainingError as error:
             raise TrainingError(f"{error}. The last good checkpoint is {out / CHECKPOINT}") from None
-    save_weights(out / WEIGHTS, trainer.best_model, config)
+    save_weights(out / WEIGHTS, trainer.best_model, trainer.config)
     return trainer.history
+
+
+def create_trainer(config: Config, root: str | Path | None, device: torch.device) -> Trainer:
+    """Load the data and make a run on it, with as many classes as the data set has."""
+    start = time.perf_counter()
+    dataset = load(config.dataset, root, **config.dataset_options)
+    data_s = round(time.perf_counter() - start, 2)
+    num_classes = config.model_options.get("num_classes", dataset.num_classes)
+    if num_classes != dataset.num_classes:
+        raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
+                         f"of {dataset.name}; leave it out")
+    trainer = Trainer(config.override(model_options={"num_classes": num_classes}), dataset, device)
+    trainer.prepare_s["data"] = data_s
+    return trainer
 
 
 def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
@@ -138,8 +146,6 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
     if free < need:
         raise CheckpointError(f"{out} has {free / 1e6:.1f} MB free, the run's checkpoints need {need / 1e6:.1f} MB; "
                               "free some space or choose another --out")
-    write_run(out, trainer.config, trainer.device, trainer.prepare_s)
-    save(out, trainer)
 
 
 def flatten(config: dict[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,10 @@ from typing import Any
 import torch
 
 from minivit.analysis import paired_difference
-from minivit.data import load
 from minivit.training.config import Config, load_config, run_recipe
-from minivit.training.loop import flatten, train
+from minivit.training.loop import create_trainer, flatten, train
 from minivit.training.record import METRICS, read_record
-from minivit.training.trainer import Trainer, TrainingError
+from minivit.training.trainer import TrainingError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
@@ -148,10 +147,7 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
 def check_fits(path: Path, name: str, config: Config, root: str | Path | None) -> None:
     """Make what a run starts from, and throw it away: a wrong last variant is told before the first has run."""
     try:
-        dataset = load(config.dataset, root, **config.dataset_options)
-        classes = {"num_classes": dataset.num_classes}
-        config = config.override(model_options=classes | config.model_options, compile="none")  # that takes minutes
-        Trainer(config, dataset, torch.device("cpu"))
+        create_trainer(config, root, torch.device("cpu"))
     except ValueError as error:
         raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 

@@ -56,7 +56,7 @@ class Trainer:
     time_s
         Seconds of training and evaluation so far, over all sittings.
     prepare_s
-        Seconds it took to compile before the first step; empty where nothing is compiled.
+        Seconds that went by before the first step, by what they went into.
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
@@ -95,8 +95,6 @@ class Trainer:
         self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
         self.glanced = self.totals.cpu()
         self.forward, self.prepare_s = self.predict_and_compare, {}
-        if config.compile != "none":
-            self.compile()
 
     @property
     def images_seen(self) -> int:
@@ -132,9 +130,14 @@ class Trainer:
         return F.cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing), logits
 
     def compile(self) -> None:
-        """Compile forward and backward, for every number of patches that the run will see, before the first step."""
-        start = time.perf_counter()
+        """Compile forward and backward where the run asks for it, for every number of patches that it will see.
+
+        This may take a minute, so it is no part of making a run: who has one may find that it cannot start.
+        """
         mode = self.config.compile
+        if mode == "none" or self.step == self.steps:
+            return
+        start = time.perf_counter()
         self.forward = torch.compile(self.predict_and_compare, dynamic=False, mode=None if mode == "default" else mode)
         images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
         targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
@@ -144,7 +147,7 @@ class Trainer:
             for _ in range(2):  # a CUDA graph is recorded the second time
                 self.forward(images, targets)[0].backward()
         synchronize(self.device)
-        self.prepare_s = {"compile": round(time.perf_counter() - start, 2)}
+        self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
 
     def set_patch_dropout(self, share: float) -> None:
         if any(self.config.patch_dropout):  # a model need not have it
@@ -170,7 +173,7 @@ class Trainer:
 
     def note(self, loss: Tensor, norm: Tensor, right: Tensor, n: int) -> None:
         """Add a step to the epoch's totals, without waiting for the device."""
-        *sums, failed = self.totals.unbind()
+        failed = self.totals[3]
         fails = ~(loss.isfinite() & norm.isfinite()) & (failed < 0)
         new = (loss * n, right, torch.full_like(loss, n), torch.where(fails, self.step - failed, 0))
         self.totals += torch.stack(new)

@@ -5,10 +5,12 @@ import pickle
 import struct
 import tarfile
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+import torch
 
 
 def python2_pickle(value):
@@ -69,6 +71,21 @@ def write_cifar(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def waiting_is_an_error():
+    """A context in which a call that waits for a CUDA device fails."""
+
+    @contextmanager
+    def context():
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            yield
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    return context
 
 
 class Source:

@@ -96,14 +96,11 @@ def test_shape_and_type_stay_and_nothing_waits_for_a_value(dtype):
 
 
 @pytest.mark.gpu
-def test_a_gpu_is_not_waited_for(images):
+def test_a_gpu_is_not_waited_for(images, waiting_is_an_error):
     images = images.cuda()
     random_erasing(images)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         random_erasing(images)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("probability", [-0.1, 1.5])

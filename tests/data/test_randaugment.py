@@ -165,14 +165,11 @@ def test_nothing_waits_for_a_value(augment):
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("augment", [rand_augment, trivial_augment])
-def test_a_gpu_is_not_waited_for(augment, images):
+def test_a_gpu_is_not_waited_for(augment, images, waiting_is_an_error):
     images = images.cuda()
     augment(images)
-    torch.cuda.set_sync_debug_mode("error")
-    try:
+    with waiting_is_an_error():
         augment(images)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("options, message", [

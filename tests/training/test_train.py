@@ -286,6 +286,7 @@ def test_compiled_steps_never_compile_again_and_give_the_same(config, tmp_path, 
     config = config.override(model_options={"num_classes": 10}, patch_dropout=(0.5, 0.25, 0.0), epochs=3)
     plain, compiled = (Trainer(config.override(compile=mode), load("digits"), torch.device("cpu"))
                        for mode in ("none", "default"))
+    compiled.compile()
     assert compiled.prepare_s.keys() == {"compile"}
     with torch._dynamo.config.patch(error_on_recompile=True):
         for trainer in (plain, compiled):
@@ -295,7 +296,7 @@ def test_compiled_steps_never_compile_again_and_give_the_same(config, tmp_path, 
     assert compiled.history[-1]["train_loss"] == pytest.approx(plain.history[-1]["train_loss"], rel=1e-4)
 
 
-def test_patches_are_dropped_in_stretches_of_the_run_and_never_in_evaluation(config, monkeypatch):
+def test_patches_are_dropped_in_stretches_of_the_run_and_never_in_evaluation(config):
     config = config.override(model_options={"num_classes": 10}, patch_dropout=(0.5, 0.0), epochs=2)
     trainer = Trainer(config, load("digits"), torch.device("cpu"))
     seen = []
