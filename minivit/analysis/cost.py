@@ -18,7 +18,8 @@ class Cost:
     params
         Trainable numbers.
     macs
-        Multiply-adds of one forward pass on one image: matrix products, convolutions, and the additions of means.
+        Multiply-adds of one forward pass on one image: matrix products, convolutions, the additions of means, and
+        products of tensors number by number.
     macs_by_module
         The same, by the dotted name of each module that did any; a module's count includes its children's.
     """
@@ -34,9 +35,9 @@ class Cost:
 def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
     """Count what one image of ``image_size`` x ``image_size`` pixels costs.
 
-    PyTorch's own counter sees matrix products and convolutions. It does not see a mean, which is what context
-    broadcasting is made of: a mean over n numbers is n additions, and counts as n multiply-adds, as in the paper
-    (its tables S16 and S17). Softmax, LayerNorm, GELU and residual sums are left out, as is usual.
+    PyTorch's own counter sees matrix products and convolutions. It does not see what context modules are made of: a
+    mean over n numbers is n additions, a gate on n numbers n products, and both count as n multiply-adds, as in the CB
+    paper (its tables S16 and S17). Softmax, LayerNorm, GELU, sums and multiples are left out, as is usual.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
     """
     parameter = next(model.parameters())
     image = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
-    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mean: mean_flops})
+    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mean: mean_flops,
+                                                             torch.ops.aten.mul: mul_flops})
     was_training = model.training
     try:
         # The unfused kernel is made of products every back end counts alike.
@@ -66,6 +68,12 @@ def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
                                 if name.startswith(root + ".")})
 
 
+# A multiply-add is two operations to the counter, which shows a tensor to these as its shape.
+
+
 def mean_flops(input_shape: torch.Size, *args, **kwargs) -> int:
-    # A multiply-add is two operations to the counter.
     return 2 * prod(input_shape)
+
+
+def mul_flops(input_shape: torch.Size, other: torch.Size | float, *args, out_shape: torch.Size, **kwargs) -> int:
+    return 2 * prod(out_shape) if isinstance(other, torch.Size) else 0

@@ -22,6 +22,8 @@ class Attention(nn.Module):
         Channels C, a multiple of ``num_heads``.
     num_heads
         Heads H.
+    head_size
+        Size D of a head; C / H if None, and then H must divide C.
     qkv_bias
         Whether queries, keys and values have a bias.
     dropout
@@ -30,18 +32,18 @@ class Attention(nn.Module):
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads``.
+        If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, *, qkv_bias: bool = True, dropout: float = 0.0):
+    def __init__(self, dim: int, num_heads: int = 8, *, head_size: int | None = None, qkv_bias: bool = True,
+                 dropout: float = 0.0):
         super().__init__()
-        if num_heads < 1 or dim % num_heads:
-            raise ValueError(f"dim={dim} cannot be split into num_heads={num_heads} heads of equal size; "
-                             "dim must be a multiple of num_heads")
+        if head_size is None:
+            head_size = split_dim(dim, num_heads)
         self.num_heads = num_heads
-        self.scale = (dim // num_heads) ** -0.5
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
+        self.scale = head_size ** -0.5
+        self.qkv = nn.Linear(dim, 3 * num_heads * head_size, bias=qkv_bias)
+        self.proj = nn.Linear(num_heads * head_size, dim)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
@@ -69,6 +71,14 @@ class Attention(nn.Module):
             heads = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
         out = self.dropout(self.proj(heads.transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
         return (out, attention) if return_attention else out
+
+
+def split_dim(dim: int, num_heads: int) -> int:
+    """Return the size of a head, where ``num_heads`` of them share ``dim`` channels."""
+    if num_heads < 1 or dim % num_heads:
+        raise ValueError(f"dim={dim} cannot be split into num_heads={num_heads} heads of equal size; "
+                         "dim must be a multiple of num_heads")
+    return dim // num_heads
 
 
 def fused_is_slow(q: Tensor) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from minivit.layers.attention import Attention
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.layers.mlp import Mlp
+from minivit.layers.uniform_head import UniformHeadAttention
 
 
 class DropPath(nn.Module):
@@ -57,9 +58,11 @@ class Block(nn.Module):
     dropout, drop_path
         Rates in [0, 1) of dropout and of stochastic depth.
     context
-        ``none``, ``cb`` or ``cb_s``: see :mod:`minivit.layers.context`.
+        ``none``, ``cb``, ``cb_s``, ``cb_gate``, ``cb_hybrid`` or ``se``: see :mod:`minivit.layers.context`.
     context_position
         ``mlp_end`` (the paper's choice), ``mlp_mid``, ``mlp_front``, ``msa_end``, or ``both`` (MSA end and MLP end).
+    uniform_head
+        Whether the last head is uniform: see :class:`minivit.layers.UniformHeadAttention`.
 
     Raises
     ------
@@ -68,7 +71,8 @@ class Block(nn.Module):
     """
 
     def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float = 4.0, qkv_bias: bool = True, dropout: float = 0.0,
-                 drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end"):
+                 drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end",
+                 uniform_head: bool = False):
         super().__init__()
         if context_position not in CONTEXT_POSITIONS:
             raise ValueError(f"context_position={context_position!r} is not known; "
@@ -78,9 +82,10 @@ class Block(nn.Module):
             places = ("msa_end", "mlp_end") if context_position == "both" else (context_position,)
             return create_context(context if position in places else "none", size)
 
-        hidden_dim = int(dim * mlp_ratio)
+        hidden_dim = round(dim * mlp_ratio)
+        attention = UniformHeadAttention if uniform_head else Attention
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
+        self.attn = attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
         self.context = context_at("msa_end", dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, hidden_dim, dropout=dropout, front=context_at("mlp_front", dim),

@@ -1,4 +1,4 @@
-"""Context broadcasting: uniform attention added by hand (Hyeon-Woo et al., 2023, section 3.2).
+"""Context broadcasting: uniform attention added by hand (Hyeon-Woo et al., 2023, section 3.2), and its rivals.
 
 Axes: B batch, N tokens, C channels.
 """
@@ -6,6 +6,7 @@ Axes: B batch, N tokens, C channels.
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -43,10 +44,79 @@ class ScaledContextBroadcast(nn.Module):
         return x + self.scale * x.mean(dim=1, keepdim=True)
 
 
+class ContextGate(nn.Module):
+    r"""Let the class token, which has seen the whole image, open and close the channels of every token (CB_gate).
+
+    .. math:: \operatorname{CB}_{gate}(x_i) = x_i \odot (x_0 + \mathbf{1})
+
+    The class token :math:`x_0` is the first. It is gated too, by itself.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, appendix B.7.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to tokens (B, N, C)."""
+        return x * (x[:, :1] + 1)
+
+
+class ContextHybrid(ContextBroadcast):
+    r"""Gate every token by the class token, and give it half of the mean token too (CB_hybrid).
+
+    .. math:: \operatorname{CB}_{hybrid}(x_i) = x_i \odot x_0 + \operatorname{CB}(x_i)
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, appendix B.7.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to tokens (B, N, C)."""
+        return x * x[:, :1] + super().forward(x)
+
+
+class SqueezeExcite(nn.Module):
+    r"""Let the mean token say how much of each channel every token keeps (SE).
+
+    .. math:: \operatorname{SE}(x_i) = x_i \odot \sigma\Big(W_2 \operatorname{ReLU}\Big(
+              W_1 \frac{1}{N}\sum_{j=1}^{N} x_j + b_1\Big) + b_2\Big), \qquad \sigma(s) = \frac{1}{1 + e^{-s}}
+
+    Parameters
+    ----------
+    dim
+        Channels C.
+    reduction
+        C over the hidden channels, of which there is at least one.
+
+    References
+    ----------
+    Hu et al., "Squeeze-and-excitation networks", CVPR 2018. The CB paper compares with it in its table 3.
+    """
+
+    def __init__(self, dim: int, reduction: int = 16):
+        super().__init__()
+        hidden_dim = max(1, dim // reduction)
+        # Drawn from a generator of their own: a model starts from the same other weights with and without them.
+        chance = torch.Generator().manual_seed(torch.initial_seed())
+        self.squeeze, self.excite = (
+            nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02, generator=chance))
+            for shape in ((hidden_dim, dim), (dim, hidden_dim)))
+        self.squeeze_bias, self.excite_bias = (nn.Parameter(torch.zeros(n)) for n in (hidden_dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to tokens (B, N, C)."""
+        hidden = F.linear(x.mean(dim=1, keepdim=True), self.squeeze, self.squeeze_bias).relu()
+        return x * F.linear(hidden, self.excite, self.excite_bias).sigmoid()
+
+
 CONTEXTS: dict[str, Callable[[int], nn.Module]] = {
     "none": lambda dim: nn.Identity(),
     "cb": lambda dim: ContextBroadcast(),
     "cb_s": ScaledContextBroadcast,
+    "cb_gate": lambda dim: ContextGate(),
+    "cb_hybrid": lambda dim: ContextHybrid(),
+    "se": SqueezeExcite,
 }
 CONTEXT_POSITIONS = ("mlp_end", "mlp_mid", "mlp_front", "msa_end", "both")
 

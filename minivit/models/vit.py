@@ -11,10 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Block, PatchDropout, PatchEmbed
+from minivit.layers import Block, ExtraMlp, ExtraMsa, PatchDropout, PatchEmbed, split_dim
 from minivit.options import layer_indices
 
 GLOBAL_POOLS = ("token", "avg")
+UNIFORM_HEADS = ("none", "replace", "matched", "append")
+EXTRA_BLOCKS = ("none", "msa", "mlp")
 
 
 class ViT(nn.Module):
@@ -36,6 +38,12 @@ class ViT(nn.Module):
         Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
     context_layers
         Which blocks have it: ``upper`` (the deeper half), ``all``, or a sequence of indices in [0, depth).
+    uniform_head
+        ``none``, or how one head of every block comes to be uniform (the CB paper's table 1): ``replace`` lets the last
+        head give up its queries and keys (A); ``matched`` also widens the MLP until it has as many parameters as
+        before, ``dim / num_heads`` hidden channels (B); ``append`` adds a head, and with it as many channels (C).
+    extra_block
+        ``none``, or what comes after the blocks: one more ``msa`` or ``mlp`` of about the same size (its figure 3).
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
@@ -56,7 +64,7 @@ class ViT(nn.Module):
                  dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0, qkv_bias: bool = True,
                  dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
                  context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper",
-                 global_pool: str = "token"):
+                 uniform_head: str = "none", extra_block: str = "none", global_pool: str = "token"):
         super().__init__()
         for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
             if not 0 <= rate < 1:
@@ -64,8 +72,15 @@ class ViT(nn.Module):
         for name, count in (("num_classes", num_classes), ("depth", depth), ("dim", dim)):
             if count < 1:
                 raise ValueError(f"{name}={count} must be at least 1")
-        if global_pool not in GLOBAL_POOLS:
-            raise ValueError(f"global_pool={global_pool!r} is not known; it is one of {', '.join(GLOBAL_POOLS)}")
+        for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
+                                    ("extra_block", extra_block, EXTRA_BLOCKS),
+                                    ("global_pool", global_pool, GLOBAL_POOLS)):
+            if choice not in known:
+                raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
+        if uniform_head == "append":
+            dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
+        elif uniform_head == "matched":  # 2 D (C + 1) numbers in queries and keys, D (2 C + 1) in D hidden channels
+            mlp_ratio += split_dim(dim, num_heads) / dim
         self.global_pool = global_pool
         with_context = layer_indices("context_layers", context_layers, depth)
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
@@ -76,8 +91,13 @@ class ViT(nn.Module):
         self.blocks = nn.ModuleList(
             Block(dim, num_heads, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, dropout=dropout,
                   drop_path=drop_path * layer / max(depth - 1, 1),
-                  context=context if layer in with_context else "none", context_position=context_position)
+                  context=context if layer in with_context else "none", context_position=context_position,
+                  uniform_head=uniform_head != "none")
             for layer in range(depth))
+        if extra_block == "msa":
+            self.blocks.append(ExtraMsa(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout))
+        elif extra_block == "mlp":
+            self.blocks.append(ExtraMlp(dim, dropout=dropout))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
         self.init_weights()
@@ -103,7 +123,7 @@ class ViT(nn.Module):
         x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
         maps = []
         for block in self.blocks:
-            if return_attention:
+            if return_attention and hasattr(block, "attn"):
                 x, attention = block(x, return_attention=True)
                 maps.append(attention)
             else:
@@ -124,7 +144,8 @@ class ViT(nn.Module):
         Returns
         -------
         Tensor or (Tensor, list of Tensor)
-            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1.
+            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with
+            attention, rows of sum 1.
         """
         x = self.forward_features(images, return_attention)
         x, maps = x if return_attention else (x, None)

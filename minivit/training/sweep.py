@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from minivit.analysis import paired_difference
+from minivit.options import did_you_mean
 from minivit.training.config import Config, load_config, run_recipe
 from minivit.training.loop import create_trainer, flatten, train
 from minivit.training.record import METRICS, read_record
@@ -27,7 +28,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its fo
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
 
 
-def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *,
+def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, names: Sequence[str] | None = None,
           overrides: Mapping[str, Any] | None = None, root: str | Path | None = None, device: str = "auto",
           progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
     """Train every variant of a recipe with every seed, each in a folder of its own.
@@ -44,6 +45,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *,
         holds.
     seeds
         The seeds of every variant, each once.
+    names
+        The variants to train; None for all.
     overrides
         Values instead of the recipe's, in all variants.
     root, device, progress
@@ -67,7 +70,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *,
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     base = load_config(path).override(**overrides)
-    variants = load_variants(path, **overrides)
+    variants = choose_variants(load_variants(path, **overrides), names)
     runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
             for seed in seeds for name, config in variants.items()}
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
@@ -114,6 +117,16 @@ def load_variants(path: str | Path, **overrides: Any) -> dict[str, Config]:
     except Exception as error:  # as in load_config
         reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"recipe {path}: {reason}") from error
+
+
+def choose_variants(variants: dict[str, Config], names: Sequence[str] | None) -> dict[str, Config]:
+    if names is None:
+        return variants
+    for name in names:
+        if name not in variants:
+            known = ", ".join(variants) if "" not in variants else "none, the recipe has no get_variants()"
+            raise ValueError(f"variant {name!r} is not in the recipe{did_you_mean(name, variants)}; there are: {known}")
+    return {name: config for name, config in variants.items() if name in names}
 
 
 def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str, Any]) -> Config:

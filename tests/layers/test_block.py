@@ -57,6 +57,14 @@ def test_mid_and_end_are_the_same_function_with_the_same_gradients_and_front_is_
     assert (results["mlp_front"][0] - results["mlp_end"][0]).abs().max() > 1e-3
 
 
+def test_before_the_activation_cb_is_another_function(x):
+    mlp = make_block().mlp
+    cb = ContextBroadcast()
+    before, after = (mlp.fc2(h) for h in (mlp.act(cb(mlp.fc1(x))), cb(mlp.act(mlp.fc1(x)))))
+    assert (before - after).abs().max() > 1e-4
+    torch.testing.assert_close(after, cb(mlp(x)))
+
+
 def test_mlp_sees_each_token_alone(x):
     mlp = Mlp(C, 4 * C).double()
     torch.testing.assert_close(mlp(x)[:, 3], mlp(x[:, 3]))

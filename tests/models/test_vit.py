@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from minivit.layers import CONTEXTS
 from minivit.models import ViT, create_model, list_models
 
 SMALL = dict(image_size=35, patch_size=5, num_classes=11, dim=21, depth=5, num_heads=3)
@@ -73,11 +74,36 @@ def test_cb_adds_nothing_and_cb_s_one_vector_where_it_stands(layers, where, posi
 
 
 def test_models_that_differ_in_context_start_from_the_same_weights(images):
-    plain, cb, cb_s = (make(context=c) for c in ("none", "cb", "cb_s"))
-    for name, weight in plain.state_dict().items():
-        assert torch.equal(weight, cb.state_dict()[name]) and torch.equal(weight, cb_s.state_dict()[name])
-    assert torch.equal(plain(images), cb_s(images))
-    assert not torch.allclose(plain(images), cb(images))
+    models = {context: make(context=context) for context in CONTEXTS}
+    plain = models["none"]
+    for model in models.values():
+        state = model.state_dict()
+        assert all(torch.equal(weight, state[name]) for name, weight in plain.state_dict().items())
+    assert torch.equal(plain(images), models["cb_s"](images))
+    assert not torch.allclose(plain(images), models["cb"](images))
+
+
+@pytest.mark.parametrize("how, dim, heads, hidden", [
+    ("replace", 21, 3, 84), ("matched", 21, 3, 91), ("append", 28, 4, 112),
+])
+def test_a_uniform_head_in_every_block(images, how, dim, heads, hidden):
+    model = make(uniform_head=how)
+    assert all(block.mlp.fc1.weight.shape == (hidden, dim) for block in model.blocks)
+    logits, maps = model(images, return_attention=True)
+    torch.testing.assert_close(logits, model(images))
+    assert all(attention.shape == (B, heads, N, N) for attention in maps)
+    assert all((attention[:, -1] == 1 / N).all() for attention in maps)
+
+
+@pytest.mark.parametrize("extra, name, maps", [
+    ("msa", "blocks.5.attn.qkv.weight", 6), ("mlp", "blocks.5.mlp.fc1.weight", 5),
+])
+def test_an_extra_block_comes_last_and_the_others_are_as_they_were(images, extra, name, maps):
+    plain, model = make(), make(extra_block=extra)
+    assert name in model.state_dict() and len(model.blocks) == 6
+    assert len(model(images, return_attention=True)[1]) == maps
+    new = model.state_dict().keys() - plain.state_dict().keys()
+    assert all(key.startswith("blocks.5.") for key in new)
 
 
 def test_the_head_reads_the_class_token_or_the_mean_patch(images):
@@ -123,6 +149,9 @@ def test_bf16_autocast_stays_close(images):
     ("vit_nano_patch4_32", {"context_layers": "lower"}, r"context_layers='lower'.*\[0, 6\)"),
     ("vit_nano_patch4_32", {"context_layers": [0, 6]}, r"context_layers=\[0, 6\].*\[0, 6\)"),
     ("vit_nano_patch4_32", {"context_layers": [-1]}, r"context_layers=\[-1\]"),
+    ("vit_nano_patch4_32", {"uniform_head": "A"}, "uniform_head='A'.*none, replace, matched, append"),
+    ("vit_nano_patch4_32", {"uniform_head": "replace", "num_heads": 1}, "num_heads=1 must be at least 2"),
+    ("vit_nano_patch4_32", {"extra_block": "attn"}, "extra_block='attn'.*none, msa, mlp"),
     ("vit_nano_patch4_32", {"global_pool": "mean"}, "global_pool='mean'.*token, avg"),
     ("vit_nano_patch4_32", {"depth": "6"}, "depth='6'.*integer"),
     ("vit_nano_patch4_32", {"depth": 0}, "depth=0"),

@@ -55,6 +55,21 @@ def test_each_run_is_a_record_and_the_pairs_of_a_seed_come_first(recipe, runs, t
     assert rows[1]["changes"] == "context=cb, context_layers=(1,), learning_rate=0.003"
 
 
+def test_only_the_variants_that_are_named_are_trained(recipe, runs, tmp_path):
+    rows = run(recipe(VARIANTS), tmp_path, names=["cb-0.5"], overrides={"epochs": 1})
+    assert runs == ["cb-0.5/seed0"] and [row["variant"] for row in rows] == ["cb-0.5"]
+
+
+@pytest.mark.parametrize("variants, name, message", [
+    (VARIANTS, "plane", "variant 'plane'.*did you mean 'plain'.*plain, cb-0.5"),
+    (None, "plain", "variant 'plain'.*has no get_variants"),
+])
+def test_an_unknown_variant_is_told_with_the_known(recipe, runs, tmp_path, variants, name, message):
+    with pytest.raises(ValueError, match=message):
+        run(recipe(variants), tmp_path, names=[name])
+    assert not runs
+
+
 def test_a_recipe_without_variants_is_its_own_and_needs_no_folder_more(recipe, runs, tmp_path):
     rows = run(recipe(), tmp_path, seeds=(2,))
     assert runs == ["seed2"] and (tmp_path / "out" / "seed2" / "run.json").exists()

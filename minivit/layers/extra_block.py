@@ -1,0 +1,54 @@
+"""Half a block more: attention alone, or an MLP alone (Hyeon-Woo et al., 2023, figure 3).
+
+Axes: B batch, N tokens, C channels, H heads.
+"""
+
+from torch import Tensor, nn
+
+from minivit.layers.attention import Attention
+from minivit.layers.mlp import Mlp
+
+
+class ExtraMsa(nn.Module):
+    r"""One more look at the other tokens: :math:`x \leftarrow x + \operatorname{MSA}(\operatorname{LN}(x))`.
+
+    Parameters
+    ----------
+    dim, num_heads
+        Channels C and heads H.
+    qkv_bias, dropout
+        As of :class:`minivit.layers.Attention`.
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
+        super().__init__()
+        self.norm1 = nn.LayerNorm(dim, eps=1e-6)
+        self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
+
+    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Map tokens (B, N, C) to tokens (B, N, C); with ``return_attention`` also return the maps (B, H, N, N)."""
+        mixed = self.attn(self.norm1(x), return_attention)
+        return (x + mixed[0], mixed[1]) if return_attention else x + mixed
+
+
+class ExtraMlp(nn.Module):
+    r"""One more thought of each token by itself: :math:`x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))`.
+
+    Its 2 C hidden channels give it the 4 C² weights of :class:`ExtraMsa`, so that the two can be compared.
+
+    Parameters
+    ----------
+    dim
+        Channels C.
+    dropout
+        As of :class:`minivit.layers.Mlp`.
+    """
+
+    def __init__(self, dim: int, *, dropout: float = 0.0):
+        super().__init__()
+        self.norm2 = nn.LayerNorm(dim, eps=1e-6)
+        self.mlp = Mlp(dim, 2 * dim, dropout=dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to tokens (B, N, C)."""
+        return x + self.mlp(self.norm2(x))

@@ -1,0 +1,53 @@
+"""Attention of which one head is uniform (Hyeon-Woo et al., 2023, table 1).
+
+Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from minivit.layers.attention import Attention, split_dim
+
+
+class UniformHeadAttention(nn.Module):
+    r"""Let H - 1 heads compute their maps, and give the last one the map whose weights are all 1/N.
+
+    A uniform head asks nothing, so it has no queries and keys. Its values are averaged, and the average of linear maps
+    is the linear map of the average:
+
+    .. math:: \frac{1}{N}\sum_{j=1}^{N} (W_V x_j + b_V) = W_V \bar x + b_V, \qquad
+              \bar x = \frac{1}{N}\sum_{j=1}^{N} x_j
+
+    So one product with the mean token takes the place of N, and every token is given the same.
+
+    Parameters
+    ----------
+    dim, num_heads
+        Channels C and heads H, at least 2, the uniform one counted.
+    qkv_bias, dropout
+        As of :class:`minivit.layers.Attention`.
+
+    Raises
+    ------
+    ValueError
+        If ``dim`` is not a multiple of ``num_heads``, or there is no other head.
+    """
+
+    def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
+        super().__init__()
+        if num_heads < 2:
+            raise ValueError(f"num_heads={num_heads} must be at least 2 where one head is uniform")
+        head_size = split_dim(dim, num_heads)
+        self.attn = Attention(dim, num_heads - 1, head_size=head_size, qkv_bias=qkv_bias, dropout=dropout)
+        self.value = nn.Linear(dim, head_size, bias=qkv_bias)
+        self.proj = nn.Linear(head_size, dim, bias=False)  # its rows of the whole projection; the bias is in attn.proj
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """Map tokens (B, N, C) to tokens (B, N, C); with ``return_attention`` also return the maps (B, H, N, N)."""
+        uniform = self.dropout(self.proj(self.value(x.mean(dim=1, keepdim=True))))  # (B, 1, C)
+        if not return_attention:
+            return self.attn(x) + uniform
+        out, attention = self.attn(x, return_attention=True)
+        last = torch.full_like(attention[:, :1], 1 / x.shape[1])
+        return out + uniform, torch.cat([attention, last], dim=1)

@@ -1,0 +1,53 @@
+"""Every experiment of the context broadcasting paper on image classification, with a small model and a short run.
+
+    python -m minivit sweep recipes/cifar100_vit_nano_density.py --data DIR --out runs/density --seeds 0 1 2
+
+One pass over 32,000 images. In four fifths of it a quarter of the patches is shown, which takes a third of the time; in
+the last fifth all are, since a model must have seen as many tokens as it will be tested on.
+"""
+
+
+def get_config():
+    return dict(
+        model="vit_nano_patch4_32",
+        dataset="cifar100",
+        train_images=32_000,
+        epochs=1,
+        batch_size=64,
+        optimizer="muon",
+        learning_rate=3e-3,
+        warmup_epochs=0.1,
+        patch_dropout=(0.75, 0.75, 0.75, 0.75, 0.0),
+        precision="auto",
+    )
+
+
+def get_variants(heads=(1, 2, 8)):
+    """Return what differs, by name. ``heads`` are numbers of heads beside the model's own."""
+    def model(**options):
+        return dict(model_options=options)
+
+    return {
+        # Tables 2, 5 and S15: the upper half of the blocks, or all.
+        "plain": model(),
+        "cb": model(context="cb"),
+        "cb_s": model(context="cb_s"),
+        "cb_all": model(context="cb", context_layers="all"),
+        # Table 3.
+        "se": model(context="se"),
+        # Table 1: A, B and C.
+        "head_replaced": model(uniform_head="replace"),
+        "head_matched": model(uniform_head="matched"),
+        "head_appended": model(uniform_head="append"),
+        # Figure 3.
+        "extra_msa": model(extra_block="msa"),
+        "extra_mlp": model(extra_block="mlp"),
+        # Figure 9.
+        **{f"heads{n}{suffix}": model(num_heads=n, **options)
+           for n in heads for suffix, options in (("", {}), ("_cb", dict(context="cb")))},
+        # Tables 4, S16 and S17, in all blocks as there.
+        **{f"{context}_{position}": model(context=context, context_position=position, context_layers="all")
+           for context in ("cb", "cb_gate", "cb_hybrid")
+           for position in ("mlp_front", "mlp_mid", "mlp_end", "msa_end", "both")
+           if (context, position) != ("cb", "mlp_end")},  # that is cb_all
+    }
