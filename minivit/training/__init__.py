@@ -5,7 +5,7 @@ from minivit.training.config import Config, load_config
 from minivit.training.evaluate import evaluate
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
-from minivit.training.record import RESULTS, read_record
+from minivit.training.record import RESULTS, read_record, read_records
 from minivit.training.sweep import load_variants
 from minivit.training.trainer import Trainer, TrainingError
 
@@ -21,5 +21,6 @@ __all__ = [
     "load_model",
     "load_variants",
     "read_record",
+    "read_records",
     "train",
 ]

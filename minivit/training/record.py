@@ -86,3 +86,21 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
                          "the book's records are in a clone of its repository, in results/")
     lines = (folder / METRICS).read_text().splitlines()
     return json.loads((folder / RUN).read_text()), [json.loads(line) for line in lines]
+
+
+def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:
+    """Read the records of a sweep, ``VARIANT/seedN`` below ``folder``: by variant and seed, as :func:`read_record`.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds no such record.
+    """
+    records: dict[str, dict[int, Any]] = {}
+    for run in sorted(Path(folder).glob(f"*/seed*/{RUN}")):
+        variant, seed = run.parts[-3:-1]
+        records.setdefault(variant, {})[int(seed.removeprefix("seed"))] = read_record(run.parent)
+    if not records:
+        raise ValueError(f"{folder} holds no records of a sweep (VARIANT/seedN/{RUN}); "
+                         "the book's records are in a clone of its repository, in results/")
+    return records

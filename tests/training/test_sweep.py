@@ -5,7 +5,16 @@ import pytest
 import minivit.training.sweep as sweep_module
 from minivit.__main__ import main
 from minivit.analysis import paired_difference
-from minivit.training import Config, Stopped, Trainer, TrainingError, load_config, load_variants, read_record
+from minivit.training import (
+    Config,
+    Stopped,
+    Trainer,
+    TrainingError,
+    load_config,
+    load_variants,
+    read_record,
+    read_records,
+)
 from minivit.training.sweep import summarize, sweep, table
 
 VARIANTS = {"plain": {}, "cb-0.5": {"learning_rate": 3e-3, "model_options": {"context": "cb", "context_layers": (1,)}}}
@@ -51,6 +60,9 @@ def test_each_run_is_a_record_and_the_pairs_of_a_seed_come_first(recipe, runs, t
             top1[name].append(history[-1]["test_top1"])
             want = config.override(seed=seed, model_options={"num_classes": 10})
             assert Config.from_dict(record["config"]) == Config.from_dict(json.loads(json.dumps(vars(want))))
+    records = read_records(tmp_path / "out")
+    assert {name: set(seeds) for name, seeds in records.items()} == {name: {3, 5} for name in VARIANTS}
+    assert [records[name][5][1][-1]["test_top1"] for name in VARIANTS] == [x[1] for x in top1.values()]
     assert [row["top1_mean"] for row in rows] == [pytest.approx(sum(x) / 2) for x in top1.values()]
     assert rows[1]["changes"] == "context=cb, context_layers=(1,), learning_rate=0.003"
 
@@ -68,6 +80,11 @@ def test_an_unknown_variant_is_told_with_the_known(recipe, runs, tmp_path, varia
     with pytest.raises(ValueError, match=message):
         run(recipe(variants), tmp_path, names=[name])
     assert not runs
+
+
+def test_a_folder_without_records_is_told(tmp_path):
+    with pytest.raises(ValueError, match="no records of a sweep"):
+        read_records(tmp_path)
 
 
 def test_a_recipe_without_variants_is_its_own_and_needs_no_folder_more(recipe, runs, tmp_path):
