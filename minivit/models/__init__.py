@@ -1,7 +1,9 @@
 """Whole models: the layers assembled, their names, and a few that are trained."""
 
+from minivit.models.mixer import Mixer
+from minivit.models.pit import PiT
 from minivit.models.pretrained import list_pretrained
 from minivit.models.registry import create_model, list_models
 from minivit.models.vit import ViT
 
-__all__ = ["ViT", "create_model", "list_models", "list_pretrained"]
+__all__ = ["Mixer", "PiT", "ViT", "create_model", "list_models", "list_pretrained"]

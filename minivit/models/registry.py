@@ -4,6 +4,8 @@ from typing import Any
 
 from torch import nn
 
+from minivit.models.mixer import Mixer
+from minivit.models.pit import PiT
 from minivit.models.pretrained import load_pretrained
 from minivit.models.vit import ViT
 from minivit.options import check_options, did_you_mean
@@ -20,6 +22,9 @@ CIFAR = {"image_size": 32, "patch_size": 4, "num_classes": 100}
 MODELS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     **{f"vit_{size}_patch16_224": (ViT, IMAGENET | SIZES[size]) for size in ("tiny", "small", "base")},
     **{f"vit_{size}_patch4_32": (ViT, CIFAR | SIZES[size]) for size in ("nano", "tiny", "small")},
+    "mixer_s16_224": (Mixer, IMAGENET | {"dim": 512, "depth": 8}),
+    "pit_b_224": (PiT, IMAGENET | {"patch_size": 14, "stride": 7, "dims": (256, 512, 1024), "depths": (3, 6, 4),
+                                   "num_heads": (4, 8, 16)}),
 }
 
 

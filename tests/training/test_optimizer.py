@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.models import ViT
+from minivit.models import PiT, ViT
 from minivit.training import Config
 from minivit.training.optimizer import create_optimizers, learning_rate
 
@@ -46,6 +46,12 @@ def test_muon_has_the_matrices_of_the_blocks_and_adamw_the_rest():
     assert stepped[1] == {f"blocks.{layer}.{name}.weight" for layer in range(2)
                           for name in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")}
     assert stepped[0] | stepped[1] == set(names.values()) and not stepped[0] & stepped[1]
+
+
+def test_muon_finds_the_blocks_of_a_model_in_stages():
+    model = PiT(image_size=11, patch_size=3, stride=2, num_classes=5, dims=(6, 12), depths=(1, 2), num_heads=(1, 2))
+    _, muon = create_optimizers(model, Config(optimizer="muon"))
+    assert sum(len(group["params"]) for group in muon.param_groups) == 4 * 3
 
 
 def test_a_step_of_muon_turns_a_matrix_by_as_much_in_every_direction():

@@ -1,0 +1,193 @@
+"""The Pooling-based Vision Transformer (PiT, Heo et al., 2021): fewer and wider tokens towards the top.
+
+Axes: B batch, S side of the grid of patches, N = S * S + 1 tokens (patches and the class token), C channels (dims),
+H heads.
+
+The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``pit``, so that
+published weights load as they are.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from minivit.layers import Block
+from minivit.options import layer_indices
+
+
+class OverlappingPatchEmbed(nn.Module):
+    """Cut the image into squares that overlap, and map each to a token with one matrix, written as a convolution.
+
+    Parameters
+    ----------
+    image_size, patch_size, stride
+        Sides and step in pixels; steps of ``stride`` bring the patch from one edge of the image right to the other.
+    in_channels
+        Channels of the image.
+    dim
+        Channels C of a token.
+
+    Raises
+    ------
+    ValueError
+        If the patches leave out a part of the image, or on an image of another size.
+    """
+
+    def __init__(self, image_size: int, patch_size: int, stride: int, *, in_channels: int = 3, dim: int = 256):
+        super().__init__()
+        if not 1 <= stride <= patch_size <= image_size or (image_size - patch_size) % stride:
+            raise ValueError(f"patch_size={patch_size} in steps of stride={stride} does not cover "
+                             f"image_size={image_size}; stride must be in [1, patch_size] and divide "
+                             "image_size - patch_size")
+        self.image_shape = (in_channels, image_size, image_size)
+        self.side = (image_size - patch_size) // stride + 1
+        self.conv = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=stride)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map images (B, in_channels, image_size, image_size) to a grid of tokens (B, C, S, S)."""
+        if images.ndim != 4 or images.shape[1:] != self.image_shape:
+            raise ValueError(f"images has shape {tuple(images.shape)}; this model takes "
+                             f"(B, {', '.join(map(str, self.image_shape))})")
+        return self.conv(images)
+
+
+class Pooling(nn.Module):
+    """Halve the side of the grid and widen the tokens, as a convolutional network does between its stages.
+
+    A convolution of each channel by itself (3 x 3, stride 2) pools the patches; a linear layer widens the class token,
+    which has no place on the grid.
+
+    Parameters
+    ----------
+    dim, out_dim
+        Channels before and after; ``out_dim`` is a multiple of ``dim``.
+    """
+
+    def __init__(self, dim: int, out_dim: int):
+        super().__init__()
+        self.conv = nn.Conv2d(dim, out_dim, kernel_size=3, stride=2, padding=1, groups=dim)
+        self.fc = nn.Linear(dim, out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map tokens (B, S * S + 1, dim), class token first, to (B, T * T + 1, out_dim), T = S / 2 rounded up."""
+        side = isqrt(x.shape[1] - 1)
+        grid = x[:, 1:].mT.unflatten(2, (side, side))       # (B, S * S, C) -> (B, C, S, S)
+        patches = self.conv(grid).flatten(2).mT             # (B, out_dim, T, T) -> (B, T * T, out_dim)
+        return torch.cat([self.fc(x[:, :1]), patches], dim=1)
+
+
+class PiT(nn.Module):
+    """A Vision Transformer in stages: between two of them the patches are pooled, so that deeper maps are smaller.
+
+    Parameters
+    ----------
+    image_size, patch_size, stride
+        Sides of the image and of a patch, and the step from patch to patch, in pixels.
+    in_channels, num_classes
+        Channels of the image; size of the output.
+    dims, depths, num_heads
+        Channels C, blocks and heads H of each stage; each number of channels is a multiple of the one before.
+    mlp_ratio
+        Hidden channels of the MLP over C.
+    drop_path
+        Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
+    context, context_position
+        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+    context_layers
+        Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
+        in [0, sum of depths).
+
+    Raises
+    ------
+    ValueError
+        On an argument out of its range, by name.
+
+    Examples
+    --------
+    >>> model = PiT(image_size=32, patch_size=4, stride=2, dims=(32, 64), depths=(1, 2), num_heads=(2, 4), context="cb")
+    >>> logits, maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)
+    >>> logits.shape, [tuple(a.shape) for a in maps]
+    (torch.Size([1, 1000]), [(1, 2, 226, 226), (1, 4, 65, 65), (1, 4, 65, 65)])
+    """
+
+    def __init__(self, *, image_size: int = 224, patch_size: int = 14, stride: int = 7, in_channels: int = 3,
+                 num_classes: int = 1000, dims: Sequence[int] = (256, 512, 1024), depths: Sequence[int] = (3, 6, 4),
+                 num_heads: Sequence[int] = (4, 8, 16), mlp_ratio: float = 4.0, drop_path: float = 0.0,
+                 context: str = "none", context_position: str = "mlp_end",
+                 context_layers: str | Sequence[int] = "upper"):
+        super().__init__()
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
+        if num_classes < 1:
+            raise ValueError(f"num_classes={num_classes} must be at least 1")
+        if not len(dims) == len(depths) == len(num_heads) > 0:
+            raise ValueError(f"dims={dims}, depths={depths} and num_heads={num_heads} must have one number a stage")
+        if min(dims) < 1 or any(wider % narrower for narrower, wider in pairwise(dims)):
+            raise ValueError(f"dims={dims} must be at least 1 and each a multiple of the one before")
+        if min(depths) < 1:
+            raise ValueError(f"depths={depths} must be at least 1")
+        depth = sum(depths)
+        with_context = layer_indices("context_layers", context_layers, depth)
+
+        def block(layer: int, dim: int, heads: int) -> Block:
+            return Block(dim, heads, mlp_ratio=mlp_ratio, drop_path=drop_path * layer / max(depth - 1, 1),
+                         context=context if layer in with_context else "none", context_position=context_position)
+
+        self.patch_embed = OverlappingPatchEmbed(image_size, patch_size, stride, in_channels=in_channels, dim=dims[0])
+        self.pos_embed = nn.Parameter(torch.empty(1, dims[0], self.patch_embed.side, self.patch_embed.side))
+        self.cls_token = nn.Parameter(torch.empty(1, 1, dims[0]))
+        layers = iter(range(depth))
+        self.transformers = nn.ModuleList(
+            nn.ModuleDict({
+                "pool": Pooling(dims[stage - 1], dim) if stage > 0 else nn.Identity(),
+                "blocks": nn.ModuleList(block(next(layers), dim, heads) for _ in range(blocks)),
+            })
+            for stage, (dim, blocks, heads) in enumerate(zip(dims, depths, num_heads, strict=True)))
+        self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
+        self.head = nn.Linear(dims[-1], num_classes)
+        # The authors leave the linear maps and convolutions as PyTorch draws them.
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        nn.init.trunc_normal_(self.cls_token, std=0.02)
+
+    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C), class token first.
+
+        N and C are those of the last stage.
+        """
+        grid = self.patch_embed(images) + self.pos_embed                                       # (B, C, S, S)
+        x = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid.flatten(2).mT], dim=1)  # (B, N, C)
+        maps = []
+        for stage in self.transformers:
+            x = stage["pool"](x)
+            for block in stage["blocks"]:
+                if return_attention:
+                    x, attention = block(x, return_attention=True)
+                    maps.append(attention)
+                else:
+                    x = block(x)
+        x = self.norm(x)
+        return (x, maps) if return_attention else x
+
+    def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Classify.
+
+        Parameters
+        ----------
+        images
+            (B, in_channels, image_size, image_size), normalised as in training.
+        return_attention
+            Whether to return the attention maps too (the unfused path: slower, same logits).
+
+        Returns
+        -------
+        Tensor or (Tensor, list of Tensor)
+            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1.
+            H and N differ from stage to stage.
+        """
+        x = self.forward_features(images, return_attention)
+        x, maps = x if return_attention else (x, None)
+        logits = self.head(x[:, 0])
+        return (logits, maps) if return_attention else logits
