@@ -1,4 +1,4 @@
-"""The command line: ``python -m minivit train | sweep | eval | data | bench``."""
+"""The command line: ``python -m minivit train | sweep | eval | analyze | data | bench``."""
 
 import argparse
 import json
@@ -69,9 +69,19 @@ def create_parser() -> argparse.ArgumentParser:
                            "below --out, and sum up; the same command again goes on where it stopped",
                            [field for field in fields(Config) if field.name != "seed"])
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
+    sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
 
     sub = command("eval", run_eval, "measure a trained model on its test set")
     sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
+    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+
+    sub = command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
+    sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
+                     "folder by default")
+    sub.add_argument("--images", metavar="N", default="null", help="test images, drawn by the seed; all by default")
+    sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), of 255; 1 by default")
+    sub.add_argument("--seed", metavar="N", default="0", help="of the images and the noise; 0 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
 
     sub = command("data", run_data, "fetch a data set, and say what is in it")
@@ -100,8 +110,8 @@ def run_train(options: argparse.Namespace) -> None:
 def run_sweep(options: argparse.Namespace) -> None:
     from minivit.training.sweep import sweep, table
 
-    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), overrides=read_overrides(options),
-                 root=options.data, device=options.device, tell=tell)
+    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
+                 overrides=read_overrides(options), root=options.data, device=options.device, tell=tell)
     print(table(rows))
 
 
@@ -111,6 +121,16 @@ def run_eval(options: argparse.Namespace) -> None:
     metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision)
     print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}: top-1 {metrics['test_top1']:.2f} %, "
           f"top-5 {metrics['test_top5']:.2f} %, loss {metrics['test_loss']:.4f}")
+
+
+def run_analyze(options: argparse.Namespace) -> None:
+    from minivit.training.report import report, table  # the other commands need none of it
+
+    result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
+                         **{name: read_value(name, getattr(options, name)) for name in ("images", "epsilon", "seed")})
+    print(table(result))
+    print(f"\n{result['config']['model']} on {result['images']} test images of {result['config']['dataset']}, "
+          f"FGSM of {result['epsilon']:g}; everything is in {out}")
 
 
 def run_data(options: argparse.Namespace) -> None:

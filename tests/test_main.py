@@ -1,3 +1,4 @@
+import json
 import pickle
 
 import pytest
@@ -35,6 +36,22 @@ def test_train_then_eval_then_train_again_from_the_record(recipe, tmp_path, caps
     assert (again / "model.safetensors").read_bytes() == (out / "model.safetensors").read_bytes()
 
 
+def test_analyze_writes_the_numbers_and_tells_them(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    run, out = tmp_path / "run", tmp_path / "out"
+    assert main(["train", recipe, "--out", str(run), "--model-options", "context=cb_s"]) == 0
+    capsys.readouterr()
+    assert main(["analyze", str(run), "--out", str(out), "--images", "7", "--epsilon", "0.5", "--seed", "3"]) == 0
+    printed = capsys.readouterr().out
+    result = json.loads((out / "analysis.json").read_text())
+    assert (result["images"], result["epsilon"], result["seed"]) == (7, 0.5, 3)
+    assert f"{result['attention']['entropy_mean'][0]:.4f}" in printed
+    assert f"vit_nano_patch4_32 on 7 test images of digits, FGSM of 0.5; everything is in {out}" in printed
+    assert main(["analyze", str(run), "--images", "361"]) == 1
+    assert capsys.readouterr().err == "minivit: error: images=361 must be in 1 ... 360, the test images of digits\n"
+    assert not (run / "analysis").exists()
+
+
 def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(minivit.__main__, "train", lambda config, *_, **__: seen.append(config) or [
@@ -59,6 +76,7 @@ def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypa
     (["train", "nothing.py"], "recipe nothing.py does not exist"),
     (["eval", "nothing"], "nothing does not exist"),
     (["eval", "RECIPE"], "recipe.py"),
+    (["analyze", "nothing"], "nothing does not exist"),
     (["data", "cifar"], "did you mean 'cifar100'"),
 ])
 def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):

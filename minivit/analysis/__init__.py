@@ -1,7 +1,32 @@
-"""Pure functions that measure attention, count what a model costs and compare results in pairs."""
+"""Pure functions that measure attention, count what a model costs, spoil images and compare results in pairs."""
 
+from minivit.analysis.broadcast import scale_statistics
 from minivit.analysis.cost import Cost, cost
-from minivit.analysis.density import attention_entropy, softmax_jacobian_norm
+from minivit.analysis.density import (
+    EntropyStatistics,
+    attention_entropy,
+    entropy_statistics,
+    softmax_jacobian_norm,
+)
+from minivit.analysis.distance import attention_distance
 from minivit.analysis.paired import paired_difference
+from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
+from minivit.analysis.rollout import attention_rollout
 
-__all__ = ["Cost", "attention_entropy", "cost", "paired_difference", "softmax_jacobian_norm"]
+__all__ = [
+    "Cost",
+    "EntropyStatistics",
+    "attention_distance",
+    "attention_entropy",
+    "attention_rollout",
+    "centre_occlusion",
+    "cost",
+    "entropy_statistics",
+    "fgsm",
+    "gaussian_blur",
+    "gaussian_noise",
+    "paired_difference",
+    "scale_statistics",
+    "shot_noise",
+    "softmax_jacobian_norm",
+]

@@ -3,6 +3,8 @@
 Axes: any number of axes, then N, the tokens one row of attention spreads over.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,49 @@ def attention_entropy(attn: Tensor) -> Tensor:
     Hyeon-Woo et al., 2023, section 3.1 and figure 4.
     """
     return torch.special.entr(attn).sum(dim=-1)
+
+
+class EntropyStatistics(NamedTuple):
+    """How the entropy of one layer is spread over its heads and tokens; see :func:`entropy_statistics`.
+
+    Attributes
+    ----------
+    mean, p15, p85
+        Mean, 15th and 85th percentile over heads and tokens, (B,) each.
+    class_token
+        Mean over heads of the first token, which is the class token where there is one, (B,).
+    """
+
+    mean: Tensor
+    p15: Tensor
+    p85: Tensor
+    class_token: Tensor
+
+
+def entropy_statistics(attn: Tensor) -> EntropyStatistics:
+    """Sum up the entropy of one layer's attention, for each image.
+
+    The paper draws the "15th percentile" in its figure 4, and speaks of "the top 15 %" in the text: one is the lower
+    end of the spread, the other the upper. Both are returned.
+
+    Parameters
+    ----------
+    attn
+        Attention maps of one layer, (B, H, N, N), rows of sum 1; float32 or float64.
+
+    Returns
+    -------
+    EntropyStatistics
+        Nats, in [0, ln N].
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, figure 4 (mean and percentile) and figure 7a (class token).
+    """
+    entropy = attention_entropy(attn)                                   # (B, H, N)
+    ends = torch.tensor([0.15, 0.85], device=attn.device, dtype=attn.dtype)
+    p15, p85 = entropy.flatten(1).quantile(ends, dim=1)
+    return EntropyStatistics(entropy.mean(dim=(1, 2)), p15, p85, entropy[:, :, 0].mean(dim=1))
 
 
 def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:

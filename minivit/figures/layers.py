@@ -1,6 +1,6 @@
 """Curves over depth: one value a layer, with the spread over whatever was repeated."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from minivit.figures.style import COLORS
 
 
 def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str, str], *, ylabel: str,
-                  bound: float | None = None, bound_label: str = "") -> None:
+                  bound: float | Sequence[float] | None = None, bound_label: str = "",
+                  layers: Sequence[int] | None = None) -> None:
     """Draw one line a curve over the layers, first layer on the left.
 
     Parameters
@@ -23,15 +24,18 @@ def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str
     ylabel
         What is drawn, with its unit.
     bound, bound_label
-        A level that cannot be passed, drawn dashed.
+        A level that cannot be passed, drawn dashed: one for all layers, or one for each.
+    layers
+        Numbers of the layers that have a value; 1, 2, ... if None.
     """
     markers = iter("osD^v")
     for name, values in curves.items():
         values = np.atleast_2d(values)
-        layers = np.arange(1, values.shape[1] + 1)
+        layers = np.arange(1, values.shape[1] + 1) if layers is None else layers
         ax.plot(layers, values.T, color=colors[name], linewidth=0.8, alpha=0.4)
         ax.plot(layers, values.mean(axis=0), color=colors[name], marker=next(markers), label=name)
     if bound is not None:
-        ax.axhline(bound, color=COLORS["bound"], linestyle="--", linewidth=1, label=bound_label)
+        look = {"color": COLORS["bound"], "linestyle": "--", "linewidth": 1, "label": bound_label}
+        ax.axhline(bound, **look) if np.ndim(bound) == 0 else ax.plot(layers, bound, **look)
     ax.set(xlabel="layer", ylabel=ylabel, xticks=layers)
     ax.legend()

@@ -1,5 +1,7 @@
 """One look for every figure."""
 
+from typing import Any
+
 COLORS = {
     # Okabe and Ito's colours: told apart by colour-blind readers, and of different lightness for greyscale.
     "plain": "#0072B2",
@@ -11,13 +13,14 @@ COLORS = {
 SEQUENTIAL = "viridis"  # evenly rising lightness: reads in greyscale
 
 
-def use_book_style() -> None:
-    """Set matplotlib to the book's look: legible on a phone, sharp on a fine screen, no frame where none is needed."""
-    import matplotlib.pyplot as plt
-    from matplotlib_inline.backend_inline import set_matplotlib_formats
+def book_style() -> dict[str, Any]:
+    """Return matplotlib's settings of the book's look: legible on a phone, no frame where none is needed.
 
-    set_matplotlib_formats("retina")
-    plt.rcParams.update({
+    They are for ``with matplotlib.rc_context(book_style()): ...``; a notebook has :func:`use_book_style`.
+    """
+    from cycler import cycler
+
+    return {
         "figure.figsize": (7.0, 3.2),
         "figure.dpi": 100,
         "figure.constrained_layout.use": True,
@@ -26,7 +29,7 @@ def use_book_style() -> None:
         "axes.titlesize": 11,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": plt.cycler(color=[COLORS[name] for name in ("plain", "cb", "cb_s", "bound")]),
+        "axes.prop_cycle": cycler(color=[COLORS[name] for name in ("plain", "cb", "cb_s", "bound")]),
         "axes.grid": True,
         "axes.axisbelow": True,
         "grid.color": "#DDDDDD",
@@ -34,4 +37,13 @@ def use_book_style() -> None:
         "image.cmap": SEQUENTIAL,
         "legend.frameon": False,
         "lines.linewidth": 2.0,
-    })
+    }
+
+
+def use_book_style() -> None:
+    """Give every figure of a notebook the book's look, sharp on a fine screen."""
+    import matplotlib.pyplot as plt
+    from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+    set_matplotlib_formats("retina")
+    plt.rcParams.update(book_style())

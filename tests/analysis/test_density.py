@@ -1,9 +1,10 @@
 from math import log
 
+import numpy as np
 import pytest
 import torch
 
-from minivit.analysis import attention_entropy, softmax_jacobian_norm
+from minivit.analysis import attention_entropy, entropy_statistics, softmax_jacobian_norm
 from minivit.scratch import softmax_jacobian_nuclear_norm
 
 N = 7
@@ -30,6 +31,20 @@ def test_entropy_has_a_finite_gradient():
     scores = torch.randn(5, N, requires_grad=True)
     attention_entropy(scores.softmax(-1)).sum().backward()
     assert scores.grad.isfinite().all()
+
+
+def test_statistics_are_those_of_all_heads_and_tokens_of_an_image():
+    maps = torch.randn(2, 3, N, N, dtype=torch.float64).mul(3).softmax(-1)
+    got = entropy_statistics(maps)
+    for image, entropy in enumerate(attention_entropy(maps)):
+        assert np.isclose(got.mean[image], entropy.mean())
+        np.testing.assert_allclose([got.p15[image], got.p85[image]], np.quantile(entropy.numpy(), [0.15, 0.85]))
+        assert np.isclose(got.class_token[image], entropy[:, 0].mean())
+
+
+def test_statistics_of_uniform_attention_are_all_the_bound():
+    for value in entropy_statistics(torch.full((2, 3, N, N), 1 / N)):
+        torch.testing.assert_close(value, torch.full((2,), log(N)))
 
 
 def test_jacobian_norm_equals_numpy():

@@ -2,7 +2,15 @@ import matplotlib
 import numpy as np
 import pytest
 
-from minivit.figures import live_figure, plot_by_layer, plot_simplex, to_plane
+from minivit.figures import (
+    COLORS,
+    live_figure,
+    plot_by_layer,
+    plot_robustness,
+    plot_rollout,
+    plot_simplex,
+    to_plane,
+)
 
 matplotlib.use("Agg")
 
@@ -45,6 +53,38 @@ def test_curves_show_each_repeat_and_their_mean(ax):
     np.testing.assert_array_equal(lines[3], [7.0, 7.0])
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "bound"]
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("layer", "entropy [nats]")
+
+
+def test_curves_may_begin_at_any_layer_and_have_a_bound_for_each(ax):
+    plot_by_layer(ax, {"cb": [1.0, 2.0, 4.0]}, COLORS, ylabel="entropy [nats]", bound=[5.0, 3.0, 4.0], layers=[4, 5, 7])
+    curve, bound = ax.lines[-2:]
+    np.testing.assert_array_equal(curve.get_xdata(), [4, 5, 7])
+    np.testing.assert_array_equal(bound.get_xydata(), [[4, 5], [5, 3], [7, 4]])
+    assert list(ax.get_xticks()) == [4, 5, 7]
+
+
+def test_bars_are_means_and_repeats_are_dots(ax):
+    results = {"plain": {"clean": [50.0, 60.0, 70.0], "fgsm": 20.0}, "cb": {"clean": [62.0, 64.0], "fgsm": 30.0}}
+    plot_robustness(ax, results, COLORS)
+    assert [bar.get_width() for bar in ax.patches] == [60, 20, 63, 30]
+    np.testing.assert_array_equal(np.concatenate([line.get_xdata() for line in ax.lines]), [50, 60, 70, 62, 64])
+    centres = [bar.get_y() + bar.get_height() / 2 for bar in ax.patches]
+    np.testing.assert_allclose(centres, [-0.2, 0.8, 0.2, 1.2])
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["clean", "FGSM"] and ax.yaxis_inverted()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["plain", "cb"]
+
+
+@pytest.mark.parametrize("channels, shape", [(1, (8, 6)), (3, (8, 6, 3))])
+def test_a_rollout_stands_beside_its_image(channels, shape):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2)
+    image, weights = np.full((channels, 8, 6), 7, np.uint8), np.arange(6).reshape(2, 3) / 15
+    mesh = plot_rollout(axes, image, weights, vmax=0.5)
+    assert axes[0].images[0].get_array().shape == shape
+    np.testing.assert_array_equal(mesh.get_array(), weights)
+    assert mesh.get_clim() == (0, 0.5)
+    plt.close(figure)
 
 
 def test_a_live_figure_stands_on_its_own():

@@ -1,0 +1,33 @@
+"""How much of the mean token a trained CB_S asks for.
+
+Axes: C channels.
+"""
+
+import torch
+from torch import Tensor
+
+
+def scale_statistics(scale: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Sum up the scales of one CB_S: how large they are, and how alike.
+
+    The mean of :math:`\lambda \in \Lambda`, and the ratio :math:`|\lambda_{0.1}| / |\lambda_{0.9}|` of two quantiles.
+    The paper does not say whether the quantiles are of λ or of \|λ\|. Here they are of \|λ\|, so that the ratio tells
+    how alike the channels are in strength, whatever their signs.
+
+    Parameters
+    ----------
+    scale
+        Λ, (C,).
+
+    Returns
+    -------
+    mean, ratio
+        Tensors of shape (). The mean has its sign; the ratio is in [0, 1], 1 where all scales are of one strength, and
+        nan where both quantiles are zero, as before training.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, section 3.3 and figure 8.
+    """
+    low, high = scale.abs().quantile(torch.tensor([0.1, 0.9], device=scale.device, dtype=scale.dtype))
+    return scale.mean(), low / high

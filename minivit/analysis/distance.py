@@ -1,0 +1,50 @@
+"""How far attention reaches across the image.
+
+Axes: N tokens, of which rows x columns lie on the grid of patches.
+"""
+
+import torch
+from torch import Tensor
+
+
+def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
+    r"""Measure how far apart two patches lie, weighted by the attention between them.
+
+    .. math:: \text{dist} = \mathbb{E}_{i \neq j}\big[a_{ij} \lVert p_i - p_j \rVert_1\big]
+
+    The mean is over all ordered pairs of patches, each with its coordinates :math:`p_i` in [0, 1] along both axes. The
+    weights are taken as they are, not brought back to sum 1 without the class token and the token itself. So the
+    distance falls as 1/N with the number of patches, and only maps of one grid can be compared.
+
+    Parameters
+    ----------
+    attn
+        Attention maps, (..., N, N), rows of sum 1. A class token, if there is one, is the first and is left out.
+    grid
+        Rows and columns of patches, at least two patches; N is rows x columns, or one more with a class token.
+
+    Returns
+    -------
+    Tensor of shape (...)
+        In [0, 2 / (rows x columns - 1)]: 0 where every token attends to itself alone.
+
+    Raises
+    ------
+    ValueError
+        If ``grid`` does not fit N, or has fewer than two patches.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, section 3.3 and figure 7b.
+    """
+    rows, columns = grid
+    patches = rows * columns
+    if min(grid) < 1 or patches < 2:
+        raise ValueError(f"grid={grid} must be rows and columns of at least two patches")
+    if attn.shape[-2:] not in ((patches, patches), (patches + 1, patches + 1)):
+        raise ValueError(f"grid={grid} has {patches} patches, which does not fit attn of shape {tuple(attn.shape)}; "
+                         f"its last two axes must be {patches}, or {patches + 1} with a class token")
+    y, x = (torch.linspace(0, 1, size, device=attn.device, dtype=attn.dtype) for size in grid)
+    places = torch.cartesian_prod(y, x)                                 # (rows x columns, 2), row by row
+    distances = (places[:, None] - places).abs().sum(dim=-1)            # (N, N) of the patches, 0 where i = j
+    return (attn[..., -patches:, -patches:] * distances).sum(dim=(-2, -1)) / (patches * (patches - 1))

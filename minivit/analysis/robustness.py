@@ -1,0 +1,216 @@
+"""What makes an image harder to recognise: occlusion, noise, blur, and a step against the model.
+
+Axes: B batch, C channels, H and W height and width in pixels, K classes. Images are float in pixel units: levels in
+[0, 255], before they are normalised. What comes out has their shape, type, device and range, and they stay as they are.
+"""
+
+from collections.abc import Callable
+from math import exp, inf
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
+    """Black out a rectangle in the centre.
+
+    Parameters
+    ----------
+    images
+        Float, (B, C, H, W), levels in [0, 255].
+    share
+        Of each side of the image, in [0, 1]: one half hides 112 x 112 of 224 x 224 pixels. The rectangle is exactly
+        centred: its sides are rounded to whole pixels, odd where the image's are.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If the images or the share are not as above.
+
+    References
+    ----------
+    Hyeon-Woo et al., 2023, section 4.6. They do not say whether their 0 is black or, after normalisation, the mean.
+    """
+    check_images(images)
+    if not 0 <= share <= 1:
+        raise ValueError(f"share={share!r} is not allowed: it must be in [0, 1]")
+    height, width = images.shape[2:]
+    top, left = (int((1 - share) * side / 2 + 0.5) for side in (height, width))
+    occluded = images.clone()
+    occluded[:, :, top:height - top, left:width - left] = 0
+    return occluded
+
+
+def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Add normal noise of its own to each number, and clip.
+
+    Parameters
+    ----------
+    images
+        Float, (B, C, H, W), levels in [0, 255].
+    sigma
+        Standard deviation in levels, 0 or more.
+    generator
+        Of the images' device.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If the images or sigma are not as above.
+
+    References
+    ----------
+    Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations",
+    ICLR 2019. Hyeon-Woo et al., 2023, take sigma 5 and 10 (their table 9).
+    """
+    check_images(images)
+    if not 0 <= sigma < inf:
+        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and 0 or more")
+    noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=images.device)
+    return (images + sigma * noise).clamp(0, 255)
+
+
+def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Tensor:
+    r"""Count photons in the place of light: Poisson noise, clipped.
+
+    .. math:: x \mapsto \frac{255}{p}\, n, \qquad n \sim \operatorname{Poisson}\Big(p\,\frac{x}{255}\Big)
+
+    Parameters
+    ----------
+    images
+        Float, (B, C, H, W), levels in [0, 255].
+    photons
+        :math:`p`, expected for level 255; larger than 0. Fewer are noisier: the variance of level x is 255 x / p.
+    generator
+        Of the images' device.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If the images or the photons are not as above.
+
+    References
+    ----------
+    Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations",
+    ICLR 2019; 60 photons are their mildest on ImageNet. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
+    """
+    check_images(images)
+    if not 0 < photons < inf:
+        raise ValueError(f"photons={photons!r} is not allowed: it must be finite and larger than 0")
+    level = 255 / photons
+    return (torch.poisson(images / level, generator=generator) * level).clamp(0, 255)
+
+
+def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
+    """Average each pixel with those around it, weighted by a normal density; each channel by itself.
+
+    As SciPy's ``gaussian_filter``: one axis after the other, the density cut off at four sigma, and the image mirrored
+    at its edges, the outermost pixels twice.
+
+    Parameters
+    ----------
+    images
+        Float, (B, C, H, W), levels in [0, 255].
+    sigma
+        Standard deviation in pixels, larger than 0; it may exceed the image.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If the images or sigma are not as above.
+
+    References
+    ----------
+    Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations",
+    ICLR 2019. Hyeon-Woo et al., 2023, take sigma 1 and 2 (their table 9).
+    """
+    check_images(images)
+    if not 0 < sigma < inf:
+        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and larger than 0")
+    radius = int(4 * sigma + 0.5)
+    density = [exp(-(offset / sigma) ** 2 / 2) for offset in range(-radius, radius + 1)]
+    weights = [value / sum(density) for value in density]
+    for dim in (2, 3):
+        side = images.shape[dim]
+        # PyTorch's padding mirrors once; these places run to and fro as often as the radius asks.
+        place = torch.arange(-radius, side + radius, device=images.device) % (2 * side)
+        padded = images.index_select(dim, torch.minimum(place, 2 * side - 1 - place))
+        # A convolution by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a level in 255.
+        blurred = torch.zeros_like(images)
+        for start, weight in enumerate(weights):
+            blurred += weight * padded.narrow(dim, start, side)
+        images = blurred
+    return images.clamp(0, 255)
+
+
+def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsilon: float) -> Tensor:
+    r"""Attack by the fast gradient sign method: one step that raises the cross-entropy, and clip.
+
+    .. math:: x \mapsto x + \epsilon \operatorname{sign} \nabla_x \operatorname{CE}(f(x), y)
+
+    Parameters
+    ----------
+    model
+        :math:`f`, from images as these to logits (B, K): it has to normalise them itself. Put it in evaluation mode
+        first. No gradient is added to its parameters.
+    images
+        Float, (B, C, H, W), levels in [0, 255].
+    labels
+        int64, (B,): the true classes.
+    epsilon
+        Change of each number, in levels, 0 or more.
+
+    Returns
+    -------
+    Tensor of shape (B, C, H, W)
+        Detached from the graph. Under ``torch.no_grad()`` too the step is the same.
+
+    Raises
+    ------
+    ValueError
+        If the images, the labels or epsilon are not as above.
+
+    References
+    ----------
+    Goodfellow et al., "Explaining and harnessing adversarial examples", ICLR 2015. Hyeon-Woo et al., 2023 (table 8)
+    do not give their epsilon.
+    """
+    check_images(images)
+    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
+                         f"({len(images)},), one for each image")
+    if not 0 <= epsilon < inf:
+        raise ValueError(f"epsilon={epsilon!r} is not allowed: it must be finite and 0 or more")
+    images = images.detach()
+    with torch.enable_grad():
+        attacked = images.clone().requires_grad_()
+        # The sum, so that an image's gradient does not depend on how many others there are.
+        loss = F.cross_entropy(model(attacked), labels, reduction="sum")
+        gradient, = torch.autograd.grad(loss, attacked)
+    return (images + epsilon * gradient.sign()).clamp(0, 255)
+
+
+def check_images(images: Tensor) -> None:
+    if not images.is_floating_point() or images.ndim != 4:
+        raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
+                         "(B, C, H, W)")
+    if not ((images >= 0) & (images <= 255)).all():
+        raise ValueError(f"images go from {images.min():g} to {images.max():g}: they must stay in [0, 255], "
+                         "and be normalised later")

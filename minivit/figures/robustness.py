@@ -1,0 +1,46 @@
+"""What is left of the accuracy when the images are spoiled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+LABELS = {
+    "centre_occlusion": "centre black",
+    "fgsm": "FGSM",
+    "gaussian_noise_5": "Gaussian noise, σ = 5",
+    "gaussian_noise_10": "Gaussian noise, σ = 10",
+    "shot_noise": "shot noise, 60 photons",
+    "gaussian_blur_1": "Gaussian blur, σ = 1 pixel",
+    "gaussian_blur_2": "Gaussian blur, σ = 2 pixels",
+}
+
+
+def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str]) -> None:
+    """Draw a bar for every condition and model, first condition on top.
+
+    Parameters
+    ----------
+    ax
+        A matplotlib axes.
+    results
+        Name of a model to its top-1 accuracy in per cent by condition, the same conditions for all; a number, or
+        (repeats,): then each repeat is a dot, and the bar their mean. A condition is written as ``LABELS`` has it, if
+        it does.
+    colors
+        Name to colour.
+    """
+    height = 0.8 / len(results)
+    for i, (name, top1) in enumerate(results.items()):
+        places = np.arange(len(top1)) + (i - (len(results) - 1) / 2) * height
+        values = [np.atleast_1d(value) for value in top1.values()]
+        ax.barh(places, [value.mean() for value in values], height, color=colors[name], label=name)
+        for place, value in zip(places, values, strict=True):
+            if len(value) > 1:
+                ax.plot(value, np.full(len(value), place), ".", color="black", markersize=4)
+    labels = [LABELS.get(condition, condition) for condition in top1]
+    ax.set(xlabel="top-1 test accuracy [%]", xlim=(0, 100), yticks=range(len(labels)), yticklabels=labels)
+    ax.grid(axis="y", visible=False)
+    ax.invert_yaxis()
+    if len(results) > 1:
+        ax.legend()

@@ -1,0 +1,35 @@
+"""Where a token looks, beside the image it looks at."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+
+def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **options: Any) -> Any:
+    """Draw an image, and the weights of its patches.
+
+    Parameters
+    ----------
+    axes
+        Two matplotlib axes, for the image and for the weights; their frames are taken away.
+    image
+        (C, H, W) in 0..255, of one channel or three.
+    weights
+        (rows, columns), 0 or more: one token's row of :func:`minivit.analysis.attention_rollout`, or of a map, on the
+        grid of patches.
+    **options
+        Passed on to ``imshow`` for the weights: ``vmax``, to compare several.
+
+    Returns
+    -------
+    The coloured weights, for a colour bar.
+    """
+    picture = np.moveaxis(np.asarray(image), 0, -1)
+    axes[0].imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
+    mesh = axes[1].imshow(np.asarray(weights), **{"vmin": 0} | options)
+    for ax in axes:
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+        ax.spines[:].set_visible(False)
+    return mesh

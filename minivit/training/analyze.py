@@ -1,0 +1,196 @@
+"""What a trained model does: how dense its attention is, how far it reaches, and what spoiled images do to it.
+
+Axes: B batch, H heads, N tokens, K classes.
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from math import isqrt, log
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from minivit.analysis import (
+    attention_distance,
+    centre_occlusion,
+    entropy_statistics,
+    fgsm,
+    gaussian_blur,
+    gaussian_noise,
+    scale_statistics,
+    shot_noise,
+)
+from minivit.data import Dataset, batches
+from minivit.data.augment import normalize
+from minivit.layers import ScaledContextBroadcast
+from minivit.options import check_options
+from minivit.training.device import autocast
+
+STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance")
+PHOTONS = 60.0  # the mildest shot noise of ImageNet-C
+DIGITS = 6      # after the point; a distance is of the order of 1/N
+
+Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and labels (B,), to images
+
+
+@torch.no_grad()
+def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, batch_size: int = 100,
+            precision: str = "float32", seed: int = 0, epsilon: float = 1.0, progress: bool = True) -> dict[str, Any]:
+    """Measure a model's attention and robustness on test images.
+
+    Only sums are kept from batch to batch: the memory needed is that of one batch with its maps, whatever the number of
+    images.
+
+    Parameters
+    ----------
+    model
+        Maps normalised images (B, C, H, W) to logits (B, K); with ``return_attention=True``, if it has that, also to
+        one map (B, H, N, N) per layer with attention. Put in evaluation mode meanwhile.
+    dataset
+        Its ``test`` split is used.
+    images
+        How many test images, drawn by the seed; all if None.
+    batch_size
+        Images at a time.
+    precision
+        ``float32``, ``bfloat16`` for autocast, or ``auto``.
+    seed
+        Of the choice of images and of the noise on them, at least 0. The same images have the same noise, whatever the
+        size of a batch.
+    epsilon
+        Of the fast gradient sign method, in pixel units, in [0, 255].
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    dict
+        Plain values, ready for JSON:
+
+        - ``images``, ``seed``, ``epsilon``: as above.
+        - ``attention``: None for a model without maps, else lists with one value a layer that has attention:
+          ``tokens``; ``entropy_bound``, ln N; ``entropy_mean``, ``entropy_p15``, ``entropy_p85`` and
+          ``entropy_class_token`` of :func:`minivit.analysis.entropy_statistics` [nats]; and ``distance`` of
+          :func:`minivit.analysis.attention_distance`. All are means over the images. The patches are taken to be a
+          square, with or without a class token before them; what cannot be said of N tokens is None.
+        - ``scale``: None without CB_S, else lists with one value each: ``layers``, the number of its block, counted
+          from 1, twice where a block has two; ``mean`` and ``ratio`` of :func:`minivit.analysis.scale_statistics`, the
+          latter None where it is not a number.
+        - ``robustness``: top-1 accuracy in per cent by condition, ``clean`` and what is done to the images.
+
+    Raises
+    ------
+    ValueError
+        If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of its range.
+    """
+    rows = choose_images(dataset, images, seed, epsilon)
+    device = next(model.parameters()).device
+
+    def classify(pixels: Tensor) -> Tensor:
+        with autocast(precision, device):
+            logits = model(normalize(pixels, dataset.mean, dataset.std))
+        return logits.float()
+
+    conditions = create_conditions(classify, seed, epsilon, device)
+    hits = dict.fromkeys(conditions, 0)
+    sums, tokens = 0, []
+    was_training = model.training
+    model.eval()
+    try:
+        with tqdm(total=len(rows), unit=" images", unit_scale=True, dynamic_ncols=True,
+                  disable=None if progress else True) as bar:
+            for pixels, labels in batches(dataset.test, rows, batch_size, device):
+                if has_maps(model):
+                    with autocast(precision, device):
+                        _, maps = model(normalize(pixels, dataset.mean, dataset.std), return_attention=True)
+                    tokens = [layer.shape[-1] for layer in maps]
+                    sums += torch.stack([measure(layer.float()) for layer in maps])  # (layers, statistics)
+                    del maps
+                for name, spoil in conditions.items():
+                    hits[name] += int((classify(spoil(pixels.float(), labels)).argmax(dim=1) == labels).sum())
+                bar.update(len(labels))
+    finally:
+        model.train(was_training)
+    return {"images": len(rows), "seed": seed, "epsilon": epsilon,
+            "attention": summarize(tokens, sums / len(rows)) if tokens else None,
+            "scale": measure_scales(model),
+            "robustness": {name: round(100 * hit / len(rows), 4) for name, hit in hits.items()}}
+
+
+def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: float) -> Tensor:
+    """Check what is asked for, and return the rows of the test images to be taken, (images,), in their order."""
+    check_options(analyze, {"images": images, "seed": seed, "epsilon": epsilon}, "analyze")
+    total = len(dataset.test)
+    if images is not None and not 1 <= images <= total:
+        raise ValueError(f"images={images} must be in 1 ... {total}, the test images of {dataset.name}")
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed={seed} must be at least 0 and below 2**63")
+    if not 0 <= epsilon <= 255:
+        raise ValueError(f"epsilon={epsilon} must be in [0, 255], in pixel units")
+    # By chance, not the first: a data set may have its classes one after the other.
+    order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
+    return order[:images].sort().values
+
+
+def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: float,
+                      device: torch.device) -> dict[str, Condition]:
+    """Name what is done to the images, and do it."""
+    def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
+        generator = torch.Generator(device).manual_seed(seed)
+        # A draw for each image, so that the noise does not depend on the size of a batch.
+        return lambda images, labels: torch.cat([add(image, level, generator) for image in images.split(1)])
+
+    return {"clean": lambda images, labels: images,
+            "centre_occlusion": lambda images, labels: centre_occlusion(images),
+            "fgsm": lambda images, labels: fgsm(classify, images, labels, epsilon),
+            "gaussian_noise_5": noisy(gaussian_noise, 5.0),
+            "gaussian_noise_10": noisy(gaussian_noise, 10.0),
+            "shot_noise": noisy(shot_noise, PHOTONS),
+            "gaussian_blur_1": lambda images, labels: gaussian_blur(images, 1.0),
+            "gaussian_blur_2": lambda images, labels: gaussian_blur(images, 2.0)}
+
+
+def has_maps(model: nn.Module) -> bool:
+    return "return_attention" in inspect.signature(model.forward).parameters
+
+
+def square_grid(tokens: int) -> tuple[int, int | None]:
+    """Return the side of the grid and the number of class tokens, 0 or 1; None where N fits neither."""
+    for class_tokens in (0, 1):
+        side = isqrt(tokens - class_tokens)
+        if side**2 == tokens - class_tokens:
+            return side, class_tokens
+    return 0, None
+
+
+def measure(attn: Tensor) -> Tensor:
+    """Sum the statistics of one layer's maps (B, H, N, N) over the images: (statistics,), float64, on the CPU."""
+    side, _ = square_grid(attn.shape[-1])
+    distance = attention_distance(attn, (side, side)).mean(dim=1) if side > 1 else attn.new_zeros(len(attn))
+    return torch.stack([*entropy_statistics(attn), distance]).cpu().double().sum(dim=1)
+
+
+def summarize(tokens: Sequence[int], means: Tensor) -> dict[str, list[Any]]:
+    """Lay out the means (layers, statistics) as lists by layer; what has no meaning for a layer's tokens is None."""
+    grids = [square_grid(n) for n in tokens]
+    lists = {name: [round(value, DIGITS) for value in column]
+             for name, column in zip(STATISTICS, means.T.tolist(), strict=True)}
+    for name, known in (("entropy_class_token", [class_tokens == 1 for _, class_tokens in grids]),
+                        ("distance", [side > 1 for side, _ in grids])):
+        lists[name] = [value if meant else None for value, meant in zip(lists[name], known, strict=True)]
+    return {"tokens": list(tokens), "entropy_bound": [round(log(n), DIGITS) for n in tokens]} | lists
+
+
+def measure_scales(model: nn.Module) -> dict[str, list[Any]] | None:
+    """Return the statistics of every CB_S, and the number of its block."""
+    blocks = [module for name, module in model.named_modules() if re.fullmatch(r"(.+\.)?blocks\.\d+", name)]
+    found = [(layer, *map(float, scale_statistics(module.scale))) for layer, block in enumerate(blocks, start=1)
+             for module in block.modules() if isinstance(module, ScaledContextBroadcast)]
+    if not found:
+        return None
+    layers, means, ratios = zip(*found, strict=True)
+    return {"layers": list(layers), "mean": [round(mean, DIGITS) for mean in means],
+            "ratio": [None if ratio != ratio else round(ratio, DIGITS) for ratio in ratios]}

@@ -1,0 +1,198 @@
+"""An analysis in a folder: the numbers, and the figures that show them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from minivit.analysis import attention_rollout
+from minivit.data import Dataset, batches, load
+from minivit.data.augment import normalize
+from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
+from minivit.figures.robustness import LABELS
+from minivit.training.analyze import analyze, choose_images, square_grid
+from minivit.training.checkpoint import CheckpointError, load_model, write_json, write_whole
+from minivit.training.device import choose_device
+from minivit.training.record import describe
+
+ANALYSIS, FOLDER = "analysis.json", "analysis"
+ROLLOUT_IMAGES = 4
+
+
+def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str | Path | None = None,
+           images: int | None = None, seed: int = 0, epsilon: float = 1.0, device: str = "auto",
+           progress: bool = True) -> tuple[dict[str, Any], Path]:
+    """Analyse a trained model on the test set of its run, and keep the numbers and the figures in a folder.
+
+    Parameters
+    ----------
+    checkpoint
+        A run's folder, its ``model.safetensors`` or its ``checkpoint.pt``.
+    out
+        Folder for ``analysis.json`` and, as PNG and SVG, the figures ``entropy``, ``distance``, ``scale``,
+        ``robustness`` and ``rollout``, as many as the model has something to show for; by default ``analysis`` in the
+        run's folder.
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    images, seed, epsilon, progress
+        As for :func:`minivit.training.analyze.analyze`.
+    device
+        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+
+    Returns
+    -------
+    dict, Path
+        What ``analysis.json`` holds: what :func:`~minivit.training.analyze.analyze` returns, the run's ``config`` (its
+        model and options, data set and seed), and ``commit``, ``device``, ``precision``, ``versions`` and ``started``
+        of the analysis, as in ``run.json``. And the folder.
+
+    Raises
+    ------
+    ValueError
+        If a value is out of its range, or matplotlib is not installed.
+    CheckpointError
+        If the checkpoint cannot be read, or ``out`` not be written.
+    DataError
+        If the data set is missing or damaged.
+    """
+    try:
+        import matplotlib
+    except ImportError:
+        raise ValueError("the figures need matplotlib, which is not installed: pip install matplotlib") from None
+    checkpoint = Path(checkpoint)
+    model, config = load_model(checkpoint)
+    model.to(choose_device(device))
+    dataset = load(config.dataset, root, **config.dataset_options)
+    rows = choose_images(dataset, images, seed, epsilon)
+    out = Path(out) if out else (checkpoint if checkpoint.is_dir() else checkpoint.parent) / FOLDER
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        TemporaryFile(dir=out).close()  # told now, not after the analysis
+    except OSError as error:
+        raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
+    run = describe(config, next(model.parameters()).device, {})
+    result = {name: run[name] for name in ("config", "commit", "device", "precision", "versions", "started")}
+    result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
+                      progress=progress)
+    write_json(out / ANALYSIS, result)
+    few = rows[::max(1, len(rows) // ROLLOUT_IMAGES)][:ROLLOUT_IMAGES]  # apart: a data set may be sorted by class
+    with matplotlib.rc_context(book_style() | {"svg.hashsalt": ANALYSIS}):  # the same figure is the same file
+        save_figures(out, draw_figures(result, model, dataset, few))
+    return result, out
+
+
+def save_figures(out: Path, figures: Mapping[str, Any]) -> None:
+    for name, figure in figures.items():
+        for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
+            write_whole(out / f"{name}.{kind}", partial(figure.savefig, format=kind, **options))
+
+
+def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, rows: Tensor) -> dict[str, Any]:
+    """Draw what there is to show: name to matplotlib figure; ``rows`` are the images of the rollout."""
+    attention, scale = result["attention"], result["scale"]
+    color = COLORS.get(result["config"]["model_options"].get("context"), COLORS["plain"])
+    figures = {"robustness": draw_robustness(result["robustness"], color)}
+    if attention:
+        figures["entropy"] = draw_entropy(attention, color)
+        figures["rollout"] = draw_rollout(model, dataset, rows)
+    if attention and None not in attention["distance"]:
+        figures["distance"] = draw_distance(attention, color)
+    if scale:
+        figures["scale"] = draw_scale(scale, color)
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def draw_entropy(attention: Mapping[str, Any], color: str) -> Any:
+    figure, ax = new_figure()
+    curves = {"mean": attention["entropy_mean"]}
+    if None not in attention["entropy_class_token"]:
+        curves["class token"] = attention["entropy_class_token"]
+    plot_by_layer(ax, curves, {"mean": color, "class token": COLORS["mark"]}, ylabel="entropy of attention [nats]",
+                  bound=attention["entropy_bound"], bound_label=r"uniform, $\ln N$")
+    layers = np.arange(1, len(attention["tokens"]) + 1)
+    ax.fill_between(layers, attention["entropy_p15"], attention["entropy_p85"], color=color, alpha=0.2, linewidth=0,
+                    label="15th to 85th percentile")
+    ax.set_ylim(0, 1.1 * max(attention["entropy_bound"]))
+    ax.legend()
+    return figure
+
+
+def draw_distance(attention: Mapping[str, Any], color: str) -> Any:
+    figure, ax = new_figure()
+    draw_curve(ax, attention["distance"], color, ylabel="distance of attention\n[sides of the image]")
+    ax.set_ylim(0, 1.1 * max(attention["distance"]))
+    return figure
+
+
+def draw_scale(scale: Mapping[str, Any], color: str) -> Any:
+    figure, (left, right) = new_figure(1, 2)
+    draw_curve(left, scale["mean"], color, ylabel=r"mean of $\lambda$", layers=scale["layers"])
+    left.axhline(0, color=COLORS["bound"], linewidth=1)
+    ratio = np.array(scale["ratio"], float)  # None is nan
+    draw_curve(right, ratio, color, ylabel=r"$|\lambda_{0.1}|\,/\,|\lambda_{0.9}|$", layers=scale["layers"])
+    right.set_ylim(0, 1)
+    return figure
+
+
+def draw_curve(ax: Any, values: Sequence[float], color: str, **options: Any) -> None:
+    plot_by_layer(ax, {"model": values}, {"model": color}, **options)
+    ax.get_legend().remove()  # there is but one
+
+
+def draw_robustness(robustness: Mapping[str, float], color: str) -> Any:
+    figure, ax = new_figure()
+    plot_robustness(ax, {"model": robustness}, {"model": color})
+    return figure
+
+
+@torch.no_grad()
+def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor) -> Any:
+    """Draw the rollout of the class token; None where the tokens change between the layers or none is of the class."""
+    images, labels = next(batches(dataset.test, rows, len(rows), next(model.parameters()).device))
+    _, maps = model(normalize(images, dataset.mean, dataset.std), return_attention=True)
+    side, class_tokens = square_grid(maps[0].shape[-1])
+    if len({layer.shape[-1] for layer in maps}) > 1 or class_tokens != 1:
+        return None
+    weights = attention_rollout(maps)[:, 0, 1:].unflatten(1, (side, side)).cpu()
+    figure, axes = new_figure(2, len(rows), squeeze=False)
+    for column, image, label, weight in zip(axes.T, images.cpu(), labels, weights, strict=True):
+        mesh = plot_rollout(column, image, weight, vmax=weights.max())
+        column[0].set_title(dataset.classes[label])
+    figure.colorbar(mesh, ax=axes, label="weight of a patch", shrink=0.6)
+    return figure
+
+
+def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
+    """Make a figure that needs no window and no notebook, and its axes."""
+    from matplotlib.figure import Figure
+
+    figure = Figure()
+    return figure, figure.subplots(rows, columns, **options)
+
+
+def table(result: Mapping[str, Any]) -> str:
+    """Lay out what :func:`report` returned for people."""
+    parts = []
+    if attention := result["attention"]:
+        titles = {"tokens": "tokens", "entropy_bound": "ln N", "entropy_mean": "entropy", "entropy_p15": "15 %",
+                  "entropy_p85": "85 %", "entropy_class_token": "class token", "distance": "distance"}
+        parts.append({"layer": range(1, len(attention["tokens"]) + 1)}
+                     | {title: attention[name] for name, title in titles.items()})
+    if scale := result["scale"]:
+        parts.append({"layer": scale["layers"], "mean of λ": scale["mean"], "ratio": scale["ratio"]})
+    parts.append({"images": [LABELS.get(name, name) for name in result["robustness"]],
+                  "top-1, %": result["robustness"].values()})
+    return "\n\n".join(map(lay_out, parts))
+
+
+def lay_out(columns: Mapping[str, Iterable[Any]]) -> str:
+    cells = [[title, *("-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
+                       for value in values)] for title, values in columns.items()]
+    widths = [max(map(len, column)) for column in cells]
+    return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+                     for row in zip(*cells, strict=True))
