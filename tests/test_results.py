@@ -29,3 +29,17 @@ def test_a_record_is_a_whole_run_of_its_recipe(folder):
 
 def test_no_two_records_are_the_same_run():
     assert len({(folder / "metrics.jsonl").read_text() for folder in RECORDS}) == len(RECORDS)
+
+
+ANALYSES = sorted((ROOT / "results").rglob("analysis.json"))
+
+
+@pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_an_analysis_is_of_the_run_beside_it(path):
+    analysis, (run, history) = json.loads(path.read_text()), read_record(path.parent)
+    assert analysis["config"] == run["config"]
+    assert analysis["commit"] and not analysis["commit"].endswith("+changes")
+    # The same weights: a sample of the test images has about the accuracy of all, within four standard errors.
+    top1 = history[-1]["test_top1"] / 100
+    error = 4 * (top1 * (1 - top1) / analysis["images"]) ** 0.5
+    assert abs(analysis["robustness"]["clean"] / 100 - top1) < error
