@@ -2,7 +2,7 @@
 
     python -m minivit sweep recipes/cifar100_vit_nano_density.py --data DIR --out runs/density --seeds 0 1 2
 
-One pass over 32,000 images. In four fifths of it a quarter of the patches is shown, which takes a third of the time; in
+One pass over 24,000 images. In four fifths of it a quarter of the patches is shown, which takes a third of the time; in
 the last fifth all are, since a model must have seen as many tokens as it will be tested on.
 """
 
@@ -11,7 +11,7 @@ def get_config():
     return dict(
         model="vit_nano_patch4_32",
         dataset="cifar100",
-        train_images=32_000,
+        train_images=24_000,
         epochs=1,
         batch_size=64,
         optimizer="muon",
