@@ -94,13 +94,13 @@ class ViT(nn.Module):
                   context=context if layer in with_context else "none", context_position=context_position,
                   uniform_head=uniform_head != "none")
             for layer in range(depth))
-        if extra_block == "msa":
-            self.blocks.append(ExtraMsa(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout))
-        elif extra_block == "mlp":
-            self.blocks.append(ExtraMlp(dim, dropout=dropout))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
         self.init_weights()
+        if extra_block != "none":  # when the others are drawn, so that they start as they do without it
+            self.blocks.append(ExtraMsa(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout) if extra_block == "msa"
+                               else ExtraMlp(dim, dropout=dropout))
+            init_linear_layers(self.blocks[-1])
 
     @torch.no_grad()
     def init_weights(self) -> None:
@@ -108,11 +108,7 @@ class ViT(nn.Module):
 
         Context modules draw nothing, so that models which differ only in ``context`` start from the same weights.
         """
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        init_linear_layers(self)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
 
@@ -152,3 +148,13 @@ class ViT(nn.Module):
         pooled = x[:, 0] if self.global_pool == "token" else x[:, 1:].mean(dim=1)  # (B, N, C) -> (B, C)
         logits = self.head(pooled)
         return (logits, maps) if return_attention else logits
+
+
+@torch.no_grad()
+def init_linear_layers(model: nn.Module) -> None:
+    """Draw the weights of all linear layers from a normal of deviation 0.02 cut at 2, and set their biases to zero."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

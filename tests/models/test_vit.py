@@ -102,8 +102,10 @@ def test_an_extra_block_comes_last_and_the_others_are_as_they_were(images, extra
     plain, model = make(), make(extra_block=extra)
     assert name in model.state_dict() and len(model.blocks) == 6
     assert len(model(images, return_attention=True)[1]) == maps
-    new = model.state_dict().keys() - plain.state_dict().keys()
-    assert all(key.startswith("blocks.5.") for key in new)
+    state = model.state_dict()
+    assert all(torch.equal(weight, state[key]) for key, weight in plain.state_dict().items())
+    assert all(key.startswith("blocks.5.") for key in state.keys() - plain.state_dict().keys())
+    assert 0.015 < state[name].std() < 0.025
 
 
 def test_the_head_reads_the_class_token_or_the_mean_patch(images):
