@@ -105,7 +105,8 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     References
     ----------
     Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations",
-    ICLR 2019; 60 photons are their mildest on ImageNet. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
+    ICLR 2019; 60 photons are their mildest on ImageNet, and on 32 x 32 pixels, where they go from 500 to 50, a strong
+    one. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
     """
     check_images(images)
     if not 0 < photons < inf:

@@ -30,7 +30,7 @@ from minivit.options import check_options
 from minivit.training.device import autocast
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance")
-PHOTONS = 60.0  # the mildest shot noise of ImageNet-C
+PHOTONS = 60.0  # the mildest shot noise of ImageNet-C, a strong one for 32 x 32 pixels
 DIGITS = 6      # after the point; a distance is of the order of 1/N
 
 Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and labels (B,), to images
