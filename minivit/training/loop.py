@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from minivit.data import load
+from minivit.data import Dataset, load
 from minivit.training.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
@@ -109,17 +109,22 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
 
 
 def create_trainer(config: Config, root: str | Path | None, device: torch.device) -> Trainer:
-    """Load the data and make a run on it, with as many classes as the data set has."""
+    """Load the data and make a run on it."""
     start = time.perf_counter()
     dataset = load(config.dataset, root, **config.dataset_options)
     data_s = round(time.perf_counter() - start, 2)
+    trainer = Trainer(fit_classes(config, dataset), dataset, device)
+    trainer.prepare_s["data"] = data_s
+    return trainer
+
+
+def fit_classes(config: Config, dataset: Dataset) -> Config:
+    """Return ``config`` with as many classes as the data set has."""
     num_classes = config.model_options.get("num_classes", dataset.num_classes)
     if num_classes != dataset.num_classes:
         raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
                          f"of {dataset.name}; leave it out")
-    trainer = Trainer(config.override(model_options={"num_classes": num_classes}), dataset, device)
-    trainer.prepare_s["data"] = data_s
-    return trainer
+    return config.override(model_options={"num_classes": num_classes})
 
 
 def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:

@@ -18,11 +18,12 @@ from typing import Any
 import torch
 
 from minivit.analysis import paired_difference
+from minivit.data import Dataset, load
 from minivit.options import did_you_mean
 from minivit.training.config import Config, load_config, run_recipe
-from minivit.training.loop import create_trainer, flatten, train
+from minivit.training.loop import fit_classes, flatten, train
 from minivit.training.record import METRICS, read_record
-from minivit.training.trainer import TrainingError
+from minivit.training.trainer import Trainer, TrainingError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
@@ -74,8 +75,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
             for seed in seeds for name, config in variants.items()}
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
-    for name in dict.fromkeys(name for (name, _), history in histories.items() if history is None):
-        check_fits(path, name, variants[name], root)
+    unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
+    check_fit(path, {name: variants[name] for name in unfinished}, root)
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
@@ -157,12 +158,17 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
     return history if len(history) == config.epochs else None
 
 
-def check_fits(path: Path, name: str, config: Config, root: str | Path | None) -> None:
-    """Make what a run starts from, and throw it away: a wrong last variant is told before the first has run."""
-    try:
-        create_trainer(config, root, torch.device("cpu"))
-    except ValueError as error:
-        raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
+def check_fit(path: Path, variants: Mapping[str, Config], root: str | Path | None) -> None:
+    """Make what each run starts from, and throw it away: a wrong last variant is told before the first has run."""
+    datasets: dict[str, Dataset] = {}  # variants that share one share it in memory too
+    for name, config in variants.items():
+        key = repr((config.dataset, config.dataset_options))
+        try:
+            if key not in datasets:
+                datasets[key] = load(config.dataset, root, **config.dataset_options)
+            Trainer(fit_classes(config, datasets[key]), datasets[key], torch.device("cpu"))
+        except ValueError as error:
+            raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 
 
 def changes(base: Config, config: Config) -> str:
