@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block
+from minivit.models.classifier import AttentionClassifier
 from minivit.options import layer_indices
 
 
@@ -79,7 +80,7 @@ class Pooling(nn.Module):
         return torch.cat([self.fc(x[:, :1]), patches], dim=1)
 
 
-class PiT(nn.Module):
+class PiT(AttentionClassifier):
     """A Vision Transformer in stages: between two of them the patches are pooled, so that deeper maps are smaller.
 
     Parameters
@@ -170,24 +171,3 @@ class PiT(nn.Module):
                     x = block(x)
         x = self.norm(x)
         return (x, maps) if return_attention else x
-
-    def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Classify.
-
-        Parameters
-        ----------
-        images
-            (B, in_channels, image_size, image_size), normalised as in training.
-        return_attention
-            Whether to return the attention maps too (the unfused path: slower, same logits).
-
-        Returns
-        -------
-        Tensor or (Tensor, list of Tensor)
-            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1.
-            H and N differ from stage to stage.
-        """
-        x = self.forward_features(images, return_attention)
-        x, maps = x if return_attention else (x, None)
-        logits = self.head(x[:, 0])
-        return (logits, maps) if return_attention else logits

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block, ExtraMlp, ExtraMsa, PatchDropout, PatchEmbed, split_dim
+from minivit.models.classifier import AttentionClassifier
 from minivit.options import layer_indices
 
 GLOBAL_POOLS = ("token", "avg")
@@ -19,7 +20,7 @@ UNIFORM_HEADS = ("none", "replace", "matched", "append")
 EXTRA_BLOCKS = ("none", "msa", "mlp")
 
 
-class ViT(nn.Module):
+class ViT(AttentionClassifier):
     """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off what comes out.
 
     Parameters
@@ -127,27 +128,9 @@ class ViT(nn.Module):
         x = self.norm(x)
         return (x, maps) if return_attention else x
 
-    def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Classify.
-
-        Parameters
-        ----------
-        images
-            (B, in_channels, image_size, image_size), normalised as in training.
-        return_attention
-            Whether to return the attention maps too (the unfused path: slower, same logits).
-
-        Returns
-        -------
-        Tensor or (Tensor, list of Tensor)
-            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with
-            attention, rows of sum 1.
-        """
-        x = self.forward_features(images, return_attention)
-        x, maps = x if return_attention else (x, None)
-        pooled = x[:, 0] if self.global_pool == "token" else x[:, 1:].mean(dim=1)  # (B, N, C) -> (B, C)
-        logits = self.head(pooled)
-        return (logits, maps) if return_attention else logits
+    def pool(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to what the head reads, (B, C)."""
+        return super().pool(x) if self.global_pool == "token" else x[:, 1:].mean(dim=1)
 
 
 @torch.no_grad()
