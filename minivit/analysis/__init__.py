@@ -1,5 +1,6 @@
 """Pure functions that measure attention, count what a model costs, spoil images and compare results in pairs."""
 
+from minivit.analysis.attention_cost import Latency, attention_macs, break_even_tokens, latency
 from minivit.analysis.broadcast import scale_statistics
 from minivit.analysis.cost import Cost, cost
 from minivit.analysis.density import (
@@ -8,23 +9,31 @@ from minivit.analysis.density import (
     entropy_statistics,
     softmax_jacobian_norm,
 )
+from minivit.analysis.diagonality import diagonality_loss
 from minivit.analysis.distance import attention_distance
 from minivit.analysis.paired import paired_difference
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
+from minivit.analysis.saturation import attention_similarity
 
 __all__ = [
     "Cost",
     "EntropyStatistics",
+    "Latency",
     "attention_distance",
     "attention_entropy",
+    "attention_macs",
     "attention_rollout",
+    "attention_similarity",
+    "break_even_tokens",
     "centre_occlusion",
     "cost",
+    "diagonality_loss",
     "entropy_statistics",
     "fgsm",
     "gaussian_blur",
     "gaussian_noise",
+    "latency",
     "paired_difference",
     "scale_statistics",
     "shot_noise",

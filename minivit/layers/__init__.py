@@ -1,6 +1,7 @@
 """The parts of a Vision Transformer, one idea a file."""
 
 from minivit.layers.attention import Attention, split_dim
+from minivit.layers.attention_downsample import AttentionDownsample
 from minivit.layers.block import Block, DropPath
 from minivit.layers.context import (
     CONTEXTS,
@@ -11,13 +12,18 @@ from minivit.layers.context import (
     SqueezeExcite,
     create_context,
 )
-from minivit.layers.embed import PatchDropout, PatchEmbed
+from minivit.layers.embed import PatchDropout, PatchEmbed, check_images
 from minivit.layers.extra_block import ExtraMlp, ExtraMsa
+from minivit.layers.less_attention import LessAttention
 from minivit.layers.mlp import Mlp
+from minivit.layers.scores import Factors, multiply_out
+from minivit.layers.spatial_reduction import SpatialReduction
+from minivit.layers.token_map import TokenMap
 from minivit.layers.uniform_head import UniformHeadAttention
 
 __all__ = [
     "Attention",
+    "AttentionDownsample",
     "Block",
     "CONTEXTS",
     "ContextBroadcast",
@@ -26,12 +32,18 @@ __all__ = [
     "DropPath",
     "ExtraMlp",
     "ExtraMsa",
+    "Factors",
+    "LessAttention",
     "Mlp",
     "PatchDropout",
     "PatchEmbed",
     "ScaledContextBroadcast",
+    "SpatialReduction",
     "SqueezeExcite",
+    "TokenMap",
     "UniformHeadAttention",
+    "check_images",
     "create_context",
+    "multiply_out",
     "split_dim",
 ]

@@ -1,11 +1,12 @@
 """Multi-head self-attention (Vaswani et al., 2017, section 3.2).
 
-Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
+Axes: B batch, N tokens, C channels, H heads, D = C / H head size, M keys (N, or fewer with a spatial reduction).
 """
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from minivit.layers.scores import Factors, Scores, attend, multiply_out
 
 
 class Attention(nn.Module):
@@ -13,8 +14,8 @@ class Attention(nn.Module):
 
     In each head, :math:`\operatorname{softmax}(Q K^\top / \sqrt{D})\, V`; the heads are concatenated and projected.
 
-    The fused kernel is used by default: it never writes the N x N map to memory. Asking for the map takes the unfused
-    path, which computes the same output in four lines.
+    The fused kernel is used by default: it never writes the N x M map to memory. Asking for the map, or for the scores
+    it is made of, takes the unfused path, which computes the same output.
 
     Parameters
     ----------
@@ -28,6 +29,9 @@ class Attention(nn.Module):
         Whether queries, keys and values have a bias.
     dropout
         Rate in [0, 1) on the output of the projection.
+    reduction
+        Maps the tokens (B, N, C) to those that are asked, (B, M, C): see :class:`minivit.layers.SpatialReduction`.
+        None if all are.
 
     Raises
     ------
@@ -36,41 +40,64 @@ class Attention(nn.Module):
     """
 
     def __init__(self, dim: int, num_heads: int = 8, *, head_size: int | None = None, qkv_bias: bool = True,
-                 dropout: float = 0.0):
+                 dropout: float = 0.0, reduction: nn.Module | None = None):
         super().__init__()
         if head_size is None:
             head_size = split_dim(dim, num_heads)
         self.num_heads = num_heads
         self.scale = head_size ** -0.5
+        self.reduction = reduction
         self.qkv = nn.Linear(dim, 3 * num_heads * head_size, bias=qkv_bias)
         self.proj = nn.Linear(num_heads * head_size, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, residual: Tensor | None = None, *, return_attention: bool = False, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Scores]:
         """Mix the tokens.
 
         Parameters
         ----------
         x
             Tokens, (B, N, C).
+        residual
+            Scores of a layer below, (B, H, N, M), to be added to this layer's.
         return_attention
             Whether to return the maps too.
+        keep
+            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``.
 
         Returns
         -------
-        Tensor or (Tensor, Tensor)
-            Mixed tokens, (B, N, C); with ``return_attention`` also the maps, (B, H, N, N): row i holds the weights,
-            in [0, 1] and of sum 1, with which token i takes the values of all tokens.
+        Tensor or (Tensor, Tensor) or (Tensor, Factors)
+            Mixed tokens, (B, N, C). With ``return_attention`` also the maps, (B, H, N, M): row i holds the weights,
+            in [0, 1] and of sum 1, with which token i takes the values of all tokens. With ``keep`` instead the scores,
+            (B, H, N, M), of which these are the softmax, or what they are the product of.
         """
-        qkv = self.qkv(x).unflatten(-1, (3, self.num_heads, -1))    # (B, N, 3, H, D)
-        q, k, v = (part.transpose(1, 2) for part in qkv.unbind(2))  # three of (B, H, N, D)
-        if return_attention or fused_is_slow(q):
-            attention = (q @ k.mT * self.scale).softmax(dim=-1)     # (B, H, N, N)
-            heads = attention @ v
-        else:
-            heads = F.scaled_dot_product_attention(q, k, v, scale=self.scale)
-        out = self.dropout(self.proj(heads.transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
-        return (out, attention) if return_attention else out
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, H D) -> (B, H, N, D)
+                   for part in self.project(x))
+        scores = Factors(q, k, self.scale, residual)
+        if return_attention or keep == "scores":
+            scores = scores.product()
+        out = self.dropout(self.proj(attend(scores, v).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        return with_scores(out, scores, return_attention, keep)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map tokens (B, N, C) to queries (B, N, H D), keys and values (B, M, H D)."""
+        if self.reduction is None:
+            return self.qkv(x).chunk(3, dim=-1)
+        sizes = [len(self.qkv.weight) // 3, 2 * len(self.qkv.weight) // 3]
+        biases = (None, None) if self.qkv.bias is None else self.qkv.bias.split(sizes)
+        ask, answer = zip(self.qkv.weight.split(sizes), biases, strict=True)
+        return F.linear(x, *ask), *F.linear(self.reduction(x), *answer).chunk(2, dim=-1)
+
+
+def with_scores(out: Tensor, scores: Scores, return_attention: bool, keep: str) -> Tensor | tuple[Tensor, Scores]:
+    """Return what was asked for: tokens alone, or with the maps, the scores or their factors."""
+    if return_attention:
+        return out, multiply_out(scores).softmax(dim=-1)
+    if keep == "none":
+        return out
+    return out, multiply_out(scores) if keep == "scores" else scores
 
 
 def split_dim(dim: int, num_heads: int) -> int:
@@ -79,8 +106,3 @@ def split_dim(dim: int, num_heads: int) -> int:
         raise ValueError(f"dim={dim} cannot be split into num_heads={num_heads} heads of equal size; "
                          "dim must be a multiple of num_heads")
     return dim // num_heads
-
-
-def fused_is_slow(q: Tensor) -> bool:
-    """Say whether the four lines are faster than the fused kernel, as they are for bfloat16 on a CPU (torch 2.13)."""
-    return q.device.type == "cpu" and q.dtype == torch.bfloat16

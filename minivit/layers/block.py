@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from minivit.layers.attention import Attention
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.layers.mlp import Mlp
-from minivit.layers.uniform_head import UniformHeadAttention
+from minivit.layers.scores import Scores
 
 
 class DropPath(nn.Module):
@@ -51,18 +51,16 @@ class Block(nn.Module):
     ----------
     dim, num_heads
         Channels C and heads H.
+    attention
+        What mixes the tokens; :class:`minivit.layers.Attention` of ``num_heads`` and ``dropout`` if None.
     mlp_ratio
         Hidden channels of the MLP, as a multiple of ``dim``.
-    qkv_bias
-        Whether queries, keys and values have a bias.
     dropout, drop_path
         Rates in [0, 1) of dropout and of stochastic depth.
     context
         ``none``, ``cb``, ``cb_s``, ``cb_gate``, ``cb_hybrid`` or ``se``: see :mod:`minivit.layers.context`.
     context_position
         ``mlp_end`` (the paper's choice), ``mlp_mid``, ``mlp_front``, ``msa_end``, or ``both`` (MSA end and MLP end).
-    uniform_head
-        Whether the last head is uniform: see :class:`minivit.layers.UniformHeadAttention`.
 
     Raises
     ------
@@ -70,9 +68,9 @@ class Block(nn.Module):
         If ``context`` or ``context_position`` is not known.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, mlp_ratio: float = 4.0, qkv_bias: bool = True, dropout: float = 0.0,
-                 drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end",
-                 uniform_head: bool = False):
+    def __init__(self, dim: int, num_heads: int, *, attention: nn.Module | None = None, mlp_ratio: float = 4.0,
+                 dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
+                 context_position: str = "mlp_end"):
         super().__init__()
         if context_position not in CONTEXT_POSITIONS:
             raise ValueError(f"context_position={context_position!r} is not known; "
@@ -83,19 +81,34 @@ class Block(nn.Module):
             return create_context(context if position in places else "none", size)
 
         hidden_dim = round(dim * mlp_ratio)
-        attention = UniformHeadAttention if uniform_head else Attention
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
+        self.attn = Attention(dim, num_heads, dropout=dropout) if attention is None else attention
         self.context = context_at("msa_end", dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, hidden_dim, dropout=dropout, front=context_at("mlp_front", dim),
                        mid=context_at("mlp_mid", hidden_dim), end=context_at("mlp_end", dim))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Map tokens (B, N, C) to tokens (B, N, C); with ``return_attention`` also return the maps (B, H, N, N)."""
-        mixed = self.attn(self.norm1(x), return_attention)
-        mixed, attention = mixed if return_attention else (mixed, None)
+    def forward(self, x: Tensor, scores: Scores | None = None, *, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Scores]:
+        """Map tokens to tokens.
+
+        Parameters
+        ----------
+        x
+            (B, N, C).
+        scores
+            What comes from below for the attention of this block, if it takes any.
+        keep
+            What to return beside the tokens for a block above: ``none``, the ``scores`` or their ``factors``.
+
+        Returns
+        -------
+        Tensor or (Tensor, Tensor) or (Tensor, Factors)
+            (B, N, C); with ``keep`` also the scores, (B, H, N, M), or what they are the product of.
+        """
+        mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), keep=keep)
+        mixed, scores = (mixed, None) if keep == "none" else mixed
         x = x + self.drop_path(self.context(mixed))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return (x, attention) if return_attention else x
+        return x if keep == "none" else (x, scores)

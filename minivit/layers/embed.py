@@ -38,9 +38,7 @@ class PatchEmbed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, in_channels, image_size, image_size) to tokens (B, N, C), row by row."""
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            raise ValueError(f"images has shape {tuple(images.shape)}; this model takes "
-                             f"(B, {', '.join(map(str, self.image_shape))})")
+        check_images(images, self.image_shape)
         return self.proj(images).flatten(2).mT  # (B, C, sqrt N, sqrt N) -> (B, N, C)
 
 
@@ -73,3 +71,11 @@ class PatchDropout(nn.Module):
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.3g}"
+
+
+def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
+    """Say what to do with images that are not of the shape (in_channels, image_size, image_size) of a model."""
+    if images.ndim != 4 or images.shape[1:] != shape:
+        raise ValueError(f"images has shape {tuple(images.shape)}; this model takes (B, {', '.join(map(str, shape))}). "
+                         "For images of another size, make the model with their image_size, and its weights with "
+                         "minivit.models.interpolate_weights")

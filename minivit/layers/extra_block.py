@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from minivit.layers.attention import Attention
 from minivit.layers.mlp import Mlp
+from minivit.layers.scores import Scores
 
 
 class ExtraMsa(nn.Module):
@@ -25,10 +26,10 @@ class ExtraMsa(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
 
-    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Map tokens (B, N, C) to tokens (B, N, C); with ``return_attention`` also return the maps (B, H, N, N)."""
-        mixed = self.attn(self.norm1(x), return_attention)
-        return (x + mixed[0], mixed[1]) if return_attention else x + mixed
+    def forward(self, x: Tensor, *, keep: str = "none") -> Tensor | tuple[Tensor, Scores]:
+        """Map tokens (B, N, C) to tokens (B, N, C); with ``keep`` also return scores (B, H, N, N) or their factors."""
+        mixed = self.attn(self.norm1(x), keep=keep)
+        return x + mixed if keep == "none" else (x + mixed[0], mixed[1])
 
 
 class ExtraMlp(nn.Module):

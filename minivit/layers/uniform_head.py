@@ -6,7 +6,7 @@ Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 import torch
 from torch import Tensor, nn
 
-from minivit.layers.attention import Attention, split_dim
+from minivit.layers.attention import Attention, split_dim, with_scores
 
 
 class UniformHeadAttention(nn.Module):
@@ -43,11 +43,16 @@ class UniformHeadAttention(nn.Module):
         self.proj = nn.Linear(head_size, dim, bias=False)  # its rows of the whole projection; the bias is in attn.proj
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """Map tokens (B, N, C) to tokens (B, N, C); with ``return_attention`` also return the maps (B, H, N, N)."""
+    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Tensor]:
+        """Map tokens (B, N, C) to tokens (B, N, C).
+
+        With ``return_attention`` also return the maps, (B, H, N, N); with ``keep`` the scores, (B, H, N, N): zero for
+        the uniform head.
+        """
         uniform = self.dropout(self.proj(self.value(x.mean(dim=1, keepdim=True))))  # (B, 1, C)
-        if not return_attention:
+        if not return_attention and keep == "none":
             return self.attn(x) + uniform
-        out, attention = self.attn(x, return_attention=True)
-        last = torch.full_like(attention[:, :1], 1 / x.shape[1])
-        return out + uniform, torch.cat([attention, last], dim=1)
+        out, scores = self.attn(x, keep="scores")
+        scores = torch.cat([scores, torch.zeros_like(scores[:, :1])], dim=1)
+        return with_scores(out + uniform, scores, return_attention, keep)

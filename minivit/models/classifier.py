@@ -1,9 +1,15 @@
 """What the models with attention have in common: tokens, one of them is read, and maps on request.
 
-Axes: B batch, N tokens, C channels, H heads.
+Axes: B batch, N tokens, M keys, C channels, H heads.
 """
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 from torch import Tensor, nn
+
+from minivit.layers import Block, ExtraMsa, LessAttention, multiply_out
+from minivit.layers.scores import Scores
 
 
 class AttentionClassifier(nn.Module):
@@ -16,6 +22,12 @@ class AttentionClassifier(nn.Module):
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first."""
         return x[:, 0]
+
+    @property
+    def less_attention_maps(self) -> tuple[int, ...]:
+        """Which of the maps, counted from 0, are those of less-attention layers."""
+        blocks = [module for module in self.modules() if isinstance(module, Block | ExtraMsa)]
+        return tuple(i for i, block in enumerate(blocks) if is_less_attention(block))
 
     def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Classify.
@@ -31,9 +43,50 @@ class AttentionClassifier(nn.Module):
         -------
         Tensor or (Tensor, list of Tensor)
             Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with attention, rows
-            of sum 1. H and N may differ from stage to stage.
+            of sum 1. H and N may differ from stage to stage, and with a spatial reduction maps are (B, H, N, M).
         """
         x = self.forward_features(images, return_attention)
         x, maps = x if return_attention else (x, None)
         logits = self.head(self.pool(x))
         return (logits, maps) if return_attention else logits
+
+
+def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
+               residual: Tensor | None = None, form: str = "scores", keep: str = "none"
+               ) -> tuple[Tensor, Scores | None]:
+    """Send tokens through the blocks of a stage, and beside them the scores, where a block above needs them.
+
+    Parameters
+    ----------
+    blocks
+        Those with attention have it as ``attn``.
+    x
+        Tokens, (B, N, C).
+    maps
+        A list to which the map of each block with attention is added, (B, H, N, M); None if nobody asks for them.
+    residual
+        Scores for the first block to add to its own.
+    form
+        As what scores are handed to a less-attention layer: ``scores`` or ``factors``.
+    keep
+        ``scores`` if the next stage needs those of the last block, else ``none``.
+
+    Returns
+    -------
+    (Tensor, Tensor or None)
+        Tokens, (B, N, C), and the scores of the last block, (B, H, N, M), if they are to be kept.
+    """
+    below = residual
+    for block, above in zip_longest(blocks, blocks[1:]):
+        passed_on = keep if above is None else form if is_less_attention(above) else "none"
+        kept = "scores" if passed_on == "none" and maps is not None and hasattr(block, "attn") else passed_on
+        scores_below = [] if below is None else [below]
+        x, scores = (block(x, *scores_below), None) if kept == "none" else block(x, *scores_below, keep=kept)
+        if maps is not None and scores is not None:
+            maps.append(multiply_out(scores).softmax(dim=-1))
+        below = None if passed_on == "none" else scores
+    return x, below
+
+
+def is_less_attention(block: nn.Module) -> bool:
+    return isinstance(getattr(block, "attn", None), LessAttention)

@@ -14,8 +14,8 @@ from math import isqrt
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Block
-from minivit.models.classifier import AttentionClassifier
+from minivit.layers import Block, check_images
+from minivit.models.classifier import AttentionClassifier, run_blocks
 from minivit.options import layer_indices
 
 
@@ -49,9 +49,7 @@ class OverlappingPatchEmbed(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map images (B, in_channels, image_size, image_size) to a grid of tokens (B, C, S, S)."""
-        if images.ndim != 4 or images.shape[1:] != self.image_shape:
-            raise ValueError(f"images has shape {tuple(images.shape)}; this model takes "
-                             f"(B, {', '.join(map(str, self.image_shape))})")
+        check_images(images, self.image_shape)
         return self.conv(images)
 
 
@@ -160,14 +158,8 @@ class PiT(AttentionClassifier):
         """
         grid = self.patch_embed(images) + self.pos_embed                                       # (B, C, S, S)
         x = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid.flatten(2).mT], dim=1)  # (B, N, C)
-        maps = []
+        maps = [] if return_attention else None
         for stage in self.transformers:
-            x = stage["pool"](x)
-            for block in stage["blocks"]:
-                if return_attention:
-                    x, attention = block(x, return_attention=True)
-                    maps.append(attention)
-                else:
-                    x = block(x)
+            x, _ = run_blocks(stage["blocks"], stage["pool"](x), maps)
         x = self.norm(x)
         return (x, maps) if return_attention else x

@@ -11,13 +11,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Block, ExtraMlp, ExtraMsa, PatchDropout, PatchEmbed, split_dim
-from minivit.models.classifier import AttentionClassifier
+from minivit.layers import (
+    Attention,
+    Block,
+    ExtraMlp,
+    ExtraMsa,
+    LessAttention,
+    PatchDropout,
+    PatchEmbed,
+    UniformHeadAttention,
+    split_dim,
+)
+from minivit.models.classifier import AttentionClassifier, run_blocks
 from minivit.options import layer_indices
 
 GLOBAL_POOLS = ("token", "avg")
 UNIFORM_HEADS = ("none", "replace", "matched", "append")
 EXTRA_BLOCKS = ("none", "msa", "mlp")
+LESS_ATTENTION_FORMS = ("scores", "factors")
 
 
 class ViT(AttentionClassifier):
@@ -45,6 +56,14 @@ class ViT(AttentionClassifier):
         before, ``dim / num_heads`` hidden channels (B); ``append`` adds a head, and with it as many channels (C).
     extra_block
         ``none``, or what comes after the blocks: one more ``msa`` or ``mlp`` of about the same size (its figure 3).
+    attention_layers
+        Which blocks compute attention: ``all``, or a sequence of indices in [0, depth), 0 among them. In every other
+        block a :class:`minivit.layers.LessAttention` transforms the scores of the block below.
+    less_attention_rank
+        None, or the rank in [1, N) by which the transformations differ from the identity.
+    less_attention_form
+        What is transformed: the ``scores``, as in the paper, or their ``factors``, the queries and keys. The output is
+        the same, the cost is not.
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
@@ -65,7 +84,9 @@ class ViT(AttentionClassifier):
                  dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0, qkv_bias: bool = True,
                  dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
                  context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper",
-                 uniform_head: str = "none", extra_block: str = "none", global_pool: str = "token"):
+                 uniform_head: str = "none", extra_block: str = "none",
+                 attention_layers: str | Sequence[int] = "all", less_attention_rank: int | None = None,
+                 less_attention_form: str = "scores", global_pool: str = "token"):
         super().__init__()
         for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
             if not 0 <= rate < 1:
@@ -75,6 +96,7 @@ class ViT(AttentionClassifier):
                 raise ValueError(f"{name}={count} must be at least 1")
         for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
                                     ("extra_block", extra_block, EXTRA_BLOCKS),
+                                    ("less_attention_form", less_attention_form, LESS_ATTENTION_FORMS),
                                     ("global_pool", global_pool, GLOBAL_POOLS)):
             if choice not in known:
                 raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
@@ -82,18 +104,34 @@ class ViT(AttentionClassifier):
             dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
         elif uniform_head == "matched":  # 2 D (C + 1) numbers in queries and keys, D (2 C + 1) in D hidden channels
             mlp_ratio += split_dim(dim, num_heads) / dim
-        self.global_pool = global_pool
+        self.global_pool, self.less_attention_form = global_pool, less_attention_form
         with_context = layer_indices("context_layers", context_layers, depth)
+        computes = layer_indices("attention_layers", attention_layers, depth)
+        if 0 not in computes:
+            raise ValueError(f"attention_layers={attention_layers!r} must have layer 0, which has no scores below it "
+                             "to transform")
+        if len(computes) < depth and uniform_head != "none":
+            raise ValueError(f"attention_layers={attention_layers!r} and uniform_head={uniform_head!r} do not go "
+                             "together: scores of a uniform head, transformed, are no longer uniform")
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
-        self.patch_dropout = PatchDropout()  # training may set its rate
+        # Training may set its rate; a layer that transforms scores needs all the tokens, each in its place.
+        self.patch_dropout = PatchDropout() if len(computes) == depth else nn.Identity()
         self.dropout = nn.Dropout(dropout)
+
+        def attention(layer: int) -> nn.Module:
+            if uniform_head != "none":
+                return UniformHeadAttention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
+            if layer in computes:
+                return Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
+            return LessAttention(self.pos_embed.shape[1], dim, num_heads, rank=less_attention_rank, v_bias=qkv_bias,
+                                 dropout=dropout)
+
         self.blocks = nn.ModuleList(
-            Block(dim, num_heads, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, dropout=dropout,
+            Block(dim, num_heads, attention=attention(layer), mlp_ratio=mlp_ratio, dropout=dropout,
                   drop_path=drop_path * layer / max(depth - 1, 1),
-                  context=context if layer in with_context else "none", context_position=context_position,
-                  uniform_head=uniform_head != "none")
+                  context=context if layer in with_context else "none", context_position=context_position)
             for layer in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, num_classes)
@@ -118,13 +156,8 @@ class ViT(AttentionClassifier):
         x = self.patch_dropout(self.patch_embed(images) + self.pos_embed[:, 1:])
         first = self.cls_token + self.pos_embed[:, :1]
         x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
-        maps = []
-        for block in self.blocks:
-            if return_attention and hasattr(block, "attn"):
-                x, attention = block(x, return_attention=True)
-                maps.append(attention)
-            else:
-                x = block(x)
+        maps = [] if return_attention else None
+        x, _ = run_blocks(self.blocks, x, maps, form=self.less_attention_form)
         x = self.norm(x)
         return (x, maps) if return_attention else x
 

@@ -41,6 +41,9 @@ class Config:
         Gradients longer than this are shortened to it; None for no limit.
     label_smoothing
         Share of each target in [0, 1) spread over all classes.
+    diagonality, diagonality_form
+        Weight and form of :func:`minivit.analysis.diagonality_loss`, which is added to the cross-entropy: the mean over
+        the less-attention layers whose maps are square. 0 is off.
     repeats
         Repeated augmentation (Hoffer et al., 2020): so often an image stands in a batch, augmented anew each time. An
         epoch keeps its length and has as many images fewer.
@@ -85,6 +88,8 @@ class Config:
     clip_norm: float | None = 1.0
 
     label_smoothing: float = 0.1
+    diagonality: float = 0.0
+    diagonality_form: Literal["bounded", "printed"] = "bounded"
     repeats: int = 1
     crop_padding: int = 4
     flip: bool = True
@@ -113,6 +118,7 @@ class Config:
             ("betas", "in [0, 1)", all(0 <= beta < 1 for beta in self.betas)),
             ("clip_norm", "larger than 0, or None", self.clip_norm is None or self.clip_norm > 0),
             ("label_smoothing", "in [0, 1)", 0 <= self.label_smoothing < 1),
+            ("diagonality", "at least 0", self.diagonality >= 0),
             ("repeats", "at least 1", self.repeats >= 1),
             ("crop_padding", "at least 0", self.crop_padding >= 0),
             ("erasing", "in [0, 1]", 0 <= self.erasing <= 1),

@@ -16,10 +16,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from minivit.analysis import diagonality_loss
 from minivit.data import Dataset, batches
 from minivit.data.augment import cutmix, mixup, normalize, random_crop, random_flip
 from minivit.data.erasing import random_erasing
 from minivit.data.randaugment import rand_augment, trivial_augment
+from minivit.layers import PatchDropout
 from minivit.models import create_model
 from minivit.training.chance import permutation, seed_torch
 from minivit.training.config import Config
@@ -33,6 +35,18 @@ START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number o
 
 class TrainingError(Exception):
     """A run that cannot go on; the message names the step and the way out."""
+
+
+@torch.no_grad()
+def find_diagonal_maps(model: nn.Module, dataset: Dataset) -> list[int]:
+    """Return which of a model's maps the diagonality loss is for: those of less-attention layers that are square."""
+    found = []
+    if layers := getattr(model, "less_attention_maps", ()):
+        _, maps = model(torch.zeros(1, *dataset.image_shape), return_attention=True)
+        found = [i for i in layers if maps[i].shape[-1] == maps[i].shape[-2]]
+    if not found:
+        raise ValueError("diagonality must be 0: the model has no less-attention layer with as many keys as queries")
+    return found
 
 
 class Trainer:
@@ -66,8 +80,10 @@ class Trainer:
         self.model = create_model(config.model, **config.model_options)
         with torch.no_grad():
             self.model(torch.zeros(1, *dataset.image_shape))  # a model made for other images says so here
-        if any(config.patch_dropout) and not hasattr(self.model, "patch_dropout"):
-            raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} drops no patches; leave it out")
+        if any(config.patch_dropout) and not isinstance(getattr(self.model, "patch_dropout", None), PatchDropout):
+            raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} with model_options="
+                             f"{config.model_options} drops no patches; leave it out")
+        self.diagonal_maps = find_diagonal_maps(self.model, dataset) if config.diagonality else []
         self.model.to(device)
         self.average = (AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
                         if config.ema_decay else None)
@@ -125,9 +141,15 @@ class Trainer:
 
     def predict_and_compare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Map augmented images (B, C, H, W) and targets (B, K) to the loss, a number, and the logits (B, K)."""
+        weight, form = self.config.diagonality, self.config.diagonality_form
         with autocast(self.precision, self.device):
-            logits = self.model(images).float()
-        return F.cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing), logits
+            logits, maps = self.model(images, return_attention=True) if weight else (self.model(images), [])
+        logits = logits.float()
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing)
+        if weight:
+            losses = [diagonality_loss(maps[i].float(), form) for i in self.diagonal_maps]
+            loss = loss + weight * torch.stack(losses).mean()
+        return loss, logits
 
     def compile(self) -> None:
         """Compile forward and backward where the run asks for it, for every number of patches that it will see.

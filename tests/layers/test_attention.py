@@ -41,7 +41,7 @@ def test_fused_and_unfused_agree_in_value_and_gradient(attention, x, dtype, tole
     got = []
     for return_attention in (False, True):
         tokens = x.clone().requires_grad_()
-        out = attention(tokens, return_attention)
+        out = attention(tokens, return_attention=return_attention)
         out = out[0] if return_attention else out
         out.square().sum().backward()
         got.append((out, tokens.grad))

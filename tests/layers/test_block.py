@@ -23,11 +23,11 @@ def test_is_two_residual_branches(x):
     torch.testing.assert_close(block(x), middle + block.mlp(block.norm2(middle)))
 
 
-def test_returns_the_maps_of_its_attention(x):
+def test_keeps_the_scores_of_its_attention(x):
     block = make_block(context="cb")
-    out, maps = block(x, return_attention=True)
+    out, scores = block(x, keep="scores")
     torch.testing.assert_close(out, block(x))
-    torch.testing.assert_close(maps, block.attn(block.norm1(x), return_attention=True)[1])
+    torch.testing.assert_close(scores.softmax(-1), block.attn(block.norm1(x), return_attention=True)[1])
 
 
 @pytest.mark.parametrize("position, places", [

@@ -13,10 +13,10 @@ def test_each_is_one_residual_branch():
     torch.testing.assert_close(mlp(x), x + mlp.mlp(mlp.norm2(x)))
 
 
-def test_returns_the_maps_of_its_attention():
+def test_keeps_the_scores_of_its_attention():
     torch.manual_seed(0)
     x = torch.randn(B, N, C)
     msa = ExtraMsa(C, H)
-    out, maps = msa(x, return_attention=True)
+    out, scores = msa(x, keep="scores")
     torch.testing.assert_close(out, msa(x))
-    assert maps.shape == (B, H, N, N)
+    assert scores.shape == (B, H, N, N)

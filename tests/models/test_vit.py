@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minivit.layers import CONTEXTS
+from minivit.layers import CONTEXTS, Factors
 from minivit.models import ViT, create_model, list_models
 
 SMALL = dict(image_size=35, patch_size=5, num_classes=11, dim=21, depth=5, num_heads=3)
@@ -165,3 +165,80 @@ def test_bf16_autocast_stays_close(images):
 def test_bad_arguments_are_named(name, options, message):
     with pytest.raises(ValueError, match=message):
         create_model(name, **options)
+
+
+def disturbed(model):
+    """Move every weight: what starts at the identity would hide a mistake."""
+    torch.manual_seed(2)
+    for p in model.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"less_attention_form": "factors"}, {"less_attention_rank": 3}])
+def test_less_attention_starts_by_repeating_the_map_below(images, options):
+    _, maps = make(attention_layers=[0, 3], **options)(images, return_attention=True)
+    assert make(attention_layers=[0, 3]).less_attention_maps == (1, 2, 4)
+    for layer, below in ((1, 0), (2, 0), (4, 3)):
+        torch.testing.assert_close(maps[layer], maps[below], atol=1e-6, rtol=0)
+    assert not torch.allclose(maps[3], maps[2], atol=1e-6)
+
+
+@pytest.mark.parametrize("rank", [None, 3])
+def test_scores_and_factors_are_the_same_model(images, rank):
+    options = dict(attention_layers=[0, 3], context="cb", drop_path=0.1, less_attention_rank=rank)
+    scores = disturbed(make(**options)).eval()
+    factors = make(**options, less_attention_form="factors").eval()
+    factors.load_state_dict(scores.state_dict())
+    logits, maps = scores(images, return_attention=True)
+    for model in (scores, factors):
+        got, its_maps = model(images, return_attention=True)
+        torch.testing.assert_close(got, logits, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(model(images), logits, atol=1e-4, rtol=1e-4)
+        for one, other in zip(its_maps, maps, strict=True):
+            torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
+
+
+def test_the_scores_are_handed_from_block_to_block(images):
+    model = disturbed(make(attention_layers=[0, 2])).eval()
+    x = model.patch_embed(images) + model.pos_embed[:, 1:]
+    x = torch.cat([(model.cls_token + model.pos_embed[:, :1]).expand(B, -1, -1), x], dim=1)
+    first, second, third, fourth, fifth = model.blocks
+    x, scores = first(x, keep="scores")
+    x = second(x, scores)
+    x, scores = third(x, keep="scores")
+    x, scores = fourth(x, scores, keep="scores")
+    x = fifth(x, scores)
+    torch.testing.assert_close(model(images), model.head(model.norm(x)[:, 0]), atol=1e-5, rtol=1e-5)
+
+
+def test_scores_are_written_only_where_a_layer_above_needs_them(images, monkeypatch):
+    written = []
+    monkeypatch.setattr(Factors, "product", lambda self, product=Factors.product: written.append(1) or product(self))
+    for options, products in (({}, 0), ({"attention_layers": [0, 3]}, 2),
+                              ({"attention_layers": [0, 3], "less_attention_form": "factors"}, 0)):
+        written.clear()
+        make(**options)(images)
+        assert len(written) == products
+
+
+def test_less_attention_in_bfloat16_and_with_drop_path(images):
+    model = make(attention_layers=[0], context="cb_s", drop_path=0.5, dropout=0.1).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(images).float().square().mean()
+    loss.backward()
+    assert loss.isfinite() and all(p.grad is not None for p in model.parameters())
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"attention_layers": [1, 2]}, r"attention_layers=\[1, 2\].*layer 0"),
+    ({"attention_layers": []}, r"attention_layers=\[\].*layer 0"),
+    ({"attention_layers": [0, 5]}, r"attention_layers=\[0, 5\].*\[0, 5\)"),
+    ({"attention_layers": "upper"}, "attention_layers='upper'.*layer 0"),
+    ({"attention_layers": [0], "uniform_head": "replace"}, r"attention_layers=\[0\].*uniform_head='replace'"),
+    ({"attention_layers": [0], "less_attention_rank": 50}, r"rank=50.*\[1, 50\)"),
+    ({"less_attention_form": "product"}, "less_attention_form='product'.*scores, factors"),
+])
+def test_wrong_use_of_less_attention_is_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)

@@ -1,0 +1,159 @@
+"""What it costs to have the maps of a layer: computed, or made from those below. In multiply-adds and in time.
+
+Letters: N tokens (queries), M keys, C channels, H heads, r rank.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+ATTENTION_KINDS = ("va", "la", "la_factors")
+
+
+def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_keys: int | None = None,
+                   rank: int | None = None) -> int:
+    r"""Count the multiply-adds with which one image comes to the scores of one layer.
+
+    ============== ============================== ==========================================
+    ``va``         queries, keys, their product   :math:`N C^2 + M C^2 + N M C`
+    ``la``         Θ and Ψ on the scores          :math:`H (N M^2 + N^2 M)`
+    ``la_factors`` Θ and Ψ on keys and queries,   :math:`(N^2 + M^2) C + N M C`
+                   their product
+    ============== ============================== ==========================================
+
+    With rank r, a map from n tokens to n costs :math:`2nr` a column in place of :math:`n^2`: ``la`` is
+    :math:`4 H N M r`, ``la_factors`` is :math:`2 (N + M) r C + N M C`. Vanilla attention (``va``) with M < N is
+    spatial-reduction attention. All else a layer does is the same for all: values, what merges tokens into keys, the
+    weighted mean of the values (N M C) and the projection.
+
+    Parameters
+    ----------
+    kind
+        ``va``, ``la`` or ``la_factors``.
+    num_tokens, dim, num_heads
+        N, C and H.
+    num_keys
+        M; N if None.
+    rank
+        r, for ``la`` and ``la_factors``; None for full rank.
+
+    Returns
+    -------
+    int
+        Multiply-adds.
+
+    Raises
+    ------
+    ValueError
+        If the kind is not known, or a number is below 1.
+    """
+    if kind not in ATTENTION_KINDS:
+        raise ValueError(f"kind={kind!r} is not known; it is one of {', '.join(ATTENTION_KINDS)}")
+    n, m = num_tokens, num_tokens if num_keys is None else num_keys
+    for name, count in (("num_tokens", n), ("dim", dim), ("num_heads", num_heads), ("num_keys", m),
+                        ("rank", 1 if rank is None else rank)):
+        if count < 1:
+            raise ValueError(f"{name}={count} must be at least 1")
+    if kind == "va":
+        return (n + m) * dim**2 + n * m * dim
+    theta, psi = (m**2, n**2) if rank is None else (2 * m * rank, 2 * n * rank)  # for one column
+    if kind == "la":
+        return num_heads * (n * theta + m * psi)
+    return (theta + psi) * dim + n * m * dim
+
+
+def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int | None = None) -> float:
+    r"""Return the number of tokens at which less attention costs as many multiply-adds as attention, with M = N.
+
+    Below it less attention is the cheaper, above it the dearer of the two. From :func:`attention_macs`:
+
+    - ``la``: :math:`2 H N^2 = 2 C^2 + N C`, so :math:`N = \big(C + \sqrt{C^2 + 16 H C^2}\big) / 4H`
+    - ``la`` of rank r: :math:`4 H N r = 2 C^2 + N C`, so :math:`N = 2 C^2 / (4 H r - C)`, and never if
+      :math:`r \le C / 4H`, a quarter of a head
+    - ``la_factors``: :math:`2 N^2 C = 2 N C^2`, so :math:`N = C`
+    - ``la_factors`` of rank r: :math:`4 N r C = 2 N C^2`: never if :math:`r < C / 2`, else always
+
+    Parameters
+    ----------
+    dim, num_heads
+        C and H.
+    kind
+        ``la`` or ``la_factors``.
+    rank
+        r; None for full rank.
+
+    Returns
+    -------
+    float
+        Tokens; infinity where less attention is the cheaper for any number, 0 where it is for none.
+
+    Raises
+    ------
+    ValueError
+        If the kind is not known, or a number is below 1.
+    """
+    if kind not in ATTENTION_KINDS[1:]:
+        raise ValueError(f"kind={kind!r} is not known; it is one of {', '.join(ATTENTION_KINDS[1:])}")
+    attention_macs(kind, 1, dim, num_heads, rank=rank)  # checks the numbers
+    if kind == "la_factors":
+        if rank is None:
+            return float(dim)
+        return float("inf") if 2 * rank < dim else 0.0
+    if rank is None:
+        return (dim + (dim**2 + 16 * num_heads * dim**2) ** 0.5) / (4 * num_heads)
+    over = 4 * num_heads * rank - dim
+    return 2 * dim**2 / over if over > 0 else float("inf")
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Times of a call.
+
+    Attributes
+    ----------
+    median_s, low_s, high_s
+        Median and quartiles, in seconds.
+    calls
+        How often it was called, warm-up not counted.
+    """
+
+    median_s: float
+    low_s: float
+    high_s: float
+    calls: int
+
+
+def latency(make_step: Callable[[int], Callable[[], Any]], sizes: Iterable[int], *, min_time_s: float = 0.2
+            ) -> list[Latency]:
+    """Measure how the time of a step grows with its size, on whatever device it runs.
+
+    PyTorch's own timer does the work: it warms up, waits for the device and repeats short steps, with as many threads
+    as the process has.
+
+    Parameters
+    ----------
+    make_step
+        Called with a size; returns the step, a function without arguments.
+    sizes
+        Numbers of tokens, say.
+    min_time_s
+        Seconds to spend on each size, at least.
+
+    Returns
+    -------
+    list of Latency
+        One a size.
+    """
+    import torch
+    from torch.utils.benchmark import Timer
+
+    found: list[Latency] = []
+    for size in sizes:
+        step = make_step(size)
+        step()  # what is made at the first call
+        timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
+        times = timer.blocked_autorange(min_run_time=min_time_s)
+        low, middle, high = torch.tensor(times.times, dtype=torch.float64).quantile(
+            torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
+        found.append(Latency(middle, low, high, times.number_per_run * len(times.times)))
+    return found

@@ -1,0 +1,119 @@
+"""Less attention: maps made from those of the layer below (Zhang et al., 2024).
+
+Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction), C channels, H heads, D head size.
+"""
+
+from torch import Tensor, nn
+
+from minivit.layers.attention import split_dim, with_scores
+from minivit.layers.scores import Factors, Scores, attend
+from minivit.layers.token_map import TokenMap
+
+
+class LessAttention(nn.Module):
+    r"""Ask nothing: transform the scores of the layer below, and average values of one's own.
+
+    .. math:: S' = \Psi\big(\Theta(S)^\top\big)^\top, \qquad Y = \operatorname{softmax}(S')\, V
+
+    The linear map :math:`\Theta` (M x M) acts on the keys of each query, :math:`\Psi` (N x N) on the queries of each
+    key. The heads share both. Both start as the identity: an untrained layer repeats the map below. There are no
+    queries and keys, so there are no biases either: one in :math:`\Psi` would add the same to all keys of a query,
+    which softmax does not see, and one in :math:`\Theta` would be the only thing here that is no transformed score.
+
+    With matrices, :math:`S' = \Psi S \Theta^\top`. Where the scores come as a product, :math:`S = \lambda Q K^\top`,
+
+    .. math:: S' = \lambda\, (\Psi Q) (\Theta K)^\top
+
+    so it is enough to transform the factors. The output is the same; the scores are never written to memory, and two
+    products with D columns a head take the place of two with N and M.
+
+    Parameters
+    ----------
+    num_tokens
+        N. The layer fits no other number: a model for images of another size has to be made for them, and
+        :func:`minivit.models.interpolate_weights` makes weights for it.
+    dim, num_heads
+        Channels C and heads H.
+    num_keys
+        M; N if None.
+    rank
+        None, or the rank in [1, min(N, M)) by which each of the two maps differs from the identity: see
+        :class:`minivit.layers.TokenMap`.
+    v_bias
+        Whether values have a bias.
+    dropout, reduction
+        As of :class:`minivit.layers.Attention`; with ``reduction``, M tokens give values.
+
+    Raises
+    ------
+    ValueError
+        If ``dim`` is not a multiple of ``num_heads``, or the rank is out of its range.
+    """
+
+    def __init__(self, num_tokens: int, dim: int, num_heads: int = 8, num_keys: int | None = None, *,
+                 rank: int | None = None, v_bias: bool = True, dropout: float = 0.0,
+                 reduction: nn.Module | None = None):
+        super().__init__()
+        split_dim(dim, num_heads)
+        self.num_heads = num_heads
+        self.num_tokens, self.num_keys = num_tokens, num_tokens if num_keys is None else num_keys
+        self.reduction = reduction
+        self.theta = TokenMap(self.num_keys, rank)
+        self.psi = TokenMap(num_tokens, rank)
+        self.v = nn.Linear(dim, dim, bias=v_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, scores: Scores, *, return_attention: bool = False, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Scores]:
+        """Mix the tokens.
+
+        Parameters
+        ----------
+        x
+            Tokens, (B, N, C).
+        scores
+            Of the layer below, (B, H, N, M), or their factors.
+        return_attention
+            Whether to return the maps too.
+        keep
+            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``.
+
+        Returns
+        -------
+        Tensor or (Tensor, Tensor) or (Tensor, Factors)
+            Mixed tokens, (B, N, C). With ``return_attention`` also the maps, (B, H, N, M), rows of sum 1. With ``keep``
+            instead the transformed scores, as one tensor or as factors, if they came as such.
+
+        Raises
+        ------
+        ValueError
+            If there are no scores, or they are not of N queries, M keys and H heads.
+        """
+        scores = self.transform(self.check(scores))
+        v = self.v(x if self.reduction is None else self.reduction(x))
+        v = v.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)                    # (B, M, C) -> (B, H, M, D)
+        out = self.dropout(self.proj(attend(scores, v).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        return with_scores(out, scores, return_attention, keep)
+
+    def transform(self, scores: Scores) -> Scores:
+        """Return S', (B, H, N, M), of the scores below, or its factors of theirs."""
+        if isinstance(scores, Factors) and scores.residual is None:
+            return scores._replace(queries=self.psi(scores.queries), keys=self.theta(scores.keys))
+        if isinstance(scores, Factors):
+            scores = scores.product()
+        return self.psi(self.theta(scores.mT).mT)
+
+    def check(self, scores: Scores | None) -> Scores:
+        if scores is None:
+            raise ValueError("scores=None: a less-attention layer computes none of its own; it needs those of the "
+                             "layer below")
+        shape = ((*scores.queries.shape[1:3], scores.keys.shape[2]) if isinstance(scores, Factors)
+                 else tuple(scores.shape[1:]))
+        if shape[1:] != (self.num_tokens, self.num_keys):
+            raise ValueError(f"scores of {shape[1]} tokens by {shape[2]} keys do not fit a less-attention layer made "
+                             f"for {self.num_tokens} by {self.num_keys}. For images of another size, make the model "
+                             "with their image_size, and its weights with minivit.models.interpolate_weights")
+        if shape[0] != self.num_heads:
+            raise ValueError(f"scores of {shape[0]} heads do not fit num_heads={self.num_heads}")
+        return scores

@@ -1,0 +1,63 @@
+"""Linear maps from tokens to tokens that start as the identity.
+
+Axes: N tokens, D anything a token has, r rank.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class TokenMap(nn.Module):
+    r"""Make of all tokens a new token for each place: :math:`Y = W X`, with :math:`W = I` at the start.
+
+    Parameters
+    ----------
+    num_tokens
+        N, of W (N x N).
+    rank
+        None for any W; or the rank r in [1, N) of its difference from the identity, :math:`W = I + U L`, with U (N x r)
+        zero at the start and L (r x N) drawn from a normal of deviation :math:`1/\sqrt{N}`. That costs 2 N r
+        multiply-adds a column of X in place of N².
+
+    Raises
+    ------
+    ValueError
+        If the rank is out of its range.
+    """
+
+    def __init__(self, num_tokens: int, rank: int | None = None):
+        super().__init__()
+        if num_tokens < 1:
+            raise ValueError(f"num_tokens={num_tokens} must be at least 1")
+        if rank is not None and not 1 <= rank < num_tokens:
+            raise ValueError(f"rank={rank} must be in [1, {num_tokens}), or None for a map of full rank between "
+                             f"{num_tokens} tokens")
+        self.num_tokens, self.rank = num_tokens, rank
+        if rank is None:
+            self.weight = nn.Parameter(torch.eye(num_tokens))
+        else:
+            # Drawn from a generator of its own: a model starts from the same other weights whatever the rank.
+            chance = torch.Generator().manual_seed(torch.initial_seed())
+            lower = torch.empty(rank, num_tokens)
+            self.lower = nn.Parameter(lower.normal_(std=num_tokens**-0.5, generator=None if lower.is_meta else chance))
+            self.upper = nn.Parameter(torch.zeros(num_tokens, rank))
+
+    def matrix(self) -> Tensor:
+        """Return W, (N, N)."""
+        if self.rank is None:
+            return self.weight
+        return torch.eye(self.num_tokens, device=self.upper.device, dtype=self.upper.dtype) + self.upper @ self.lower
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (..., N, D) to (..., N, D)."""
+        if self.rank is None:
+            return mix(self.weight, x)
+        return x + mix(self.upper, mix(self.lower, x))
+
+    def extra_repr(self) -> str:
+        return f"num_tokens={self.num_tokens}, rank={self.rank}"
+
+
+def mix(weight: Tensor, x: Tensor) -> Tensor:
+    """Multiply (..., N, D) by (n, N) from the left. ``weight @ x`` is the same, but lays all of x out anew."""
+    return torch.einsum("ij,...jk->...ik", weight, x)

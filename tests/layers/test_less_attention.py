@@ -1,0 +1,158 @@
+import pytest
+import torch
+from torch import nn
+
+from minivit.layers import Attention, Factors, LessAttention, SpatialReduction, TokenMap
+
+B, H, D, S, RATIO = 2, 3, 5, 6, 2
+N, M, C = S * S, (S // RATIO) ** 2, H * D
+TOLERANCE = dict(atol=1e-12, rtol=0)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture
+def x():
+    return torch.randn(B, N, C, dtype=torch.float64)
+
+
+def make(**options):
+    torch.manual_seed(0)
+    return LessAttention(N, C, H, **options).double()
+
+
+def disturbed(layer):
+    """Move every weight: what starts at the identity or at zero would hide a mistake."""
+    for p in layer.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    return layer
+
+
+@pytest.mark.parametrize("rank", [None, 1, 4])
+@pytest.mark.parametrize("keep", ["scores", "factors"])
+def test_untrained_repeats_the_map_below(x, rank, keep):
+    _, below = Attention(C, H).double()(x, keep=keep)
+    out, maps = make(rank=rank)(x, below, return_attention=True)
+    want = (below.product() if keep == "factors" else below).softmax(-1)
+    torch.testing.assert_close(maps, want, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+def test_is_the_equation(x, rank):
+    layer = disturbed(make(num_keys=M, rank=rank, reduction=SpatialReduction(C, RATIO)))
+    scores = torch.randn(B, H, N, M, dtype=torch.float64)
+    theta, psi = layer.theta.matrix(), layer.psi.matrix()
+    assert theta.shape == (M, M) and psi.shape == (N, N)
+    want = torch.einsum("pn,bhnm,qm->bhpq", psi, scores, theta)  # Psi on queries, Theta on keys
+    out, got = layer(x, scores, keep="scores")
+    torch.testing.assert_close(got, want, **TOLERANCE)
+    values = layer.v(layer.reduction(x)).reshape(B, M, H, D)
+    heads = torch.einsum("bhnm,bmhd->bnhd", want.softmax(-1), values).flatten(2)
+    torch.testing.assert_close(out, layer.proj(heads), **TOLERANCE)
+    torch.testing.assert_close(layer(x, scores, return_attention=True)[1], want.softmax(-1), **TOLERANCE)
+    torch.testing.assert_close(layer(x, scores), out, **TOLERANCE)
+
+
+@pytest.mark.parametrize("rank", [None, 4])
+def test_factors_give_what_scores_give_in_value_and_gradient(x, rank):
+    layers = nn.ModuleList([disturbed(make(rank=rank)), disturbed(make(rank=rank))])
+    q, k = torch.randn(2, B, H, N, D, dtype=torch.float64)
+    results = []
+    for as_one in (True, False):
+        ends = [q.clone().requires_grad_(), k.clone().requires_grad_()]
+        scores = Factors(*ends, D**-0.5)
+        scores = scores.product() if as_one else scores
+        layers.zero_grad()
+        out = x
+        for layer in layers:
+            out, scores = layer(out, scores, keep="scores" if as_one else "factors")
+        assert isinstance(scores, Factors) is not as_one
+        out.square().sum().backward()
+        results.append([out, *[end.grad for end in ends], *[p.grad.clone() for p in layers.parameters()]])
+    for one, factors in zip(*results, strict=True):
+        torch.testing.assert_close(one, factors, atol=1e-9, rtol=1e-9)
+
+
+def test_scores_are_the_map_before_softmax_and_a_residual_is_added_to_them(x):
+    attention = Attention(C, H).double()
+    out, maps = attention(x, return_attention=True)
+    for keep in ("scores", "factors"):
+        same, scores = attention(x, keep=keep)
+        scores = scores.product() if keep == "factors" else scores
+        torch.testing.assert_close(same, out, **TOLERANCE)
+        torch.testing.assert_close(scores.softmax(-1), maps, **TOLERANCE)
+    residual = torch.randn(B, H, N, N, dtype=torch.float64)
+    fused, (unfused, raised) = attention(x, residual), attention(x, residual, keep="scores")
+    torch.testing.assert_close(raised, scores + residual, **TOLERANCE)
+    torch.testing.assert_close(fused, unfused, **TOLERANCE)
+    # With a residual there is no product of factors alone.
+    kept = attention(x, residual, keep="factors")[1]
+    layer = disturbed(make())
+    torch.testing.assert_close(layer(x, kept), layer(x, raised), **TOLERANCE)
+
+
+def test_fewer_keys_are_those_of_merged_squares(x):
+    attention = Attention(C, H, reduction=SpatialReduction(C, RATIO)).double()
+    out, maps = attention(x, return_attention=True)
+    assert maps.shape == (B, H, N, M)
+    q = attention.qkv(x).chunk(3, -1)[0]
+    k, v = attention.qkv(attention.reduction(x)).chunk(3, -1)[1:]
+    q, k, v = (part.unflatten(-1, (H, D)).transpose(1, 2) for part in (q, k, v))
+    want = (q @ k.mT / D**0.5).softmax(-1)
+    torch.testing.assert_close(maps, want, **TOLERANCE)
+    torch.testing.assert_close(out, attention.proj((want @ v).transpose(1, 2).flatten(2)), **TOLERANCE)
+    torch.testing.assert_close(attention(x), out, **TOLERANCE)
+
+
+def test_spatial_reduction_merges_squares_where_they_lie(x):
+    reduction = SpatialReduction(C, RATIO).double()
+    grid = x.reshape(B, S, S, C)
+    square = grid[:, 2:4, 4:6]  # row 1, column 2 of 3 x 3
+    by_hand = torch.einsum("bhwc,ochw->bo", square, reduction.conv.weight) + reduction.conv.bias
+    torch.testing.assert_close(reduction(x)[:, 5], reduction.norm(by_hand), **TOLERANCE)
+
+
+@pytest.mark.parametrize("rank", [None, 3])
+def test_a_token_map_multiplies_the_tokens(rank):
+    token_map = disturbed(TokenMap(7, rank)).double()
+    x = torch.randn(2, 7, 5).double()
+    torch.testing.assert_close(token_map(x), token_map.matrix() @ x, **TOLERANCE)
+    if rank:
+        assert torch.linalg.matrix_rank(token_map.matrix() - torch.eye(7)) == rank
+
+
+def test_the_rank_changes_no_other_weight():
+    plain, low = (make(rank=rank) for rank in (None, 4))
+    for name in ("v.weight", "proj.weight"):
+        assert torch.equal(plain.get_parameter(name), low.get_parameter(name))
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"rank": 0}, "rank=0.*36"), ({"rank": N}, "rank=36.*36"), ({"num_keys": M, "rank": M}, "rank=9.*9"),
+    ({"num_keys": 0}, "num_tokens=0"),
+])
+def test_bad_arguments_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        make(**options)
+
+
+@pytest.mark.parametrize("shape, message", [
+    ((B, H, N - 1, N), "35 tokens by 36 keys.*36 by 36.*interpolate_weights"),
+    ((B, H, N, M), "36 tokens by 9 keys"), ((B, H + 1, N, N), "4 heads.*num_heads=3"),
+])
+def test_scores_that_do_not_fit_are_named(x, shape, message):
+    with pytest.raises(ValueError, match=message):
+        make()(x, torch.zeros(shape))
+    with pytest.raises(ValueError, match="scores=None.*layer below"):
+        make()(x, None)
+
+
+@pytest.mark.parametrize("tokens, message", [(35, "35 tokens"), (25, "25 tokens.*ratio=2")])
+def test_a_grid_that_cannot_be_reduced_is_named(tokens, message):
+    with pytest.raises(ValueError, match=message):
+        SpatialReduction(C, RATIO)(torch.zeros(B, tokens, C))
+    with pytest.raises(ValueError, match="ratio=0"):
+        SpatialReduction(C, 0)
