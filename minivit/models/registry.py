@@ -4,6 +4,7 @@ from typing import Any
 
 from torch import nn
 
+from minivit.models.lavit import LaViT
 from minivit.models.mixer import Mixer
 from minivit.models.pit import PiT
 from minivit.models.pretrained import load_pretrained
@@ -19,9 +20,22 @@ SIZES = {
 IMAGENET = {"image_size": 224, "patch_size": 16, "num_classes": 1000}
 CIFAR = {"image_size": 32, "patch_size": 4, "num_classes": 100}
 
+LAVIT = {
+    "nano": {"patch_size": 2, "dims": (32, 64, 128, 192), "depths": (1, 3, 4, 2), "num_heads": (1, 2, 4, 6),
+                     "attention_depths": (1, 1, 1, 1), "reductions": (2, 1, 1, 1)},
+    "tiny": {"dims": (64, 128, 256, 384), "depths": (2, 2, 5, 2), "num_heads": (1, 2, 4, 6),
+             "attention_depths": (2, 2, 2, 1)},
+    "small": {"dims": (64, 128, 320, 448), "depths": (3, 4, 8, 3), "num_heads": (1, 2, 5, 7),
+              "attention_depths": (3, 4, 3, 1)},
+    "base": {"dims": (64, 128, 320, 512), "depths": (4, 6, 18, 3), "num_heads": (1, 2, 5, 8),
+             "attention_depths": (4, 6, 5, 1)},
+}
+
 MODELS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
     **{f"vit_{size}_patch16_224": (ViT, IMAGENET | SIZES[size]) for size in ("tiny", "small", "base")},
     **{f"vit_{size}_patch4_32": (ViT, CIFAR | SIZES[size]) for size in ("nano", "tiny", "small")},
+    **{f"lavit_{size}": (LaViT, (CIFAR if size == "nano" else IMAGENET) | {"patch_size": 4} | stages)
+       for size, stages in LAVIT.items()},
     "mixer_s16_224": (Mixer, IMAGENET | {"dim": 512, "depth": 8}),
     "pit_b_224": (PiT, IMAGENET | {"patch_size": 14, "stride": 7, "dims": (256, 512, 1024), "depths": (3, 6, 4),
                                    "num_heads": (4, 8, 16)}),

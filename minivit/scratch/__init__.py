@@ -27,6 +27,7 @@ from minivit.scratch.context import (
 )
 from minivit.scratch.gelu import gelu, gelu_backward
 from minivit.scratch.gradients import check_gradients, numerical_gradient
+from minivit.scratch.less_attention import less_attention, less_attention_backward
 from minivit.scratch.linear import linear, linear_backward
 from minivit.scratch.loss import cross_entropy, cross_entropy_backward
 from minivit.scratch.mlp import mlp, mlp_backward
@@ -78,6 +79,8 @@ __all__ = [
     "gelu_backward",
     "layer_norm",
     "layer_norm_backward",
+    "less_attention",
+    "less_attention_backward",
     "linear",
     "linear_backward",
     "mean_pool",

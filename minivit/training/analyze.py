@@ -1,12 +1,12 @@
 """What a trained model does: how dense its attention is, how far it reaches, and what spoiled images do to it.
 
-Axes: B batch, H heads, N tokens, K classes.
+Axes: B batch, H heads, N tokens, M keys, K classes.
 """
 
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from math import isqrt, log
+from math import isnan, isqrt, log
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from minivit.analysis import (
     attention_distance,
+    attention_similarity,
     centre_occlusion,
     entropy_statistics,
     fgsm,
@@ -29,7 +30,8 @@ from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
 from minivit.training.device import autocast
 
-STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance")
+STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
+              "similarity_centred")
 PHOTONS = 60.0  # the mildest shot noise of ImageNet-C, a strong one for 32 x 32 pixels
 DIGITS = 6      # after the point; a distance is of the order of 1/N
 
@@ -48,7 +50,8 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     ----------
     model
         Maps normalised images (B, C, H, W) to logits (B, K); with ``return_attention=True``, if it has that, also to
-        one map (B, H, N, N) per layer with attention. Put in evaluation mode meanwhile.
+        one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than queries. Put in
+        evaluation mode meanwhile.
     dataset
         Its ``test`` split is used.
     images
@@ -72,10 +75,12 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
 
         - ``images``, ``seed``, ``epsilon``: as above.
         - ``attention``: None for a model without maps, else lists with one value a layer that has attention:
-          ``tokens``; ``entropy_bound``, ln N; ``entropy_mean``, ``entropy_p15``, ``entropy_p85`` and
-          ``entropy_class_token`` of :func:`minivit.analysis.entropy_statistics` [nats]; and ``distance`` of
-          :func:`minivit.analysis.attention_distance`. All are means over the images. The patches are taken to be a
-          square, with or without a class token before them; what cannot be said of N tokens is None.
+          ``tokens``, those that are asked; ``entropy_bound``, the logarithm of their number; ``entropy_mean``,
+          ``entropy_p15``, ``entropy_p85`` and ``entropy_class_token`` of :func:`minivit.analysis.entropy_statistics`
+          [nats]; ``distance`` of :func:`minivit.analysis.attention_distance`; ``similarity`` and
+          ``similarity_centred``, to the layer below, of :func:`minivit.analysis.attention_similarity`. All are means
+          over the images. The patches are taken to be a square, with or without a class token before them; what has no
+          meaning for a layer is None.
         - ``scale``: None without CB_S, else lists with one value each: ``layers``, the number of its block, counted
           from 1, twice where a block has two; ``mean`` and ``ratio`` of :func:`minivit.analysis.scale_statistics`, the
           latter None where it is not a number.
@@ -107,8 +112,10 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
                     with autocast(precision, device):
                         _, maps = model(normalize(pixels, dataset.mean, dataset.std), return_attention=True)
                     tokens = [layer.shape[-1] for layer in maps]
-                    sums += torch.stack([measure(layer.float()) for layer in maps])  # (layers, statistics)
-                    del maps
+                    maps = [layer.float() for layer in maps]
+                    below = [None, *maps[:-1]]
+                    sums += torch.stack(list(map(measure, below, maps)))  # (layers, statistics)
+                    del maps, below
                 for name, spoil in conditions.items():
                     hits[name] += int((classify(spoil(pixels.float(), labels)).argmax(dim=1) == labels).sum())
                 bar.update(len(labels))
@@ -166,21 +173,28 @@ def square_grid(tokens: int) -> tuple[int, int | None]:
     return 0, None
 
 
-def measure(attn: Tensor) -> Tensor:
-    """Sum the statistics of one layer's maps (B, H, N, N) over the images: (statistics,), float64, on the CPU."""
-    side, _ = square_grid(attn.shape[-1])
-    distance = attention_distance(attn, (side, side)).mean(dim=1) if side > 1 else attn.new_zeros(len(attn))
-    return torch.stack([*entropy_statistics(attn), distance]).cpu().double().sum(dim=1)
+def measure(below: Tensor | None, attn: Tensor) -> Tensor:
+    """Sum the statistics of one layer's maps (B, H, N, M) over the images: (statistics,), float64, on the CPU.
+
+    ``below`` are the maps of the layer below. What has no meaning for the layer is not a number.
+    """
+    unknown = attn.new_full((len(attn),), torch.nan)
+    side, class_tokens = square_grid(attn.shape[-1])
+    is_square = attn.shape[-1] == attn.shape[-2]
+    entropy = entropy_statistics(attn)
+    if not is_square or class_tokens != 1:
+        entropy = entropy._replace(class_token=unknown)
+    distance = attention_distance(attn, (side, side)).mean(dim=1) if is_square and side > 1 else unknown
+    similarities = [unknown, unknown]
+    if below is not None and below.shape == attn.shape:
+        similarities = [attention_similarity([below, attn], centred=centred)[0] for centred in (False, True)]
+    return torch.stack([*entropy, distance, *similarities]).cpu().double().sum(dim=1)
 
 
 def summarize(tokens: Sequence[int], means: Tensor) -> dict[str, list[Any]]:
-    """Lay out the means (layers, statistics) as lists by layer; what has no meaning for a layer's tokens is None."""
-    grids = [square_grid(n) for n in tokens]
-    lists = {name: [round(value, DIGITS) for value in column]
+    """Lay out the means (layers, statistics) as lists by layer; what is not a number becomes None."""
+    lists = {name: [None if isnan(value) else round(value, DIGITS) for value in column]
              for name, column in zip(STATISTICS, means.T.tolist(), strict=True)}
-    for name, known in (("entropy_class_token", [class_tokens == 1 for _, class_tokens in grids]),
-                        ("distance", [side > 1 for side, _ in grids])):
-        lists[name] = [value if meant else None for value, meant in zip(lists[name], known, strict=True)]
     return {"tokens": list(tokens), "entropy_bound": [round(log(n), DIGITS) for n in tokens]} | lists
 
 

@@ -12,14 +12,15 @@ from minivit.training.muon import Muon
 def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Optimizer]:
     """Make the optimisers that share out the parameters; weight decay pulls on matrices alone.
 
-    Biases, norms, positions, the class token, CB_S and SE do not decay. With ``muon`` the matrices inside the blocks
-    are stepped by Muon, the rest by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that
-    both have one learning rate.
+    Biases, norms, positions, the class token, CB_S, SE and maps over tokens, which start at the identity and not near
+    zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest by AdamW. Muon's
+    steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
     """
     decays = {id(p) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in [m.weight]}
     matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
     others = [p for p in model.parameters() if id(p) not in decays]
-    muons = {name for name in matrices if config.optimizer == "muon" and "blocks" in name.split(".")}
+    muons = {name for name, p in matrices.items()
+             if config.optimizer == "muon" and p.ndim == 2 and "blocks" in name.split(".")}
     by_muon = [p for name, p in matrices.items() if name in muons]
     by_adamw = [p for name, p in matrices.items() if name not in muons]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]

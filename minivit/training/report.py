@@ -34,9 +34,9 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     checkpoint
         A run's folder, its ``model.safetensors`` or its ``checkpoint.pt``.
     out
-        Folder for ``analysis.json`` and, as PNG and SVG, the figures ``entropy``, ``distance``, ``scale``,
-        ``robustness`` and ``rollout``, as many as the model has something to show for; by default ``analysis`` in the
-        run's folder.
+        Folder for ``analysis.json`` and, as PNG and SVG, the figures ``entropy``, ``distance``, ``similarity``,
+        ``scale``, ``robustness`` and ``rollout``, as many as the model has something to show for; by default
+        ``analysis`` in the run's folder.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     images, seed, epsilon, progress
@@ -102,6 +102,8 @@ def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, 
         figures["rollout"] = draw_rollout(model, dataset, rows)
     if attention and None not in attention["distance"]:
         figures["distance"] = draw_distance(attention, color)
+    if attention and any(value is not None for value in attention["similarity"]):
+        figures["similarity"] = draw_similarity(attention, color)
     if scale:
         figures["scale"] = draw_scale(scale, color)
     return {name: figure for name, figure in figures.items() if figure is not None}
@@ -126,6 +128,15 @@ def draw_distance(attention: Mapping[str, Any], color: str) -> Any:
     figure, ax = new_figure()
     draw_curve(ax, attention["distance"], color, ylabel="distance of attention\n[sides of the image]")
     ax.set_ylim(0, 1.1 * max(attention["distance"]))
+    return figure
+
+
+def draw_similarity(attention: Mapping[str, Any], color: str) -> Any:
+    figure, ax = new_figure()
+    curves = {"maps": attention["similarity"], "less the uniform map": attention["similarity_centred"]}
+    plot_by_layer(ax, {name: np.array(values, float) for name, values in curves.items()},  # None is nan
+                  {"maps": color, "less the uniform map": COLORS["mark"]}, ylabel="cosine to the layer below")
+    ax.set_ylim(min(0, ax.get_ylim()[0]), 1.05)
     return figure
 
 
@@ -180,7 +191,8 @@ def table(result: Mapping[str, Any]) -> str:
     parts = []
     if attention := result["attention"]:
         titles = {"tokens": "tokens", "entropy_bound": "ln N", "entropy_mean": "entropy", "entropy_p15": "15 %",
-                  "entropy_p85": "85 %", "entropy_class_token": "class token", "distance": "distance"}
+                  "entropy_p85": "85 %", "entropy_class_token": "class token", "distance": "distance",
+                  "similarity": "similarity", "similarity_centred": "centred"}
         parts.append({"layer": range(1, len(attention["tokens"]) + 1)}
                      | {title: attention[name] for name, title in titles.items()})
     if scale := result["scale"]:

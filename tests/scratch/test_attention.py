@@ -42,7 +42,7 @@ def test_maps_are_those_of_the_layer_and_their_rows_sum_to_one(draw, params):
     x = draw(B, N, C)
     maps = self_attention(x, params, H)[1]["maps"]
     tensors = {name: torch.tensor(value) for name, value in params.items()}
-    _, want = functional_call(Attention(C, H).double(), tensors, (torch.tensor(x), True))
+    _, want = functional_call(Attention(C, H).double(), tensors, (torch.tensor(x),), {"return_attention": True})
     np.testing.assert_allclose(maps, want.numpy(), rtol=1e-9)
     np.testing.assert_allclose(maps.sum(-1), 1, rtol=1e-12)
 

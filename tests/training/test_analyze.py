@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -6,7 +7,7 @@ import torch
 from torch import nn
 
 from minivit.data import Dataset, Split
-from minivit.models import ViT
+from minivit.models import LaViT, ViT
 from minivit.training import evaluate
 from minivit.training.analyze import analyze, choose_images, create_conditions, square_grid
 from minivit.training.memory import peak_bytes
@@ -148,7 +149,27 @@ def test_tokens_may_differ_by_layer_and_need_no_grid(dataset):
     assert attention["entropy_mean"] == pytest.approx([log(n) for n in Pyramid.tokens], abs=1e-5)
     assert [value is None for value in attention["entropy_class_token"]] == [False, True, True, False]
     assert [value is None for value in attention["distance"]] == [False, False, True, True]
+    assert attention["similarity"] == [None] * 4  # no two neighbours have maps of one shape
     json.dumps(result, allow_nan=False)
+
+
+def test_layers_that_repeat_the_map_below_are_as_alike_as_can_be(dataset):
+    attention = analyze(create_vit(attention_layers=[0, 1]), dataset, progress=False)["attention"]
+    assert attention["similarity"][0] is attention["similarity_centred"][0] is None
+    assert attention["similarity"][2] == attention["similarity_centred"][2] == pytest.approx(1, abs=1e-5)
+    assert 0 < attention["similarity"][1] < 0.999
+    assert attention["similarity_centred"][1] < attention["similarity"][1]
+
+
+def test_keys_may_be_fewer_than_queries(dataset):
+    dataset = replace(dataset, test=Split(torch.zeros(5, 1, 8, 8, dtype=torch.uint8), torch.zeros(5, dtype=torch.long)))
+    model = LaViT(image_size=8, in_channels=1, num_classes=K, patch_size=2, dims=(4, 6), depths=(2, 2),
+                  attention_depths=(1, 1), num_heads=(1, 2), reductions=(2, 1), mlp_ratios=(2, 2))
+    attention = analyze(model, dataset, progress=False)["attention"]
+    assert attention["tokens"] == [4, 4, 4, 4]
+    assert attention["entropy_class_token"] == [None] * 4
+    assert [value is None for value in attention["distance"]] == [True, True, False, False]
+    assert [value is None for value in attention["similarity"]] == [True, False, True, False]
 
 
 @pytest.mark.parametrize("tokens, grid", [(1, (1, 0)), (2, (1, 1)), (49, (7, 0)), (50, (7, 1)), (51, (0, None))])

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.models import PiT, ViT
+from minivit.models import PiT, ViT, create_model
 from minivit.training import Config
 from minivit.training.optimizer import create_optimizers, learning_rate
 
@@ -66,3 +66,14 @@ def test_a_step_of_muon_turns_a_matrix_by_as_much_in_every_direction():
         part.step()
     turned = torch.linalg.svdvals(before - weight.detach()) / (0.2 * 12**0.5)  # match_rms_adamw: 0.2 sqrt(max side)
     assert 0.5 < turned[:-1].min() and turned.max() < 1.3  # Newton and Schulz come near 1, not to it
+
+
+def test_convolutions_of_a_stage_and_maps_over_tokens_are_for_adamw():
+    model = create_model("lavit_nano")
+    adamw, muon = create_optimizers(model, Config(optimizer="muon"))
+    names = {id(p): name for name, p in model.named_parameters()}
+    by_muon = {names[id(p)].partition("blocks.")[2] for group in muon.param_groups for p in group["params"]}
+    assert {name.partition(".")[2] for name in by_muon} == {"attn.qkv.weight", "attn.v.weight", "attn.proj.weight",
+                                                            "mlp.fc1.weight", "mlp.fc2.weight"}
+    decayed = {names[id(p)].rpartition(".")[0].rpartition(".")[2] for p in adamw.param_groups[0]["params"]}
+    assert decayed == {"conv", "heads", "head"} and adamw.param_groups[1]["weight_decay"] == 0

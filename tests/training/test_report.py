@@ -32,7 +32,7 @@ def files(*figures):
 def test_the_folder_holds_the_numbers_and_the_figures(tmp_path):
     run = save_run(tmp_path / "run", context="cb_s")
     result, out = report(run, images=5, epsilon=2.0, seed=3, progress=False)
-    figures = ("entropy", "distance", "scale", "robustness", "rollout")
+    figures = ("entropy", "distance", "similarity", "scale", "robustness", "rollout")
     files = {f"{name}.{kind}" for name in figures for kind in ("png", "svg")}
     assert out == run / "analysis" and {path.name for path in out.iterdir()} == {"analysis.json"} | files
     assert json.loads((out / "analysis.json").read_text()) == json.loads(json.dumps(result))  # JSON knows no tuples
@@ -55,8 +55,8 @@ def test_the_same_analysis_gives_the_same_files(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("without, figures", [
-    ((), {"robustness", "entropy", "distance", "scale", "rollout"}),
-    (("scale",), {"robustness", "entropy", "distance", "rollout"}),
+    ((), {"robustness", "entropy", "distance", "similarity", "scale", "rollout"}),
+    (("scale",), {"robustness", "entropy", "distance", "similarity", "rollout"}),
     (("scale", "attention"), {"robustness"})])
 def test_there_is_a_figure_for_what_there_is_to_show(without, figures):
     model, dataset = create_model("vit_nano_patch4_32", **OPTIONS | {"context": "cb_s"}), load("digits")

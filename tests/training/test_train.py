@@ -7,14 +7,18 @@ import sys
 import time
 from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
+from minivit.analysis import diagonality_loss
 from minivit.data import DataError, load
+from minivit.models import create_model
 from minivit.training import CheckpointError, Stopped, Trainer, TrainingError, evaluate, load_config, load_model, train
 from minivit.training.checkpoint import load_checkpoint
+from minivit.training.trainer import find_diagonal_maps
 
 STEPS = 6  # of the run in conftest.py
 
@@ -279,11 +283,15 @@ def test_held_out_images_are_the_same_for_all_and_never_trained_on(config):
     assert torch.equal(both.sort(dim=0).values, digits.train.images.flatten(1).sort(dim=0).values)
 
 
-def test_compiled_steps_never_compile_again_and_give_the_same(config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("options", [
+    {"patch_dropout": (0.5, 0.25, 0.0)},
+    {"model_options": {"attention_layers": [0], "less_attention_form": "factors"}, "diagonality": 1.0},
+])
+def test_compiled_steps_never_compile_again_and_give_the_same(config, options, monkeypatch):
     # The tracing is what could be done again; generating code, which takes a minute, is left out.
     compile_function = torch.compile
     monkeypatch.setattr(torch, "compile", lambda f, **options: compile_function(f, backend="eager", fullgraph=True))
-    config = config.override(model_options={"num_classes": 10}, patch_dropout=(0.5, 0.25, 0.0), epochs=3)
+    config = config.override(epochs=3, **options).override(model_options={"num_classes": 10})
     plain, compiled = (Trainer(config.override(compile=mode), load("digits"), torch.device("cpu"))
                        for mode in ("none", "default"))
     compiled.compile()
@@ -326,3 +334,30 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
     trainer.glance()
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
         trainer.glance()
+
+
+@pytest.mark.parametrize("form", ["bounded", "printed"])
+def test_diagonality_is_added_with_its_weight(config, form):
+    config = config.override(model_options={"num_classes": 10, "attention_layers": [0]}, diagonality_form=form)
+    plain, with_loss = (Trainer(config.override(diagonality=weight), load("digits"), torch.device("cpu"))
+                        for weight in (0.0, 0.7))
+    images, targets = torch.randn(3, 1, 8, 8), torch.eye(10)[:3]
+    for trainer in (plain, with_loss):
+        trainer.model.eval()
+    _, maps = plain.model(images, return_attention=True)
+    want = plain.predict_and_compare(images, targets)[0] + 0.7 * diagonality_loss(maps[1], form)
+    torch.testing.assert_close(with_loss.predict_and_compare(images, targets)[0], want)
+
+
+def test_of_stages_the_square_maps_count():
+    dataset = SimpleNamespace(image_shape=(3, 32, 32))
+    assert find_diagonal_maps(create_model("lavit_nano"), dataset) == [2, 3, 5, 6, 7, 9]  # the first stage is not
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"diagonality": 0.1}, "diagonality.*no less-attention layer"), ({"diagonality": -1.0}, "diagonality=-1.0"),
+    ({"patch_dropout": (0.5,), "model_options": {"attention_layers": [0]}}, r"patch_dropout=\(0.5,\).*drops no patch"),
+])
+def test_what_less_attention_cannot_do_is_named(config, options, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(config.override(**{"model_options": {}} | options), load("digits"), torch.device("cpu"))

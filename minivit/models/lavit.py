@@ -1,0 +1,224 @@
+"""LaViT: stages, in the late ones of which most layers reuse scores (Zhang et al., 2024).
+
+Axes: B batch, S side of the grid of tokens, N = S * S tokens, M keys, C channels (dims), H heads.
+
+No official code is published. What the paper leaves open follows the Pyramid Vision Transformer (PVT, Wang et al.,
+2021); appendix *Papers and code* says what that is.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise, zip_longest
+from math import isqrt
+
+import torch
+from torch import Tensor, nn
+
+from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
+from minivit.models.classifier import AttentionClassifier, run_blocks
+from minivit.models.vit import init_linear_layers
+from minivit.options import layer_indices
+
+
+class PatchMerging(nn.Module):
+    """Make a token of each patch of an image, or of each 2 x 2 patch of tokens, and give it its place.
+
+    Parameters
+    ----------
+    in_channels, dim
+        Channels before and after, C.
+    patch_size
+        Side of a patch, in pixels or tokens.
+    side
+        Side S of the grid of tokens that come out.
+    """
+
+    def __init__(self, in_channels: int, dim: int, patch_size: int, side: int):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.pos_embed = nn.Parameter(torch.empty(1, side * side, dim))
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+
+    def forward(self, grid: Tensor) -> Tensor:
+        """Map (B, in_channels, patch_size * S, patch_size * S) to tokens (B, S * S, C), row by row."""
+        return self.norm(self.conv(grid).flatten(2).mT) + self.pos_embed  # (B, C, S, S) -> (B, N, C)
+
+
+class Stage(nn.Module):
+    """Blocks on one grid of tokens, and the way into them from the grid below.
+
+    Parameters
+    ----------
+    merge
+        Makes the tokens.
+    downsample
+        Makes the scores of the stage below fit; None if they are not taken.
+    blocks
+        :class:`minivit.layers.Block`, computing attention first.
+    """
+
+    def __init__(self, merge: PatchMerging, downsample: AttentionDownsample | None, blocks: Sequence[Block]):
+        super().__init__()
+        self.merge, self.downsample, self.blocks = merge, downsample, nn.ModuleList(blocks)
+
+    def forward(self, grid: Tensor, scores: Tensor | None, maps: list[Tensor] | None, keep: str
+                ) -> tuple[Tensor, Tensor | None]:
+        """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, S, S) and its own.
+
+        ``maps`` and ``keep`` are those of :func:`minivit.models.classifier.run_blocks`.
+        """
+        x = self.merge(grid)
+        residual = None if scores is None else self.downsample(scores)
+        x, scores = run_blocks(self.blocks, x, maps, residual=residual, keep=keep)
+        side = isqrt(x.shape[1])
+        return x.mT.unflatten(2, (side, side)), scores  # (B, N, C) -> (B, C, S, S)
+
+
+class LaViT(AttentionClassifier):
+    """A Vision Transformer of stages: attention is computed in the first layers of each and transformed in the others.
+
+    Between two stages the sides of the grid are halved. The keys and values of a layer are merged in squares (spatial
+    reduction), so that large grids can be afforded. The last scores of a stage are merged, too, and added to those of
+    the first layer of the next.
+
+    Parameters
+    ----------
+    image_size, patch_size
+        Sides in pixels of the image and of a patch of the first stage; a multiple of ``patch_size * 2**(stages - 1)``
+        is an image's side.
+    in_channels, num_classes
+        Channels of the image; size of the output.
+    dims, depths, num_heads
+        Channels C, blocks and heads H of each stage.
+    attention_depths
+        How many blocks of each stage, the first ones, compute attention; at least one. ``depths`` for all of them.
+    reductions
+        Side, in tokens, of the squares merged for keys and values in each stage; 1 for none.
+    mlp_ratios
+        Hidden channels of the MLP over C, in each stage.
+    attention_residual
+        Whether a stage hands its last scores to the next.
+    less_attention_rank
+        None, or the rank by which the transformations of scores differ from the identity.
+    drop_path
+        Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
+    context, context_position
+        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+    context_layers
+        Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
+        in [0, sum of depths).
+
+    Raises
+    ------
+    ValueError
+        On an argument out of its range, by name.
+
+    Examples
+    --------
+    >>> model = LaViT(image_size=32, patch_size=4, dims=(32, 64), depths=(1, 3), attention_depths=(1, 1),
+    ...               num_heads=(2, 4), reductions=(2, 1), mlp_ratios=(4, 4))
+    >>> logits, maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)
+    >>> logits.shape, [tuple(a.shape) for a in maps]
+    (torch.Size([1, 1000]), [(1, 2, 64, 16), (1, 4, 16, 16), (1, 4, 16, 16), (1, 4, 16, 16)])
+    """
+
+    def __init__(self, *, image_size: int = 224, patch_size: int = 4, in_channels: int = 3, num_classes: int = 1000,
+                 dims: Sequence[int] = (64, 128, 320, 512), depths: Sequence[int] = (2, 2, 4, 2),
+                 attention_depths: Sequence[int] = (2, 2, 1, 1), num_heads: Sequence[int] = (1, 2, 5, 8),
+                 reductions: Sequence[int] = (8, 4, 2, 1), mlp_ratios: Sequence[float] = (4.0, 4.0, 4.0, 4.0),
+                 attention_residual: bool = True, less_attention_rank: int | None = None, drop_path: float = 0.0,
+                 context: str = "none", context_position: str = "mlp_end",
+                 context_layers: str | Sequence[int] = "upper"):
+        super().__init__()
+        if not 0 <= drop_path < 1:
+            raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
+        for name, count in (("num_classes", num_classes), ("patch_size", patch_size), ("image_size", image_size)):
+            if count < 1:
+                raise ValueError(f"{name}={count} must be at least 1")
+        by_stage = {"dims": dims, "depths": depths, "attention_depths": attention_depths, "num_heads": num_heads,
+                    "reductions": reductions, "mlp_ratios": mlp_ratios}
+        for name, values in by_stage.items():
+            if len(values) != len(dims) or not values:
+                raise ValueError(f"{name}={values} must have one number a stage, as dims={dims} has")
+            if min(values) <= 0:
+                raise ValueError(f"{name}={values} must be larger than 0 in every stage; a stage without blocks is "
+                                 "left out of all of them")
+        if any(computes > depth for computes, depth in zip(attention_depths, depths, strict=True)):
+            raise ValueError(f"attention_depths={attention_depths} must be at most depths={depths}, stage by stage")
+        coarsest = patch_size * 2 ** (len(dims) - 1)
+        if image_size % coarsest:
+            raise ValueError(f"image_size={image_size} is not a multiple of {coarsest}, the side of a token of the "
+                             f"last stage (patch_size={patch_size}, {len(dims)} stages)")
+        sides = [image_size // patch_size // 2**stage for stage in range(len(dims))]
+        if any(side % ratio for side, ratio in zip(sides, reductions, strict=True)):
+            raise ValueError(f"reductions={reductions} must divide the sides of the grids, {tuple(sides)}")
+        keys = [side // ratio for side, ratio in zip(sides, reductions, strict=True)]
+        if attention_residual and any(above not in (below, below / 2) for below, above in pairwise(keys)):
+            raise ValueError(f"reductions={reductions} leave grids of {tuple(keys)} keys a side; with "
+                             "attention_residual the side must stay or be halved from stage to stage")
+        depth = sum(depths)
+        with_context = layer_indices("context_layers", context_layers, depth)
+        self.image_shape = (in_channels, image_size, image_size)
+        self.attention_residual = attention_residual
+
+        def attention(stage: int, layer: int) -> nn.Module:
+            dim, heads, ratio, tokens = dims[stage], num_heads[stage], reductions[stage], sides[stage] ** 2
+            reduction = SpatialReduction(dim, ratio) if ratio > 1 else None
+            if layer < attention_depths[stage]:
+                return Attention(dim, heads, reduction=reduction)
+            return LessAttention(tokens, dim, heads, tokens // ratio**2, rank=less_attention_rank, reduction=reduction)
+
+        def block(stage: int, layer: int) -> Block:
+            through_all = sum(depths[:stage]) + layer
+            return Block(dims[stage], num_heads[stage], attention=attention(stage, layer), mlp_ratio=mlp_ratios[stage],
+                         drop_path=drop_path * through_all / max(depth - 1, 1),
+                         context=context if through_all in with_context else "none", context_position=context_position)
+
+        def stage(i: int) -> Stage:
+            merge = PatchMerging(dims[i - 1] if i else in_channels, dims[i], 2 if i else patch_size, sides[i])
+            downsample = (AttentionDownsample(num_heads[i - 1], num_heads[i], sides[i - 1], keys=keys[i] < keys[i - 1])
+                          if i and attention_residual else None)
+            return Stage(merge, downsample, [block(i, layer) for layer in range(depths[i])])
+
+        self.stages = nn.ModuleList(map(stage, range(len(dims))))
+        self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
+        self.head = nn.Linear(dims[-1], num_classes)
+        init_linear_layers(self)
+
+    def feature_maps(self, images: Tensor, maps: list[Tensor] | None = None) -> list[Tensor]:
+        """Return what each stage sees in the images, for tasks that need more than a class.
+
+        Parameters
+        ----------
+        images
+            (B, in_channels, image_size, image_size), normalised as in training.
+        maps
+            A list to which the attention map of each block is added, (B, H, N, M), rows of sum 1; None for none.
+
+        Returns
+        -------
+        list of Tensor
+            A grid (B, C, S, S) for each stage, where S halves from stage to stage.
+
+        Raises
+        ------
+        ValueError
+            If the images are of another size.
+        """
+        check_images(images, self.image_shape)
+        grids, grid, scores = [], images, None
+        for stage, above in zip_longest(self.stages, self.stages[1:]):
+            hands_on = self.attention_residual and above is not None
+            grid, scores = stage(grid, scores, maps, keep="scores" if hands_on else "none")
+            grids.append(grid)
+        return grids
+
+    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C) of the last stage."""
+        maps = [] if return_attention else None
+        x = self.norm(self.feature_maps(images, maps)[-1].flatten(2).mT)  # (B, C, S, S) -> (B, N, C)
+        return (x, maps) if return_attention else x
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Map tokens (B, N, C) to what the head reads, (B, C): their mean."""
+        return x.mean(dim=1)

@@ -1,0 +1,66 @@
+import pytest
+import torch
+
+from minivit.models import LaViT, ViT, interpolate_weights
+from minivit.models.resize import interpolation
+
+SMALL = dict(patch_size=4, num_classes=3, dim=6, depth=3, num_heads=2, attention_layers=[0])
+STAGES = dict(patch_size=2, num_classes=3, dims=(4, 6), depths=(2, 2), attention_depths=(1, 1), num_heads=(1, 2),
+              reductions=(2, 1), mlp_ratios=(2, 2))
+
+
+def make(image_size, kind=ViT, **options):
+    torch.manual_seed(0)
+    model = kind(image_size=image_size, **(SMALL if kind is ViT else STAGES) | options)
+    for p in model.parameters():
+        p.data += 0.1 * torch.randn_like(p)
+    return model
+
+
+@pytest.mark.parametrize("before, after", [(10, 26), (9, 25), (26, 10), (16, 16)])
+def test_interpolates_from_grid_to_grid(before, after):
+    there = interpolation(before, after)
+    torch.testing.assert_close(there.sum(1), torch.ones(after, dtype=torch.float64))
+    if before % 2 == 0 and before != 16:  # the class token stays by itself
+        assert there[0, 0] == 1 and not there[0, 1:].any() and not there[1:, 0].any()
+    if before == after:
+        torch.testing.assert_close(there, torch.eye(16, dtype=torch.float64))
+    # Of a ramp from left to right comes a ramp from left to right.
+    side, new_side = (round((n - n % 2 if n != 16 else n) ** 0.5) for n in (before, after))
+    ramp = torch.arange(side, dtype=torch.float64).repeat(side)
+    got = (there[-new_side**2:, -side**2:] @ ramp).reshape(new_side, new_side)
+    assert (got.diff(dim=1) >= 0).all() and torch.allclose(got, got[0])
+
+
+@pytest.mark.parametrize("rank", [None, 3])
+def test_transforming_and_interpolating_can_be_exchanged(rank):
+    small, large = make(12, less_attention_rank=rank), make(24, less_attention_rank=rank)
+    large.load_state_dict(interpolate_weights(small.state_dict(), large))
+    there = interpolation(10, 37).float()
+    scores = torch.randn(2, 2, 10, 10)
+    for below, above in zip(small.blocks[1:], large.blocks[1:], strict=True):
+        want = there @ below.attn.transform(scores) @ there.mT
+        torch.testing.assert_close(above.attn.transform(there @ scores @ there.mT), want, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("before, after", [(16, 32), (32, 16), (16, 16)])
+def test_stages_fit_images_of_another_size(before, after):
+    old, new = make(before, LaViT), make(after, LaViT)
+    fitted = interpolate_weights(old.state_dict(), new)
+    new.load_state_dict(fitted)
+    assert new(torch.randn(2, 3, after, after)).shape == (2, 3)
+    assert torch.equal(fitted["head.weight"], old.head.weight)
+    if before == after:
+        assert all(torch.equal(weight, old.state_dict()[name]) for name, weight in fitted.items())
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"depth": 2}, "weights of another model.*blocks"),
+    ({"dim": 8}, r"cls_token.*\(1, 1, 6\).*\(1, 1, 8\).*image_size"),
+    ({"less_attention_rank": 2}, "weights of another model"),
+])
+def test_models_that_differ_in_more_are_named(options, message):
+    with pytest.raises(ValueError, match=message):
+        interpolate_weights(make(12).state_dict(), make(24, **options))
+    with pytest.raises(ValueError, match="10 and 12 tokens"):
+        interpolation(10, 12)
