@@ -87,13 +87,18 @@ def create_parser() -> argparse.ArgumentParser:
     sub = command("data", run_data, "fetch a data set, and say what is in it")
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
 
-    sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, in turns", data=False)
-    sub.add_argument("--models", metavar="NAME", nargs="+", default=["vit_tiny_patch4_32"],
+    sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, or the variants of a recipe, "
+                  "in turns")
+    sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
-    sub.add_argument("--batch-size", metavar="N", default="64", help="images a step; 64 by default")
-    sub.add_argument("--precision", default="float32", help="float32 (default), or bfloat16 for autocast")
-    sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model; 10 by default")
-    sub.add_argument("--compile", action="store_true", help="compile every model with torch.compile")
+    sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images a step; 64 by default")
+    sub.add_argument("--precision", default=argparse.SUPPRESS, help="float32 (default), or bfloat16 for autocast")
+    sub.add_argument("--compile", dest="compiled", action="store_true", default=argparse.SUPPRESS,
+                     help="compile every model with torch.compile")
+    sub.add_argument("--recipe", metavar="RECIPE", help="in place of models: recipes/NAME.py, whose variants take the "
+                     "very steps of their runs")
+    sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
+    sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with every time, not a table")
     return parser
@@ -143,10 +148,22 @@ def run_data(options: argparse.Namespace) -> None:
 
 def run_bench(options: argparse.Namespace) -> None:
     from minivit.training.bench import bench, table  # the other commands need none of it
+    from minivit.training.bench_recipe import bench_recipe
 
-    result = bench(options.models, batch_size=read_value("batch_size", options.batch_size),
-                   rounds=read_value("rounds", options.rounds), precision=options.precision, device=options.device,
-                   compiled=options.compile, tell=tell)
+    chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled")
+              if name in options}
+    common = {"device": options.device, "rounds": read_value("rounds", options.rounds)}
+    if options.recipe is None:
+        if options.variants:
+            raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
+        if "batch_size" in chosen:
+            chosen["batch_size"] = read_value("batch_size", chosen["batch_size"])
+        result = bench(**chosen, **common, tell=tell)
+    elif chosen:
+        raise ValueError(f"{', '.join(chosen)} and recipe={options.recipe!r} do not go together: the recipe says what "
+                         "is run")
+    else:
+        result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
 
 

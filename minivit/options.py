@@ -44,7 +44,9 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a hint for a misspelt word, or nothing."""
-    close = difflib.get_close_matches(str(word), list(known), n=1)
+    known = list(known)
+    begin_so = [name for name in known if name.startswith(str(word))]  # nearer than what only looks alike
+    close = difflib.get_close_matches(str(word), begin_so or known, n=1, cutoff=0.0 if begin_so else 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 

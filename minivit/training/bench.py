@@ -8,7 +8,7 @@ import platform
 import random
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -18,11 +18,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 from tqdm import tqdm
 
 import minivit
 from minivit.analysis import cost
-from minivit.models import create_model
+from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
 from minivit.training.device import autocast, choose_device, synchronize
@@ -51,14 +52,16 @@ class Subject:
     precision
         ``float32``, or ``bfloat16`` for autocast.
     compiled
-        Whether to compile the model.
+        Whether the model is to be compiled before it is timed.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, *, precision: str, compiled: bool):
         self.model, self.images, self.labels, self.precision, self.compiled = model, images, labels, precision, compiled
-        if compiled:
-            model.compile()
-        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)
+        self.optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)]
+
+    def compile(self) -> None:
+        if self.compiled:
+            self.model.compile()
 
     def logits(self) -> Tensor:
         with autocast(self.precision, self.images.device):
@@ -71,8 +74,9 @@ class Subject:
     def training(self) -> None:
         loss = F.cross_entropy(self.logits().float(), self.labels)
         loss.backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.model.zero_grad()
 
     def prepare(self, phase: str) -> Callable[[], None]:
         """Put the model in the mode of a phase and return the function that does one step of it."""
@@ -89,8 +93,8 @@ class Subject:
             return None
         standing = [*self.model.parameters(), *self.model.buffers()]
         if phase == "training":
-            standing += [x for state in self.optimizer.state.values() for x in state.values()]
-        return sum(x.nbytes for x in standing) + peak_bytes(self.prepare(phase), device)
+            standing += tree_leaves([dict(optimizer.state) for optimizer in self.optimizers])
+        return sum(x.nbytes for x in standing if isinstance(x, Tensor)) + peak_bytes(self.prepare(phase), device)
 
 
 def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 64,
@@ -141,10 +145,10 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
             raise ValueError(f"{name}={count} must be at least 1")
     chosen = choose_device(device)
     ours = [{OURS: create_model(name), f"{OURS}, cb": create_model(name, context="cb")} for name in models]
-    results, missing, peak = {}, {}, 0.0
+    groups, missing = {}, {}
     for name, plain_and_cb in zip(models, ours, strict=True):
-        sizes = {size: MODELS[name][1][size] for size in SIZES}
-        peers, reasons = create_peers(**sizes)
+        model_class, sizes = MODELS[name]
+        peers, reasons = create_peers(**{size: sizes[size] for size in SIZES}) if model_class is ViT else ({}, {})
         for peer, reason in reasons.items():
             if peer not in missing:
                 tell(f"{peer} is not measured: {reason}")
@@ -152,29 +156,43 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         image_size = sizes["image_size"]
         images = torch.randn(batch_size, 3, image_size, image_size).to(chosen)
         labels = torch.randint(sizes["num_classes"], (batch_size,)).to(chosen)
-        contenders = {key: model.to(chosen) for key, model in (plain_and_cb | peers).items()}
-        costs = {key: cost(model, image_size) for key, model in contenders.items()}
-        subjects = {key: Subject(model, images, labels, precision=precision, compiled=compiled)
-                    for key, model in contenders.items()}
-        times, memory, best = measure(subjects, rounds, name)
-        peak = max(peak, best)
-        results[name] = {key: {"params": costs[key].params, "macs": costs[key].macs}
-                              | {phase: summary(times[phase][key], times[phase][OURS], batch_size)
-                                        | {"peak_memory_bytes": memory[phase][key]} for phase in PHASES}
-                         for key in subjects}
+        groups[name] = {key: Subject(model.to(chosen), images, labels, precision=precision, compiled=compiled)
+                        for key, model in (plain_and_cb | peers).items()}
+    return describe(chosen, missing) | {"batch_size": batch_size, "precision": precision, "compiled": compiled,
+                                        "rounds": rounds, "missing": missing} | measure_groups(groups, rounds)
+
+
+def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
+    """Say what was run on what, and when; ``missing`` are the libraries that had no part in it."""
+    return {"device": describe_device(device), "versions": versions(missing), "commit": commit(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[str, Any]:
+    """Measure groups of subjects, each beside its first: ``models`` and ``matrix_peak_macs_per_second`` of a result."""
+    results, peak = {}, 0.0
+    for title, subjects in groups.items():
+        # A compiled model's kernels are not those that are counted.
+        costs = {key: cost(subject.model, subject.images.shape[-1], subject.images.shape[1])
+                 for key, subject in subjects.items()}
+        for subject in subjects.values():
+            subject.compile()
+        times, memory, best = measure(subjects, rounds, title)
+        peak, first = max(peak, best), next(iter(subjects))
+        results[title] = {key: {"params": costs[key].params, "macs": costs[key].macs}
+                               | {phase: summary(times[phase][key], times[phase][first], len(subject.images))
+                                         | {"peak_memory_bytes": memory[phase][key]} for phase in PHASES}
+                          for key, subject in subjects.items()}
     for result in (result for subjects in results.values() for result in subjects.values()):
         for phase, passes in PHASES.items():
             speed = passes * result["macs"] * result[phase]["images_per_second"]
             result[phase]["peak_share"] = speed / peak
-    return {"device": describe_device(chosen), "versions": versions(missing), "commit": commit(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"), "batch_size": batch_size,
-            "precision": precision, "compiled": compiled, "rounds": rounds, "matrix_peak_macs_per_second": peak,
-            "missing": missing, "models": results}
+    return {"matrix_peak_macs_per_second": peak, "models": results}
 
 
 def measure(subjects: dict[str, Subject], rounds: int, title: str) -> tuple[dict, dict, float]:
     """Return seconds a step, a list by phase and subject; peak bytes, by phase and subject; and the matrix peak."""
-    first = subjects[OURS]
+    first = next(iter(subjects.values()))
     device, precision = first.images.device, first.precision
     repeats, memory = {}, {phase: {} for phase in PHASES}
     for phase in PHASES:
@@ -222,7 +240,7 @@ def summary(times: list[float], our_times: list[float], batch_size: int) -> dict
             "time_ratio": {"median": middle, "low": low, "high": high}}
 
 
-def versions(missing: dict[str, str]) -> dict[str, str]:
+def versions(missing: Iterable[str]) -> dict[str, str]:
     found = {"python": platform.python_version(), "minivit": minivit.__version__, "torch": torch.__version__}
     for peer in PEERS:
         if peer not in missing:
@@ -239,17 +257,18 @@ def table(result: dict[str, Any]) -> str:
              f"{result['rounds']} rounds; "
              f"matrix peak {result['matrix_peak_macs_per_second'] / 1e9:.1f} G multiply-adds/s"]
     for name, subjects in result["models"].items():
+        first, width = next(iter(subjects)), 2 + max(12, *map(len, subjects))
         for phase in PHASES:
             lines += ["", f"{name}, {phase}",
-                      f"{'':<14}{'images/s':>10}{'ms a step':>11}{'peak MB':>10}{'% of matrix peak':>18}"
-                      "   time over minivit's"]
+                      f"{'':<{width}}{'images/s':>10}{'ms a step':>11}{'peak MB':>10}{'% of matrix peak':>18}"
+                      f"   time over {first}'s"]
             for key, subject in subjects.items():
                 got, ratio = subject[phase], subject[phase]["time_ratio"]
                 memory = got["peak_memory_bytes"]
-                lines.append(f"{key:<14}{got['images_per_second']:>10.1f}{1e3 * got['step_time_s']:>11.1f}"
+                lines.append(f"{key:<{width}}{got['images_per_second']:>10.1f}{1e3 * got['step_time_s']:>11.1f}"
                              f"{'-' if memory is None else format(memory / 1e6, '.1f'):>10}"
                              f"{100 * got['peak_share']:>18.1f}"
                              f"   {ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]")
-    return "\n".join([*lines, "", "Time over minivit's: median [quartiles] of the rounds; above 1, minivit is faster. "
-                                  "Peak MB: the\nparameters, in training the optimiser's state, and the most that a "
-                                  "step has in tensors at once."])
+    return "\n".join([*lines, "", "Time over the first's: median [quartiles] of the rounds; above 1, the first is "
+                                  "faster. Peak MB:\nthe parameters, in training the optimiser's state, and the most "
+                                  "that a step has in tensors at once."])

@@ -9,10 +9,13 @@ from torch import nn
 
 from minivit.__main__ import main
 from minivit.analysis import cost
-from minivit.models import ViT, create_model
+from minivit.data import load
+from minivit.models import PiT, ViT, create_model
 from minivit.models.registry import MODELS
+from minivit.training import Trainer, load_variants
 from minivit.training import bench as bench_module
 from minivit.training.bench import OURS, PHASES, Subject, bench, table
+from minivit.training.bench_recipe import Run, bench_recipe
 from minivit.training.peers import create_peers
 
 NAME = "vit_test_patch2_6"
@@ -141,6 +144,52 @@ def test_the_command_prints_a_table_or_one_json_object(fake_timm, capsys):
     assert table(result).splitlines()[:2] == lines[:2]
 
 
+def test_a_model_without_peers_is_measured_too(monkeypatch):
+    sizes = dict(image_size=11, patch_size=3, stride=2, num_classes=5, dims=(6, 12), depths=(1, 2), num_heads=(1, 2))
+    monkeypatch.setitem(MODELS, "pit_test", (PiT, sizes))
+    result = bench(["pit_test"], batch_size=2, rounds=1, device="cpu")
+    assert result["models"]["pit_test"].keys() == {OURS, f"{OURS}, cb"} and not result["missing"]
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "two.py"
+    options = dict(image_size=8, patch_size=4, in_channels=1, dim=12, depth=2, num_heads=3)
+    path.write_text(f"""
+def get_config():
+    return dict(model="vit_nano_patch4_32", model_options={options}, dataset="digits", batch_size=5, epochs=3,
+                optimizer="muon", crop_padding=1, patch_dropout=(0.0, 0.5), warmup_epochs=0.0)
+
+
+def get_variants():
+    return dict(plain={{}}, less=dict(model_options=dict(attention_layers=(0,)), diagonality=0.5, patch_dropout=(0.0,)))
+""")
+    return path
+
+
+def test_variants_of_a_recipe_take_the_steps_of_their_runs(recipe, capsys):
+    result = bench_recipe(recipe, rounds=2, device="cpu")
+    subjects = result["models"]["two"]
+    assert list(subjects) == ["plain", "less"] and result["batch_size"] == 5
+    assert subjects["less"]["macs"] != subjects["plain"]["macs"]
+    assert len(subjects["less"]["training"]["step_times_s"]) == 2
+    assert subjects["less"]["training"]["peak_memory_bytes"] > 3 * 4 * subjects["less"]["params"]
+    assert main(["bench", "--recipe", str(recipe), "--variants", "less", "--rounds", "1", "--device", "cpu"]) == 0
+    assert "two, training" in capsys.readouterr().out
+
+
+def test_a_step_is_the_first_of_the_run(recipe):
+    config = load_variants(recipe)["less"].override(model_options={"num_classes": 10})
+    one, other = (Run(Trainer(config, load("digits"), torch.device("cpu"))) for _ in range(2))
+    for _ in range(2):
+        one.prepare("training")()
+    other.prepare("training")()
+    other.trainer.step = 0
+    other.trainer.train_step(other.images, other.labels)
+    for p, q in zip(one.model.parameters(), other.model.parameters(), strict=True):
+        assert torch.equal(p, q)
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--rounds", "many"], "rounds='many'"),
     (["--rounds", "0"], "rounds=0 must be at least 1"),
@@ -148,6 +197,9 @@ def test_the_command_prints_a_table_or_one_json_object(fake_timm, capsys):
     (["--precision", "float16"], "precision='float16'"),
     (["--models", NAME, "vit_tiny"], "did you mean 'vit_tiny_patch4_32'"),
     (["--device", "abacus"], "device='abacus'"),
+    (["--variants", "cb"], "--variants cb needs --recipe"),
+    (["--recipe", "none.py", "--batch-size", "3"], "batch_size and recipe='none.py' do not go together"),
+    (["--recipe", "none.py"], "none.py does not exist"),
 ])
 def test_a_mistake_is_one_line(arguments, message, capsys):
     assert main(["bench", *arguments]) == 1

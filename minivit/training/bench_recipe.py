@@ -1,0 +1,93 @@
+"""How fast the variants of a recipe are: the very steps that a run takes, in turns in one run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from minivit.data import load
+from minivit.data.augment import normalize
+from minivit.options import check_options
+from minivit.training.bench import Subject, describe, measure_groups
+from minivit.training.config import Config
+from minivit.training.device import autocast, choose_device
+from minivit.training.loop import fit_classes
+from minivit.training.sweep import choose_variants, load_variants
+from minivit.training.trainer import Trainer
+
+
+class Run(Subject):
+    """A training run whose first step is taken again and again: augmentation, loss and optimisers are its own.
+
+    Parameters
+    ----------
+    trainer
+        The run, at its start.
+    """
+
+    def __init__(self, trainer: Trainer):
+        self.trainer, self.model, self.optimizers = trainer, trainer.model, trainer.optimizers
+        self.precision, self.compiled = trainer.precision, trainer.config.compile != "none"
+        split = trainer.images.subset(range(trainer.batch_size))
+        self.images, self.labels = split.images[:].to(trainer.device), split.labels.to(trainer.device)
+
+    def compile(self) -> None:
+        self.trainer.compile()
+
+    def logits(self) -> Tensor:
+        dataset = self.trainer.dataset
+        with autocast(self.precision, self.images.device):
+            return self.model(normalize(self.images, dataset.mean, dataset.std))
+
+    def training(self) -> None:
+        self.trainer.step = 0  # always the same one: the same draws, the same number of patches
+        self.trainer.train_step(self.images, self.labels)
+
+
+def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
+                 device: str = "auto", rounds: int = 10) -> dict[str, Any]:
+    """Time forward passes and training steps of a recipe's variants, in turns.
+
+    Parameters
+    ----------
+    path
+        A recipe, or a ``run.json``.
+    names
+        The variants to time; None for all. The others are compared with the first.
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    device
+        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+    rounds
+        Turns of each variant.
+
+    Returns
+    -------
+    dict
+        As :func:`minivit.training.bench.bench` has it; ``models`` has one entry, the recipe's name, and in it the
+        variants.
+
+    Raises
+    ------
+    ValueError
+        If the recipe, a variant or an argument is wrong.
+    DataError
+        If the data set is missing or damaged.
+    """
+    check_options(bench_recipe, {"rounds": rounds}, "bench")
+    if rounds < 1:
+        raise ValueError(f"rounds={rounds} must be at least 1")
+    path, chosen = Path(path), choose_device(device)
+    variants = choose_variants(load_variants(path), names)
+    datasets: dict[str, Any] = {}
+    runs = {}
+    for name, config in variants.items():
+        key = repr((config.dataset, config.dataset_options))
+        if key not in datasets:
+            datasets[key] = load(config.dataset, root, **config.dataset_options)
+        runs[name or "run"] = Run(Trainer(fit_classes(config, datasets[key]), datasets[key], chosen))
+    first: Config = next(iter(variants.values()))
+    return describe(chosen) | {"batch_size": first.batch_size, "precision": next(iter(runs.values())).precision,
+                               "compiled": first.compile != "none", "rounds": rounds, "missing": {}
+                               } | measure_groups({path.stem: runs}, rounds)
