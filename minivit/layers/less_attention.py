@@ -102,7 +102,7 @@ class LessAttention(nn.Module):
             return scores._replace(queries=self.psi(scores.queries), keys=self.theta(scores.keys))
         if isinstance(scores, Factors):
             scores = scores.product()
-        return self.psi(self.theta(scores.mT).mT)
+        return self.psi(self.theta(scores, dim=-1))
 
     def check(self, scores: Scores | None) -> Scores:
         if scores is None:

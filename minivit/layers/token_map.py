@@ -4,6 +4,7 @@ Axes: N tokens, D anything a token has, r rank.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -48,16 +49,17 @@ class TokenMap(nn.Module):
             return self.weight
         return torch.eye(self.num_tokens, device=self.upper.device, dtype=self.upper.dtype) + self.upper @ self.lower
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (..., N, D) to (..., N, D)."""
+    def forward(self, x: Tensor, dim: int = -2) -> Tensor:
+        """Map (..., N, D) to (..., N, D); with ``dim=-1``, (..., D, N) to (..., D, N)."""
+        apply = F.linear if dim == -1 else mix
         if self.rank is None:
-            return mix(self.weight, x)
-        return x + mix(self.upper, mix(self.lower, x))
+            return apply(x, self.weight)
+        return x + apply(apply(x, self.lower), self.upper)
 
     def extra_repr(self) -> str:
         return f"num_tokens={self.num_tokens}, rank={self.rank}"
 
 
-def mix(weight: Tensor, x: Tensor) -> Tensor:
+def mix(x: Tensor, weight: Tensor) -> Tensor:
     """Multiply (..., N, D) by (n, N) from the left. ``weight @ x`` is the same, but lays all of x out anew."""
     return torch.einsum("ij,...jk->...ik", weight, x)

@@ -120,6 +120,7 @@ def test_a_token_map_multiplies_the_tokens(rank):
     token_map = disturbed(TokenMap(7, rank)).double()
     x = torch.randn(2, 7, 5).double()
     torch.testing.assert_close(token_map(x), token_map.matrix() @ x, **TOLERANCE)
+    torch.testing.assert_close(token_map(x.mT, dim=-1), x.mT @ token_map.matrix().mT, **TOLERANCE)
     if rank:
         assert torch.linalg.matrix_rank(token_map.matrix() - torch.eye(7)) == rank
 
