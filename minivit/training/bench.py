@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 import minivit
 from minivit.analysis import cost
-from minivit.models import create_model
+from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
 from minivit.training.device import autocast, choose_device, synchronize
@@ -143,8 +143,8 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
     ours = [{OURS: create_model(name), f"{OURS}, cb": create_model(name, context="cb")} for name in models]
     results, missing, peak = {}, {}, 0.0
     for name, plain_and_cb in zip(models, ours, strict=True):
-        sizes = {size: MODELS[name][1][size] for size in SIZES}
-        peers, reasons = create_peers(**sizes)
+        model_class, sizes = MODELS[name]
+        peers, reasons = create_peers(**{size: sizes[size] for size in SIZES}) if model_class is ViT else ({}, {})
         for peer, reason in reasons.items():
             if peer not in missing:
                 tell(f"{peer} is not measured: {reason}")

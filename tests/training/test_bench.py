@@ -9,7 +9,7 @@ from torch import nn
 
 from minivit.__main__ import main
 from minivit.analysis import cost
-from minivit.models import ViT, create_model
+from minivit.models import PiT, ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.training import bench as bench_module
 from minivit.training.bench import OURS, PHASES, Subject, bench, table
@@ -139,6 +139,13 @@ def test_the_command_prints_a_table_or_one_json_object(fake_timm, capsys):
     assert max(map(len, lines)) <= 100
     assert [line.split("  ")[0] for line in lines if line.endswith("]")] == ["minivit", "minivit, cb", "timm"] * 2
     assert table(result).splitlines()[:2] == lines[:2]
+
+
+def test_a_model_without_peers_is_measured_too(monkeypatch):
+    sizes = dict(image_size=11, patch_size=3, stride=2, num_classes=5, dims=(6, 12), depths=(1, 2), num_heads=(1, 2))
+    monkeypatch.setitem(MODELS, "pit_test", (PiT, sizes))
+    result = bench(["pit_test"], batch_size=2, rounds=1, device="cpu")
+    assert result["models"]["pit_test"].keys() == {OURS, f"{OURS}, cb"} and not result["missing"]
 
 
 @pytest.mark.parametrize("arguments, message", [
