@@ -24,7 +24,7 @@ book: $(READY) ## Execute every notebook and build the book in _build/html
 
 test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
-	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-cell-timeout 120 tests book
+	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-cell-timeout 240 tests book
 
 lab: $(READY) ## Open the chapters in JupyterLab
 	@$(BIN) -m jupyterlab --notebook-dir book

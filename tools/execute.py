@@ -29,7 +29,7 @@ INPUTS = ("minivit", "recipes", "results", "requirements.txt")
 
 # What a chapter may cost (design of the book), and where patience ends.
 BUDGET_TIME_S, BUDGET_MEMORY_GB = 60, 2
-LIMIT_TIME_S = 120
+LIMIT_TIME_S = 240
 
 ANSI_COLOUR = r"\x1b\[[0-9;]*m"
 

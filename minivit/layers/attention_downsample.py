@@ -3,7 +3,10 @@
 Axes: B batch, S side of the grid, N = S * S tokens (queries), M keys, H heads.
 """
 
+from math import prod
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -14,7 +17,9 @@ class AttentionDownsample(nn.Module):
     are not neighbours. So the tokens are put in an order in which they are; then a convolution whose stride equals its
     kernel merges the four, along the queries, and along the keys where these shrink as well. The convolution acts on
     each head by itself and starts as the mean; GroupNorm brings the scores of a head to mean 0 and variance 1; a 1 x 1
-    convolution mixes the heads. It starts at zero: an untrained residual changes nothing.
+    convolution mixes the heads. It starts at zero: an untrained residual changes nothing, and nothing is drawn, so
+    that a model starts from the same other weights with it and without. GroupNorm has no scale and shift of its own:
+    the convolution above it scales, and softmax does not see what is added to all scores.
 
     Parameters
     ----------
@@ -38,21 +43,21 @@ class AttentionDownsample(nn.Module):
             raise ValueError(f"side={side} must be even, so that 2 x 2 patches cover the grid")
         self.keys = keys
         self.register_buffer("order", patch_order(side), persistent=False)
-        kernel = (4, 4 if keys else 1)
-        self.conv = nn.Conv2d(num_heads, num_heads, kernel, stride=kernel, groups=num_heads, bias=False)
-        self.norm = nn.GroupNorm(num_heads, num_heads)
-        self.heads = nn.Conv2d(num_heads, out_heads, kernel_size=1, bias=False)
-        nn.init.constant_(self.conv.weight, 1 / (kernel[0] * kernel[1]))
-        nn.init.zeros_(self.heads.weight)
+        self.kernel = (4, 4 if keys else 1)
+        self.merging = nn.Parameter(torch.full((num_heads, 1, *self.kernel), 1 / prod(self.kernel)))
+        self.heads = nn.Parameter(torch.zeros(out_heads, num_heads, 1, 1))
 
     def forward(self, scores: Tensor) -> Tensor:
         """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), or (B, out_heads, N / 4, M / 4) where keys shrink."""
-        return self.heads(self.norm(self.merge(scores)))
+        merged = self.merge(scores)
+        return F.conv2d(F.group_norm(merged, merged.shape[1]), self.heads)
 
     def merge(self, scores: Tensor) -> Tensor:
         """Merge the tokens of each 2 x 2 patch, head by head: the first of the three steps."""
         scores = scores[:, :, self.order]
-        return self.conv(scores[..., self.order] if self.keys else scores)
+        if self.keys:
+            scores = scores[..., self.order]
+        return F.conv2d(scores, self.merging, stride=self.kernel, groups=scores.shape[1])
 
 
 def patch_order(side: int) -> Tensor:

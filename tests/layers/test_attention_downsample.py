@@ -30,11 +30,11 @@ def test_scores_that_depend_on_patches_alone_are_merged_exactly(keys):
 @pytest.mark.parametrize("keys", [False, True])
 def test_merges_the_tokens_of_one_patch_with_the_weights_of_its_head(keys):
     downsample = AttentionDownsample(H, OUT, S, keys=keys)
-    torch.nn.init.normal_(downsample.conv.weight)
+    torch.nn.init.normal_(downsample.merging)
     scores = torch.randn(B, H, N, N if keys else M)
     members = torch.arange(N).reshape(S, S)[2:4, 4:6].flatten()  # of patch 5: row 1, column 2
     assert members.tolist() == [16, 17, 22, 23]
-    weight = downsample.conv.weight[:, 0]  # (H, 4, 4 or 1)
+    weight = downsample.merging[:, 0]  # (H, 4, 4 or 1)
     block = scores[:, :, members][..., members] if keys else scores[:, :, members, 5:6]
     torch.testing.assert_close(downsample.merge(scores)[:, :, 5, 5], (block * weight).sum((-2, -1)))
 
@@ -47,10 +47,10 @@ def test_starts_at_nothing_and_learns(keys):
     assert out.shape == (B, OUT, N // 4, N // 4 if keys else M)
     assert not out.any()
     out.square().add(out).sum().backward()
-    assert downsample.heads.weight.grad.any()
-    torch.nn.init.normal_(downsample.heads.weight)
+    assert downsample.heads.grad.any()
+    torch.nn.init.normal_(downsample.heads)
     downsample(scores).square().sum().backward()
-    assert downsample.conv.weight.grad.any()
+    assert downsample.merging.grad.any()
 
 
 @pytest.mark.parametrize("side", [5, 0])
