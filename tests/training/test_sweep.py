@@ -1,4 +1,6 @@
+import gc
 import json
+import weakref
 
 import pytest
 
@@ -12,6 +14,7 @@ from minivit.training import (
     TrainingError,
     load_config,
     load_variants,
+    loop,
     read_record,
     read_records,
 )
@@ -47,6 +50,23 @@ def runs(tmp_path, monkeypatch):
 
 def run(path, tmp_path, **options):
     return sweep(path, tmp_path / "out", **{"device": "cpu", "progress": False, "tell": lambda line: None} | options)
+
+
+def test_a_run_is_freed_before_the_next_one_loads_its_images(recipe, tmp_path, monkeypatch):
+    original, made = loop.create_trainer, weakref.WeakSet()
+
+    def create_trainer(*args):
+        assert not made
+        trainer = original(*args)
+        made.add(trainer)
+        return trainer
+
+    monkeypatch.setattr(loop, "create_trainer", create_trainer)
+    gc.disable()  # by luck it would be in time
+    try:
+        run(recipe(VARIANTS), tmp_path, overrides={"epochs": 1})
+    finally:
+        gc.enable()
 
 
 def test_each_run_is_a_record_and_the_pairs_of_a_seed_come_first(recipe, runs, tmp_path):
