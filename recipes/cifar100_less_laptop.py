@@ -1,0 +1,17 @@
+"""A LaViT and a plain ViT with less attention on the whole of CIFAR-100, each in a part of an hour on two CPU cores.
+
+    python -m minivit train recipes/cifar100_less_laptop.py --data DIR --out runs/lavit
+    python -m minivit sweep recipes/cifar100_less_laptop.py --data DIR --out runs/less_laptop
+
+``train`` trains the LaViT, ``sweep`` both.
+"""
+
+from cifar100_lavit_nano_less import get_config as lavit_config
+
+
+def get_config():
+    return lavit_config() | dict(train_images=None, epochs=3)
+
+
+def get_variants():
+    return dict(lavit={}, la_vit=dict(model="vit_nano_patch4_32", model_options=dict(attention_layers=(0, 1, 2))))
