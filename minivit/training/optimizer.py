@@ -13,8 +13,8 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     """Make the optimisers that share out the parameters; weight decay pulls on matrices alone.
 
     Biases, norms, positions, the class token, CB_S, SE and what maps or merges scores, which starts at the identity or
-    the mean and not near zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest by AdamW. Muon's
-    steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
+    the mean and not near zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest
+    by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
     """
     decays = {id(p) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in [m.weight]}
     matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
