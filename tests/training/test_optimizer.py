@@ -76,4 +76,4 @@ def test_convolutions_of_a_stage_and_maps_over_tokens_are_for_adamw():
     assert {name.partition(".")[2] for name in by_muon} == {"attn.qkv.weight", "attn.v.weight", "attn.proj.weight",
                                                             "mlp.fc1.weight", "mlp.fc2.weight"}
     decayed = {names[id(p)].rpartition(".")[0].rpartition(".")[2] for p in adamw.param_groups[0]["params"]}
-    assert decayed == {"conv", "heads", "head"} and adamw.param_groups[1]["weight_decay"] == 0
+    assert decayed == {"conv", "head"} and adamw.param_groups[1]["weight_decay"] == 0
