@@ -34,7 +34,7 @@ def test_merges_the_tokens_of_one_patch_with_the_weights_of_its_head(keys):
     scores = torch.randn(B, H, N, N if keys else M)
     members = torch.arange(N).reshape(S, S)[2:4, 4:6].flatten()  # of patch 5: row 1, column 2
     assert members.tolist() == [16, 17, 22, 23]
-    weight = downsample.merging[:, 0]  # (H, 4, 4 or 1)
+    weight = downsample.merging.reshape(H, 4, -1)  # 4 or 1 along the keys
     block = scores[:, :, members][..., members] if keys else scores[:, :, members, 5:6]
     torch.testing.assert_close(downsample.merge(scores)[:, :, 5, 5], (block * weight).sum((-2, -1)))
 
