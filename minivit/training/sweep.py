@@ -6,7 +6,6 @@ A recipe may say, beside its own configuration, in what each variant differs fro
         return dict(plain={}, cb=dict(model_options=dict(context="cb")))
 """
 
-import gc
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -81,7 +80,6 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
-            gc.collect()  # the run before points to itself, and would keep its images while this one loads its own
             try:
                 histories[run] = train(config, folder, root=root, resume=True, device=device, progress=progress)
             except TrainingError as error:

@@ -110,7 +110,8 @@ class Trainer:
         # or -1. They stay on the device, in float32: an Apple GPU has no float64, and counts are exact below 2**24.
         self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
         self.glanced = self.totals.cpu()
-        self.forward, self.prepare_s = self.predict_and_compare, {}
+        # The function, not the method: a run that points to itself keeps its images when nobody else needs it any more.
+        self.forward, self.prepare_s = Trainer.predict_and_compare, {}
 
     @property
     def images_seen(self) -> int:
@@ -160,14 +161,15 @@ class Trainer:
         if mode == "none" or self.step == self.steps:
             return
         start = time.perf_counter()
-        self.forward = torch.compile(self.predict_and_compare, dynamic=False, mode=None if mode == "default" else mode)
+        self.forward = torch.compile(Trainer.predict_and_compare, dynamic=False,
+                                     mode=None if mode == "default" else mode)
         images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
         targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
         self.model.train()
         for share in set(self.config.patch_dropout):
             self.set_patch_dropout(share)
             for _ in range(2):  # a CUDA graph is recorded the second time
-                self.forward(images, targets)[0].backward()
+                self.forward(self, images, targets)[0].backward()
         synchronize(self.device)
         self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
 
@@ -181,7 +183,7 @@ class Trainer:
         seed_torch(config.seed, STEP, self.step)
         images, targets = self.augment(images, labels)
         self.set_patch_dropout(config.patch_dropout[self.step * len(config.patch_dropout) // self.steps])
-        loss, logits = self.forward(images, targets)
+        loss, logits = self.forward(self, images, targets)
         self.model.zero_grad()
         loss.backward()
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or torch.inf)
