@@ -10,7 +10,7 @@ from cifar100_lavit_nano_less import get_config as lavit_config
 
 
 def get_config():
-    return lavit_config() | dict(train_images=None, epochs=3)
+    return lavit_config() | dict(train_images=None, epochs=2)
 
 
 def get_variants():
