@@ -1,6 +1,8 @@
 """The command line: ``python -m minivit train | sweep | eval | analyze | data | bench``."""
 
 import argparse
+import ast
+import contextlib
 import json
 import os
 import sys
@@ -53,7 +55,8 @@ def create_parser() -> argparse.ArgumentParser:
         sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
         group = sub.add_argument_group("instead of what the recipe says",
-                                       "What each is: help(minivit.training.Config). None is written null.")
+                                       "What each is: help(minivit.training.Config). Values as in JSON or Python: "
+                                       "null or None, [0,1] or (0,1).")
         for field in overrides:
             is_options = field.name.endswith("_options")
             group.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
@@ -173,7 +176,7 @@ def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_value(name: str, text: str | list[str]) -> Any:
-    """Read what was typed: JSON where it is JSON, else the words themselves."""
+    """Read what was typed: JSON where it is JSON, a literal of Python where it is one, else the words themselves."""
     if isinstance(text, list) and name.endswith("_options"):
         pairs = [pair.partition("=") for pair in text]
         for key, equals, _ in pairs:
@@ -182,10 +185,10 @@ def read_value(name: str, text: str | list[str]) -> Any:
         return {key: read_value(key, value) for key, _, value in pairs}
     if isinstance(text, list):
         return tuple(read_value(name, word) for word in text)
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return read(text)
+    return text
 
 
 def tell(message: str) -> None:

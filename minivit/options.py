@@ -37,7 +37,8 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
         try:
             TypeAdapter(hints[name]).validate_python(value, strict=True)
         except ValidationError as error:
-            wanted = " or ".join(dict.fromkeys(detail["msg"].removeprefix("Input should be ")
+            wanted = " or ".join(dict.fromkeys("a sequence, no string" if detail["type"] == "sequence_str"
+                                               else detail["msg"].removeprefix("Input should be ")
                                                for detail in error.errors()))
             raise ValueError(f"{name}={value!r} is of the wrong type for {owner}: it should be {wanted}") from None
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import minivit.__main__
-from minivit.__main__ import main
+from minivit.__main__ import main, read_value
 from minivit.training import Config, Stopped
 
 RECIPE = '''
@@ -64,6 +64,14 @@ def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypa
     assert (config.epochs, config.clip_norm, config.flip, config.betas, config.learning_rate, config.precision) == (
         7, None, False, (0.8, 0.95), 1e-4, "bfloat16")
     assert config.model_options["context_layers"] == [0, 1] and config.model_options["dim"] == 12
+
+
+@pytest.mark.parametrize("text, value", [
+    ("null", None), ("None", None), ("true", True), ("True", True), ("0.5", 0.5), ("[0,1]", [0, 1]), ("(0,1)", (0, 1)),
+    ("0,1", (0, 1)), ("cb_s", "cb_s"), ("'cb'", "cb"), ("1 +", "1 +"), ("", ""),
+])
+def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
+    assert read_value("name", text) == value and type(read_value("name", text)) is type(value)
 
 
 @pytest.mark.parametrize("arguments, message", [

@@ -7,7 +7,7 @@ from minivit.options import check_options, did_you_mean
 
 
 def cook(pan, eggs: int, heat: float = 1.0, cover: bool = False, herbs: str | Sequence[str] = "none",
-         fat: Literal["oil", "butter"] = "oil", minutes: int | None = None):
+         fat: Literal["oil", "butter"] = "oil", minutes: int | None = None, rests: Sequence[int] = ()):
     pass
 
 
@@ -27,6 +27,7 @@ def test_what_is_annotated_passes(options):
     ({"eggs": 1.5}, "eggs=1.5"),
     ({"heat": "hot"}, "heat='hot'.*number"),
     ({"herbs": ["dill", 3]}, r"herbs=\['dill', 3\]"),
+    ({"rests": "5, 6"}, "rests='5, 6'.*it should be a sequence, no string"),
     ({"fat": "lard"}, "fat='lard'.*'oil' or 'butter'"),
 ])
 def test_what_is_not_is_named(options, message):
