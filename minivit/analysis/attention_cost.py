@@ -85,7 +85,8 @@ def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int |
     Returns
     -------
     float
-        Tokens; infinity where less attention is the cheaper for any number, 0 where it is for none.
+        Tokens; infinity where less attention is the cheaper for any number, 0 where it is for none. A layer of rank r
+        has more than r tokens; the law does not ask.
 
     Raises
     ------

@@ -6,7 +6,7 @@ Axes: B batch, N tokens, C channels, H heads, D = C / H head size, M keys (N, or
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.layers.scores import Factors, Scores, attend, multiply_out
+from minivit.layers.scores import KEEPS, Factors, Scores, attend, attention_map, multiply_out
 
 
 class Attention(nn.Module):
@@ -64,7 +64,8 @@ class Attention(nn.Module):
         return_attention
             Whether to return the maps too.
         keep
-            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``.
+            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``. Of no
+            effect with ``return_attention``.
 
         Returns
         -------
@@ -93,8 +94,10 @@ class Attention(nn.Module):
 
 def with_scores(out: Tensor, scores: Scores, return_attention: bool, keep: str) -> Tensor | tuple[Tensor, Scores]:
     """Return what was asked for: tokens alone, or with the maps, the scores or their factors."""
+    if keep not in KEEPS:
+        raise ValueError(f"keep={keep!r} is not known; it is one of {', '.join(KEEPS)}")
     if return_attention:
-        return out, multiply_out(scores).softmax(dim=-1)
+        return out, attention_map(scores)
     if keep == "none":
         return out
     return out, multiply_out(scores) if keep == "scores" else scores

@@ -16,10 +16,10 @@ class AttentionDownsample(nn.Module):
     Between two stages the sides of the grid are halved, so a token above stands for four below. Row by row, these four
     are not neighbours. So the tokens are put in an order in which they are; then a convolution whose stride equals its
     kernel merges the four, along the queries, and along the keys where these shrink as well. The convolution acts on
-    each head by itself and starts as the mean; GroupNorm brings the scores of a head to mean 0 and variance 1; a 1 x 1
-    convolution mixes the heads. It starts at zero: an untrained residual changes nothing, and nothing is drawn, so
-    that a model starts from the same other weights with it and without. GroupNorm has no scale and shift of its own:
-    the convolution above it scales, and softmax does not see what is added to all scores.
+    each head by itself and starts as the mean; GroupNorm, with a group a head, brings the scores of a head to mean 0
+    and variance 1; a 1 x 1 convolution mixes the heads. It starts at zero: an untrained residual changes nothing, and
+    nothing is drawn, so that a model starts from the same other weights with it and without. GroupNorm has no scale and
+    shift of its own: the convolution above it scales, and softmax does not see what is added to all scores.
 
     Parameters
     ----------
@@ -27,39 +27,43 @@ class AttentionDownsample(nn.Module):
         Heads H before and after.
     side
         Side S of the grid of tokens below, even.
-    keys
-        Whether the keys shrink too: yes where they are the tokens themselves, no where a spatial reduction leaves as
-        many above as below.
+    key_side
+        Side of the grid of keys below, even, if the keys are merged too: S where they are the tokens themselves, less
+        with a spatial reduction. None where a reduction leaves as many keys above as below.
 
     Raises
     ------
     ValueError
-        If ``side`` is odd.
+        If a side is odd.
     """
 
-    def __init__(self, num_heads: int, out_heads: int, side: int, *, keys: bool):
+    def __init__(self, num_heads: int, out_heads: int, side: int, *, key_side: int | None = None):
         super().__init__()
-        if side < 2 or side % 2:
-            raise ValueError(f"side={side} must be even, so that 2 x 2 patches cover the grid")
-        self.keys = keys
+        for name, length in (("side", side), ("key_side", key_side)):
+            if length is not None and (length < 2 or length % 2):
+                raise ValueError(f"{name}={length} must be even, so that 2 x 2 patches cover the grid")
         self.register_buffer("order", patch_order(side), persistent=False)
-        kernel = (4, 4) if keys else (4,)
+        self.register_buffer("key_order", None if key_side is None else patch_order(key_side), persistent=False)
+        kernel = (4,) if key_side is None else (4, 4)
         self.merging = nn.Parameter(torch.full((num_heads, *kernel), 1 / prod(kernel)))
         self.heads = nn.Parameter(torch.zeros(out_heads, num_heads))
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), or (B, out_heads, N / 4, M / 4) where keys shrink."""
+        """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), or (B, out_heads, N / 4, M / 4) where keys are
+        merged.
+        """
         merged = self.merge(scores)
-        return torch.einsum("gh,bhij->bgij", self.heads, F.group_norm(merged, merged.shape[1]))
+        # A group a head is the norm over queries and keys; F.group_norm refuses a single image with a single score.
+        return torch.einsum("gh,bhij->bgij", self.heads, F.layer_norm(merged, merged.shape[2:]))
 
     def merge(self, scores: Tensor) -> Tensor:
         """Merge the tokens of each 2 x 2 patch, head by head: the first of the three steps."""
         # Where stride equals kernel, a convolution is a product with each group of four. PyTorch's, of one channel a
         # head, takes up to six times as long on a CPU.
         patches = scores[:, :, self.order].unflatten(2, (-1, 4))
-        if not self.keys:
+        if self.key_order is None:
             return torch.einsum("bhiuj,hu->bhij", patches, self.merging)
-        return torch.einsum("bhiujv,huv->bhij", patches[..., self.order].unflatten(-1, (-1, 4)), self.merging)
+        return torch.einsum("bhiujv,huv->bhij", patches[..., self.key_order].unflatten(-1, (-1, 4)), self.merging)
 
 
 def patch_order(side: int) -> Tensor:

@@ -16,9 +16,9 @@ class LessAttention(nn.Module):
     .. math:: S' = \Psi\big(\Theta(S)^\top\big)^\top, \qquad Y = \operatorname{softmax}(S')\, V
 
     The linear map :math:`\Theta` (M x M) acts on the keys of each query, :math:`\Psi` (N x N) on the queries of each
-    key. The heads share both. Both start as the identity: an untrained layer repeats the map below. There are no
-    queries and keys, so there are no biases either: one in :math:`\Psi` would add the same to all keys of a query,
-    which softmax does not see, and one in :math:`\Theta` would be the only thing here that is no transformed score.
+    key. The heads share both. Both start as the identity: an untrained layer repeats the map below. Neither has a bias:
+    one in :math:`\Psi` would add the same to all keys of a query, which softmax does not see, and one in :math:`\Theta`
+    would be the only part of S' that is no transformed score.
 
     With matrices, :math:`S' = \Psi S \Theta^\top`. Where the scores come as a product, :math:`S = \lambda Q K^\top`,
 
@@ -64,7 +64,7 @@ class LessAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, scores: Scores, *, return_attention: bool = False, keep: str = "none"
+    def forward(self, x: Tensor, scores: Scores | None = None, *, return_attention: bool = False, keep: str = "none"
                 ) -> Tensor | tuple[Tensor, Scores]:
         """Mix the tokens.
 
@@ -73,11 +73,12 @@ class LessAttention(nn.Module):
         x
             Tokens, (B, N, C).
         scores
-            Of the layer below, (B, H, N, M), or their factors.
+            Of the layer below, (B, H, N, M), or their factors. They must be given; None is for the error's sake.
         return_attention
             Whether to return the maps too.
         keep
-            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``.
+            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``. Of no
+            effect with ``return_attention``.
 
         Returns
         -------

@@ -44,6 +44,12 @@ def multiply_out(scores: Scores) -> Tensor:
     return scores.product() if isinstance(scores, Factors) else scores
 
 
+def attention_map(scores: Scores) -> Tensor:
+    """Return softmax(S), (B, H, N, M), for those who look at it: in float32 at least, so that rows have sum 1."""
+    scores = multiply_out(scores)
+    return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
+
+
 def attend(scores: Scores, values: Tensor) -> Tensor:
     r"""Average the values: :math:`\operatorname{softmax}(S) V`.
 

@@ -17,8 +17,9 @@ class TokenMap(nn.Module):
         N, of W (N x N).
     rank
         None for any W; or the rank r in [1, N) of its difference from the identity, :math:`W = I + U L`, with U (N x r)
-        zero at the start and L (r x N) drawn from a normal of deviation :math:`1/\sqrt{N}`. That costs 2 N r
-        multiply-adds a column of X in place of N².
+        zero at the start and L (r x N) drawn from a normal of deviation :math:`1/\sqrt{N}`, of torch's seed alone: all
+        maps of one size and rank start from the same L, those of a layer and of a model made later too, until
+        ``torch.manual_seed`` is called again. That costs 2 N r multiply-adds a column of X in place of N².
 
     Raises
     ------
@@ -38,9 +39,11 @@ class TokenMap(nn.Module):
             self.weight = nn.Parameter(torch.eye(num_tokens))
         else:
             # Drawn from a generator of its own: a model starts from the same other weights whatever the rank.
-            chance = torch.Generator().manual_seed(torch.initial_seed())
             lower = torch.empty(rank, num_tokens)
-            self.lower = nn.Parameter(lower.normal_(std=num_tokens**-0.5, generator=None if lower.is_meta else chance))
+            if not lower.is_meta:
+                chance = torch.Generator(lower.device).manual_seed(torch.initial_seed())
+                lower.normal_(std=num_tokens**-0.5, generator=chance)
+            self.lower = nn.Parameter(lower)
             self.upper = nn.Parameter(torch.zeros(num_tokens, rank))
 
     def matrix(self) -> Tensor:

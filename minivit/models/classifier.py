@@ -8,8 +8,8 @@ from itertools import zip_longest
 
 from torch import Tensor, nn
 
-from minivit.layers import Block, ExtraMsa, LessAttention, multiply_out
-from minivit.layers.scores import Scores
+from minivit.layers import Block, LessAttention
+from minivit.layers.scores import Scores, attention_map
 
 
 class AttentionClassifier(nn.Module):
@@ -26,7 +26,7 @@ class AttentionClassifier(nn.Module):
     @property
     def less_attention_maps(self) -> tuple[int, ...]:
         """Which of the maps, counted from 0, are those of less-attention layers."""
-        blocks = [module for module in self.modules() if isinstance(module, Block | ExtraMsa)]
+        blocks = [module for module in self.modules() if isinstance(module, Block)]
         return tuple(i for i, block in enumerate(blocks) if is_less_attention(block))
 
     def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
@@ -83,7 +83,7 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
         scores_below = [] if below is None else [below]
         x, scores = (block(x, *scores_below), None) if kept == "none" else block(x, *scores_below, keep=kept)
         if maps is not None and scores is not None:
-            maps.append(multiply_out(scores).softmax(dim=-1))
+            maps.append(attention_map(scores))
         below = None if passed_on == "none" else scores
     return x, below
 

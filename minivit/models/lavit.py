@@ -150,6 +150,9 @@ class LaViT(AttentionClassifier):
             raise ValueError(f"image_size={image_size} is not a multiple of {coarsest}, the side of a token of the "
                              f"last stage (patch_size={patch_size}, {len(dims)} stages)")
         sides = [image_size // patch_size // 2**stage for stage in range(len(dims))]
+        if less_attention_rank is not None and tuple(attention_depths) == tuple(depths):
+            raise ValueError(f"less_attention_rank={less_attention_rank} needs less-attention layers: with "
+                             f"attention_depths={attention_depths} every block computes attention")
         if any(side % ratio for side, ratio in zip(sides, reductions, strict=True)):
             raise ValueError(f"reductions={reductions} must divide the sides of the grids, {tuple(sides)}")
         keys = [side // ratio for side, ratio in zip(sides, reductions, strict=True)]
@@ -176,8 +179,10 @@ class LaViT(AttentionClassifier):
 
         def stage(i: int) -> Stage:
             merge = PatchMerging(dims[i - 1] if i else in_channels, dims[i], 2 if i else patch_size, sides[i])
-            downsample = (AttentionDownsample(num_heads[i - 1], num_heads[i], sides[i - 1], keys=keys[i] < keys[i - 1])
-                          if i and attention_residual else None)
+            downsample = None
+            if i and attention_residual:
+                downsample = AttentionDownsample(num_heads[i - 1], num_heads[i], sides[i - 1],
+                                                 key_side=keys[i - 1] if keys[i] < keys[i - 1] else None)
             return Stage(merge, downsample, [block(i, layer) for layer in range(depths[i])])
 
         self.stages = nn.ModuleList(map(stage, range(len(dims))))

@@ -22,7 +22,7 @@ CIFAR = {"image_size": 32, "patch_size": 4, "num_classes": 100}
 
 LAVIT = {
     "nano": {"patch_size": 2, "dims": (32, 64, 128, 192), "depths": (1, 3, 4, 2), "num_heads": (1, 2, 4, 6),
-                     "attention_depths": (1, 1, 1, 1), "reductions": (2, 1, 1, 1)},
+             "attention_depths": (1, 1, 1, 1), "reductions": (2, 1, 1, 1)},
     "tiny": {"dims": (64, 128, 256, 384), "depths": (2, 2, 5, 2), "num_heads": (1, 2, 4, 6),
              "attention_depths": (2, 2, 2, 1)},
     "small": {"dims": (64, 128, 320, 448), "depths": (3, 4, 8, 3), "num_heads": (1, 2, 5, 7),

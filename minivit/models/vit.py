@@ -113,6 +113,11 @@ class ViT(AttentionClassifier):
         if len(computes) < depth and uniform_head != "none":
             raise ValueError(f"attention_layers={attention_layers!r} and uniform_head={uniform_head!r} do not go "
                              "together: scores of a uniform head, transformed, are no longer uniform")
+        for name, choice, default in (("less_attention_rank", less_attention_rank, None),
+                                      ("less_attention_form", less_attention_form, "scores")):
+            if len(computes) == depth and choice != default:
+                raise ValueError(f"{name}={choice!r} needs less-attention layers: with attention_layers="
+                                 f"{attention_layers!r} every block computes attention")
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))

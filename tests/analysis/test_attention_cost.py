@@ -24,8 +24,8 @@ def test_is_what_a_layer_of_a_vit_spends(form, kind, rank):
 @pytest.mark.parametrize("ratio", [1, 2])
 def test_is_what_a_layer_with_fewer_keys_spends(ratio, rank):
     n, m, c, h = 36, 36 // ratio**2, 14, 7
-    va, la = (cost(LaViT(**STAGE, reductions=(ratio,), attention_depths=(computed,), less_attention_rank=rank), 18)
-              for computed in (2, 1))
+    va, la = (cost(LaViT(**STAGE, reductions=(ratio,), attention_depths=(computed,), less_attention_rank=its_rank), 18)
+              for computed, its_rank in ((2, None), (1, rank)))
     rest = m * c**2 + n * m * c + n * c**2 + (m * c * c * ratio**2 if ratio > 1 else 0)  # and what merges
     name = "stages.0.blocks.1.attn"
     assert va.macs_by_module[name] == rest + attention_macs("va", n, c, h, num_keys=m)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from minivit.layers import Attention, Factors, LessAttention, SpatialReduction, TokenMap
+from minivit.layers import Attention, Block, Factors, LessAttention, SpatialReduction, TokenMap
 
 B, H, D, S, RATIO = 2, 3, 5, 6, 2
 N, M, C = S * S, (S // RATIO) ** 2, H * D
@@ -94,8 +94,10 @@ def test_scores_are_the_map_before_softmax_and_a_residual_is_added_to_them(x):
     torch.testing.assert_close(layer(x, kept), layer(x, raised), **TOLERANCE)
 
 
-def test_fewer_keys_are_those_of_merged_squares(x):
-    attention = Attention(C, H, reduction=SpatialReduction(C, RATIO)).double()
+@pytest.mark.parametrize("bias", [True, False])
+def test_fewer_keys_are_those_of_merged_squares(x, bias):
+    attention = Attention(C, H, qkv_bias=bias, reduction=SpatialReduction(C, RATIO)).double()
+    assert (attention.qkv.bias is None) is not bias
     out, maps = attention(x, return_attention=True)
     assert maps.shape == (B, H, N, M)
     q = attention.qkv(x).chunk(3, -1)[0]
@@ -149,6 +151,35 @@ def test_scores_that_do_not_fit_are_named(x, shape, message):
         make()(x, torch.zeros(shape))
     with pytest.raises(ValueError, match="scores=None.*layer below"):
         make()(x, None)
+
+
+def test_a_block_without_scores_below_says_so(x):
+    with pytest.raises(ValueError, match="scores=None.*layer below"):
+        Block(C, H, attention=LessAttention(N, C, H)).double()(x)
+
+
+@pytest.mark.parametrize("layer, scores", [(Attention(C, H), []), (LessAttention(N, C, H), [torch.zeros(B, H, N, N)])])
+def test_what_cannot_be_kept_is_named(layer, scores):
+    with pytest.raises(ValueError, match="keep='score' is not known.*none, scores, factors"):
+        layer(torch.zeros(B, N, C), *scores, keep="score")
+
+
+@pytest.mark.parametrize("layer, scores", [
+    (Attention(C, H, dropout=0.5), []), (LessAttention(N, C, H, dropout=0.5), [torch.zeros(B, H, N, N)]),
+])
+def test_dropout_acts_on_the_output(layer, scores):
+    zeros = (layer.train()(torch.randn(B, N, C), *scores) == 0).float().mean()
+    assert abs(zeros - 0.5) < 4 * (0.25 / (B * N * C)) ** 0.5  # four standard deviations
+    assert (layer.eval()(torch.randn(B, N, C), *scores) != 0).all()
+
+
+def test_maps_are_distributions_in_half_the_precision_too(x):
+    attention, layer = Attention(C, H).bfloat16(), make().bfloat16()
+    scores = attention(x.bfloat16(), keep="scores")[1]
+    for maps in (attention(x.bfloat16(), return_attention=True)[1],
+                 layer(x.bfloat16(), scores, return_attention=True)[1]):
+        assert maps.dtype == torch.float32
+        torch.testing.assert_close(maps.sum(-1), torch.ones(B, H, N))
 
 
 @pytest.mark.parametrize("tokens, message", [(35, "35 tokens"), (25, "25 tokens.*ratio=2")])

@@ -98,6 +98,17 @@ def test_the_residual_is_what_differs(images):
     assert not torch.allclose(with_it(images), without(images))
 
 
+@pytest.mark.parametrize("options", [{"reductions": (2, 2, 2)}, {"reductions": (4, 2, 1)}, {"reductions": (4, 2, 2)},
+                                     {"image_size": 12, "reductions": (1, 1, 1)}])
+def test_every_halving_of_the_keys_goes_through_for_one_image_too(options):
+    model = disturbed(make(**options))
+    sides = [model.image_shape[-1] // 3 // 2**stage for stage in range(3)]
+    maps = model(torch.randn(1, *model.image_shape), return_attention=True)[1]
+    for stage, layer in enumerate((0, 2, 5)):
+        keys = (sides[stage] // options["reductions"][stage]) ** 2
+        assert maps[layer].shape[-2:] == (sides[stage] ** 2, keys)
+
+
 def test_keys_shrink_with_the_grid_unless_the_reduction_makes_up_for_it():
     kernels = [tuple(stage.downsample.merging.shape[1:]) for stage in make().stages[1:]]
     assert kernels == [(4,), (4, 4)]  # 4, 4 and 2 keys a side
@@ -141,6 +152,7 @@ def test_learns_one_batch_by_heart(images):
     ({"reductions": (8, 1, 1)}, r"reductions=\(8, 1, 1\).*keys a side"),
     ({"image_size": 27}, "image_size=27.*12"),
     ({"less_attention_rank": 4}, "rank=4.*4 tokens"),
+    ({"less_attention_rank": 2, "attention_depths": [2, 3, 2]}, "less_attention_rank=2 needs.*every block computes"),
     ({"drop_path": 1.0}, "drop_path=1.0"), ({"num_classes": 0}, "num_classes=0"),
     ({"context": "cbs"}, "context='cbs'"), ({"context_layers": [7]}, r"context_layers=\[7\]"),
 ])

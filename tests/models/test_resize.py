@@ -43,6 +43,15 @@ def test_transforming_and_interpolating_can_be_exchanged(rank):
         torch.testing.assert_close(above.attn.transform(there @ scores @ there.mT), want, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("before, after", [(12, 24), (24, 12)])
+@pytest.mark.parametrize("rank", [None, 3])
+def test_the_identity_stays_the_identity(before, after, rank):
+    small, large = (ViT(image_size=side, **SMALL, less_attention_rank=rank) for side in (before, after))
+    large.load_state_dict(interpolate_weights(small.state_dict(), large))
+    for token_map in (large.blocks[1].attn.theta, large.blocks[2].attn.psi):
+        torch.testing.assert_close(token_map.matrix(), torch.eye(token_map.num_tokens), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("before, after", [(16, 32), (32, 16), (16, 16)])
 def test_stages_fit_images_of_another_size(before, after):
     old, new = make(before, LaViT), make(after, LaViT)

@@ -184,6 +184,11 @@ def test_less_attention_starts_by_repeating_the_map_below(images, options):
     assert not torch.allclose(maps[3], maps[2], atol=1e-6)
 
 
+def test_biases_are_left_out_of_every_kind_of_attention():
+    model = make(attention_layers=[0], qkv_bias=False)
+    assert model.blocks[0].attn.qkv.bias is None and model.blocks[1].attn.v.bias is None
+
+
 @pytest.mark.parametrize("rank", [None, 3])
 def test_scores_and_factors_are_the_same_model(images, rank):
     options = dict(attention_layers=[0, 3], context="cb", drop_path=0.1, less_attention_rank=rank)
@@ -237,6 +242,8 @@ def test_less_attention_in_bfloat16_and_with_drop_path(images):
     ({"attention_layers": "upper"}, "attention_layers='upper'.*layer 0"),
     ({"attention_layers": [0], "uniform_head": "replace"}, r"attention_layers=\[0\].*uniform_head='replace'"),
     ({"attention_layers": [0], "less_attention_rank": 50}, r"rank=50.*\[1, 50\)"),
+    ({"less_attention_rank": 4}, "less_attention_rank=4 needs less-attention layers.*attention_layers='all'"),
+    ({"less_attention_form": "factors"}, "less_attention_form='factors' needs less-attention layers"),
     ({"less_attention_form": "product"}, "less_attention_form='product'.*scores, factors"),
 ])
 def test_wrong_use_of_less_attention_is_named(options, message):
