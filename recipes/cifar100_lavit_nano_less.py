@@ -12,15 +12,17 @@ layers 11.68 ± 0.16 %, less attention 13.41 ± 0.45 %, without the residual 12.
 from cifar100_vit_nano_less import DIAGONALITY
 from cifar100_vit_nano_less import get_config as vit_config
 
-TOKENS = 64  # of the second stage, the largest with as many keys as queries
-
 
 def get_config():
     return vit_config() | dict(model="lavit_nano")
 
 
-def get_variants(depths=(1, 3, 4, 2)):
-    """Return what differs, by name. ``depths`` are the model's blocks in each stage."""
+def get_variants(depths=(1, 3, 4, 2), tokens=64):
+    """Return what differs, by name.
+
+    ``depths`` are the model's blocks in each stage, ``tokens`` those of the first stage with as many keys as queries:
+    the loss on the diagonal acts on square maps alone.
+    """
     def model(**options):
         return dict(model_options=options)
 
@@ -31,7 +33,7 @@ def get_variants(depths=(1, 3, 4, 2)):
         "la": model(),
         "la_no_residual": model(attention_residual=False),
         "la_diagonal": dict(diagonality=DIAGONALITY),
-        "la_printed": dict(diagonality=DIAGONALITY / TOKENS**2, diagonality_form="printed"),
+        "la_printed": dict(diagonality=DIAGONALITY / tokens**2, diagonality_form="printed"),
         "la_rank2": model(less_attention_rank=2),
         "va_cb": model(**everywhere, context="cb"),
         "la_cb": model(context="cb"),

@@ -2,8 +2,11 @@
 
     python -m minivit sweep recipes/cifar100_lavit_tiny_less.py --data DIR --out runs/lavit_tiny --seeds 0 1 2 3 4
 
-A patch is one pixel, so that the four grids are of 32, 16, 8 and 4 tokens a side. WAITING FOR A GPU: the recipe has run
-on a CPU for a few steps only. Hardware, hours and accuracy (mean ± sd, n) belong here.
+A patch is one pixel, so that the four grids are of 32, 16, 8 and 4 tokens a side. All have 4 x 4 keys, so only the last
+stage has square maps, and the loss on the diagonal acts on its one less-attention layer.
+
+WAITING FOR A GPU: the recipe has run on a CPU for a few steps only. Hardware, hours and accuracy (mean ± sd, n) belong
+here.
 """
 
 from cifar100_lavit_nano_less import get_variants as nano_variants
@@ -15,4 +18,4 @@ def get_config():
 
 
 def get_variants():
-    return nano_variants(depths=(2, 2, 5, 2))
+    return nano_variants(depths=(2, 2, 5, 2), tokens=16)

@@ -45,3 +45,14 @@ def test_says_how_it_is_run_and_its_models_exist(recipe):
     assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in recipe.read_text()
                for command in commands)
     assert all(bool(v.held_out_images) == (recipe in SEARCHES) for v in variants)  # nothing is chosen on the test set
+
+
+@pytest.mark.parametrize("family", ["vit_nano", "lavit_nano", "vit_tiny", "lavit_tiny"])
+def test_the_printed_loss_on_the_diagonal_is_weighed_by_the_largest_map(family):
+    variants = load_variants(Path(__file__).parents[1] / f"recipes/cifar100_{family}_less.py")
+    turned, = (v for name, v in variants.items() if name.endswith("_diagonal"))
+    printed, = (v for name, v in variants.items() if name.endswith("_printed"))
+    model = create_model(printed.model, **printed.model_options).eval()
+    maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)[1]
+    squares = [maps[i].shape[-1] for i in model.less_attention_maps if maps[i].shape[-1] == maps[i].shape[-2]]
+    assert printed.diagonality * max(squares) ** 2 == pytest.approx(turned.diagonality)

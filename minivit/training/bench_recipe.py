@@ -10,7 +10,6 @@ from minivit.data import load
 from minivit.data.augment import normalize
 from minivit.options import check_options
 from minivit.training.bench import Subject, describe, measure_groups
-from minivit.training.config import Config
 from minivit.training.device import autocast, choose_device
 from minivit.training.loop import fit_classes
 from minivit.training.sweep import choose_variants, load_variants
@@ -19,6 +18,8 @@ from minivit.training.trainer import Trainer
 
 class Run(Subject):
     """A training run whose first step is taken again and again: augmentation, loss and optimisers are its own.
+
+    Where the run compiles, its training step is compiled; forward passes are not, as in its evaluation.
 
     Parameters
     ----------
@@ -66,12 +67,12 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     -------
     dict
         As :func:`minivit.training.bench.bench` has it; ``models`` has one entry, the recipe's name, and in it the
-        variants.
+        variants. ``compiled`` speaks of training steps: a run evaluates without.
 
     Raises
     ------
     ValueError
-        If the recipe, a variant or an argument is wrong.
+        If the recipe, a variant or an argument is wrong, or the variants differ in batch, precision or compilation.
     DataError
         If the data set is missing or damaged.
     """
@@ -87,7 +88,10 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         if key not in datasets:
             datasets[key] = load(config.dataset, root, **config.dataset_options)
         runs[name or "run"] = Run(Trainer(fit_classes(config, datasets[key]), datasets[key], chosen))
-    first: Config = next(iter(variants.values()))
-    return describe(chosen) | {"batch_size": first.batch_size, "precision": next(iter(runs.values())).precision,
-                               "compiled": first.compile != "none", "rounds": rounds, "missing": {}
-                               } | measure_groups({path.stem: runs}, rounds)
+    setting, *others = (dict(batch_size=len(run.images), precision=run.precision, compiled=run.compiled)
+                        for run in runs.values())
+    for name, other in zip(list(runs)[1:], others, strict=True):
+        if other != setting:
+            raise ValueError(f"variant {name!r} with {other} is not to be compared with {setting} of the first; choose "
+                             "variants that agree")
+    return describe(chosen) | setting | {"rounds": rounds, "missing": {}} | measure_groups({path.stem: runs}, rounds)

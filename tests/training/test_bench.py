@@ -178,6 +178,14 @@ def test_variants_of_a_recipe_take_the_steps_of_their_runs(recipe, capsys):
     assert "two, training" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("option", ["batch_size=4", "compile='default'"])
+def test_variants_that_differ_in_more_than_the_model_are_not_compared(recipe, option):
+    recipe.write_text(recipe.read_text().replace("diagonality=0.5", option))
+    with pytest.raises(ValueError, match="variant 'less' with.*of the first"):
+        bench_recipe(recipe, rounds=1, device="cpu")
+    assert bench_recipe(recipe, names=["plain"], rounds=1, device="cpu")["batch_size"] == 5
+
+
 def test_a_step_is_the_first_of_the_run(recipe):
     config = load_variants(recipe)["less"].override(model_options={"num_classes": 10})
     one, other = (Run(Trainer(config, load("digits"), torch.device("cpu"))) for _ in range(2))

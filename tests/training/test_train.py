@@ -338,14 +338,16 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
 
 @pytest.mark.parametrize("form", ["bounded", "printed"])
 def test_diagonality_is_added_with_its_weight(config, form):
-    config = config.override(model_options={"num_classes": 10, "attention_layers": [0]}, diagonality_form=form)
+    options = {"num_classes": 10, "depth": 4, "attention_layers": [0, 2]}
+    config = config.override(model_options=options, diagonality_form=form)
     plain, with_loss = (Trainer(config.override(diagonality=weight), load("digits"), torch.device("cpu"))
                         for weight in (0.0, 0.7))
     images, targets = torch.randn(3, 1, 8, 8), torch.eye(10)[:3]
     for trainer in (plain, with_loss):
         trainer.model.eval()
     _, maps = plain.model(images, return_attention=True)
-    want = plain.predict_and_compare(images, targets)[0] + 0.7 * diagonality_loss(maps[1], form)
+    mean = (diagonality_loss(maps[1], form) + diagonality_loss(maps[3], form)) / 2  # of the less-attention layers
+    want = plain.predict_and_compare(images, targets)[0] + 0.7 * mean
     torch.testing.assert_close(with_loss.predict_and_compare(images, targets)[0], want)
 
 
