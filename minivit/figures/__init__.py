@@ -1,4 +1,4 @@
-"""The book's plots: one look for all, and the drawings that more than one cell needs."""
+"""The book's plots and tables: one look for all, and what more than one cell needs to show."""
 
 from minivit.figures.layers import plot_by_layer
 from minivit.figures.live import live_figure
@@ -7,6 +7,7 @@ from minivit.figures.rollout import plot_rollout
 from minivit.figures.simplex import plot_simplex, to_plane
 from minivit.figures.slider import slider_figure
 from minivit.figures.style import COLORS, book_style, use_book_style
+from minivit.figures.table import show_table
 
 __all__ = [
     "COLORS",
@@ -16,6 +17,7 @@ __all__ = [
     "plot_robustness",
     "plot_rollout",
     "plot_simplex",
+    "show_table",
     "slider_figure",
     "to_plane",
     "use_book_style",

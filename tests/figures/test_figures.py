@@ -9,6 +9,7 @@ from minivit.figures import (
     plot_robustness,
     plot_rollout,
     plot_simplex,
+    show_table,
     to_plane,
 )
 
@@ -96,3 +97,12 @@ def test_a_live_figure_stands_on_its_own():
 def test_an_unknown_live_figure_is_named_with_the_known():
     with pytest.raises(ValueError, match="name='softmx'.*softmax"):
         live_figure("softmx")
+
+
+def test_a_table_is_markdown_of_what_its_cells_say(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    show_table(["name", "n"], [["`cb`", 3], ["plain", None]])
+    assert [table.data for table in shown] == ["| name | n |\n| --- | --- |\n| `cb` | 3 |\n| plain | None |"]
+    with pytest.raises(ValueError, match=r"row \['cb'\] has 1 cells.*\['name', 'n'\] has 2"):
+        show_table(["name", "n"], [["cb"]])
