@@ -1,6 +1,7 @@
 """Each recipe runs on a CPU: the very command of its docstring, on a few images."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from minivit.__main__ import main
 from minivit.data import Dataset, Split
 from minivit.models import create_model
 from minivit.training import load_config, load_variants, loop, read_record
+from minivit.training.trainer import find_diagonal_maps
 
 RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*.py"))
 SEARCHES = [path for path in RECIPES if path.stem.endswith("_search")]  # of the settings of a recipe beside them
@@ -54,5 +56,5 @@ def test_the_printed_loss_on_the_diagonal_is_weighed_by_the_largest_map(family):
     printed, = (v for name, v in variants.items() if name.endswith("_printed"))
     model = create_model(printed.model, **printed.model_options).eval()
     maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)[1]
-    squares = [maps[i].shape[-1] for i in model.less_attention_maps if maps[i].shape[-1] == maps[i].shape[-2]]
-    assert printed.diagonality * max(squares) ** 2 == pytest.approx(turned.diagonality)
+    tokens = max(maps[i].shape[-1] for i in find_diagonal_maps(model, SimpleNamespace(image_shape=(3, 32, 32))))
+    assert printed.diagonality * tokens**2 == pytest.approx(turned.diagonality)

@@ -16,7 +16,7 @@ from minivit.layers.embed import PatchDropout, PatchEmbed, check_images
 from minivit.layers.extra_block import ExtraMlp, ExtraMsa
 from minivit.layers.less_attention import LessAttention
 from minivit.layers.mlp import Mlp
-from minivit.layers.scores import Factors, multiply_out
+from minivit.layers.scores import Factors
 from minivit.layers.spatial_reduction import SpatialReduction
 from minivit.layers.token_map import TokenMap
 from minivit.layers.uniform_head import UniformHeadAttention
@@ -44,6 +44,5 @@ __all__ = [
     "UniformHeadAttention",
     "check_images",
     "create_context",
-    "multiply_out",
     "split_dim",
 ]

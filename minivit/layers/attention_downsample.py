@@ -49,9 +49,7 @@ class AttentionDownsample(nn.Module):
         self.heads = nn.Parameter(torch.zeros(out_heads, num_heads))
 
     def forward(self, scores: Tensor) -> Tensor:
-        """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), or (B, out_heads, N / 4, M / 4) where keys are
-        merged.
-        """
+        """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), with M / 4 where the keys are merged."""
         merged = self.merge(scores)
         # A group a head is the norm over queries and keys; F.group_norm refuses a single image with a single score.
         return torch.einsum("gh,bhij->bgij", self.heads, F.layer_norm(merged, merged.shape[2:]))

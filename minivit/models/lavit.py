@@ -145,14 +145,14 @@ class LaViT(AttentionClassifier):
                                  "left out of all of them")
         if any(computes > depth for computes, depth in zip(attention_depths, depths, strict=True)):
             raise ValueError(f"attention_depths={attention_depths} must be at most depths={depths}, stage by stage")
+        if less_attention_rank is not None and tuple(attention_depths) == tuple(depths):
+            raise ValueError(f"less_attention_rank={less_attention_rank} needs less-attention layers: with "
+                             f"attention_depths={attention_depths} every block computes attention")
         coarsest = patch_size * 2 ** (len(dims) - 1)
         if image_size % coarsest:
             raise ValueError(f"image_size={image_size} is not a multiple of {coarsest}, the side of a token of the "
                              f"last stage (patch_size={patch_size}, {len(dims)} stages)")
         sides = [image_size // patch_size // 2**stage for stage in range(len(dims))]
-        if less_attention_rank is not None and tuple(attention_depths) == tuple(depths):
-            raise ValueError(f"less_attention_rank={less_attention_rank} needs less-attention layers: with "
-                             f"attention_depths={attention_depths} every block computes attention")
         if any(side % ratio for side, ratio in zip(sides, reductions, strict=True)):
             raise ValueError(f"reductions={reductions} must divide the sides of the grids, {tuple(sides)}")
         keys = [side // ratio for side, ratio in zip(sides, reductions, strict=True)]

@@ -88,10 +88,11 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         if key not in datasets:
             datasets[key] = load(config.dataset, root, **config.dataset_options)
         runs[name or "run"] = Run(Trainer(fit_classes(config, datasets[key]), datasets[key], chosen))
-    setting, *others = (dict(batch_size=len(run.images), precision=run.precision, compiled=run.compiled)
-                        for run in runs.values())
-    for name, other in zip(list(runs)[1:], others, strict=True):
-        if other != setting:
-            raise ValueError(f"variant {name!r} with {other} is not to be compared with {setting} of the first; choose "
+    settings = {name: {"batch_size": len(run.images), "precision": run.precision, "compiled": run.compiled}
+                for name, run in runs.items()}
+    first = next(iter(settings.values()))
+    for name, setting in settings.items():
+        if setting != first:
+            raise ValueError(f"variant {name!r} with {setting} is not to be compared with {first} of the first; choose "
                              "variants that agree")
-    return describe(chosen) | setting | {"rounds": rounds, "missing": {}} | measure_groups({path.stem: runs}, rounds)
+    return describe(chosen) | first | {"rounds": rounds, "missing": {}} | measure_groups({path.stem: runs}, rounds)
