@@ -4,8 +4,10 @@ import argparse
 import ast
 import contextlib
 import json
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import Field, fields
 from typing import Any, get_origin
 
@@ -20,7 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status. What a user can mend is told in one line, without a traceback."""
     options = create_parser().parse_args(arguments)
     try:
-        options.run(options)
+        with told_to_the_user():
+            options.run(options)
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always goes on where it was
         tell(f"stopped by {stopped} and saved; go on with the same command{resume}")
@@ -193,6 +196,24 @@ def read_value(name: str, text: str | list[str]) -> Any:
 
 def tell(message: str) -> None:
     print(f"minivit: {message}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def told_to_the_user() -> Iterator[None]:
+    """Print what the package logs, INFO and above, as the command line prints everything it has to say."""
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: tell(record.getMessage())
+    logger = logging.getLogger("minivit")
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 if __name__ == "__main__":

@@ -76,3 +76,24 @@ def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozens
     if not is_choice or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
         raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
     return frozenset(layers)
+
+
+def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:
+    """Read the size of an image: one side of a square, or (height, width).
+
+    Parameters
+    ----------
+    image_size
+        Pixels, at least 1.
+    name
+        The argument, as the caller knows it.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"{name}={image_size!r} must be one side in pixels, or (height, width), at least 1 each")
+    return sides

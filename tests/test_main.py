@@ -1,4 +1,5 @@
 import json
+import logging
 import pickle
 
 import pytest
@@ -117,3 +118,11 @@ def test_a_missing_option_is_argparses_to_tell(recipe):
     with pytest.raises(SystemExit) as exit_:
         main(["train", recipe])
     assert exit_.value.code == 2
+
+
+def test_what_the_package_logs_is_told_once_and_in_the_manner_of_the_command_line(monkeypatch, capsys):
+    log = logging.getLogger("minivit.somewhere")
+    monkeypatch.setattr("minivit.__main__.fetch", lambda *_: log.info("5 files passed over") or log.debug("unasked"))
+    for _ in range(2):
+        assert main(["data", "imagefolder", "--data", "nowhere"]) == 0
+        assert capsys.readouterr().err == "minivit: 5 files passed over\n"

@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 
-from minivit.options import check_options, did_you_mean
+from minivit.options import check_options, did_you_mean, image_sides
 
 
 def cook(pan, eggs: int, heat: float = 1.0, cover: bool = False, herbs: str | Sequence[str] = "none",
@@ -47,3 +47,14 @@ def test_a_class_is_checked_by_its_init():
 
 def test_nothing_close_gives_no_hint():
     assert did_you_mean("xyz", ["eggs", "heat"]) == ""
+
+
+@pytest.mark.parametrize("image_size, sides", [(7, (7, 7)), ((5, 7), (5, 7)), ([5, 7], (5, 7))])
+def test_one_side_is_a_square(image_size, sides):
+    assert image_sides(image_size) == sides
+
+
+@pytest.mark.parametrize("image_size", [0, -8, (5,), (5, 0), (5, 7, 3), (5, 7.0), ()])
+def test_an_impossible_size_is_named(image_size):
+    with pytest.raises(ValueError, match="side=.*at least 1"):
+        image_sides(image_size, "side")

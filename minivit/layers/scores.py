@@ -32,7 +32,8 @@ class Factors(NamedTuple):
 
     def product(self) -> Tensor:
         """Return the scores S, (B, H, N, M)."""
-        scores = self.queries @ self.keys.mT * self.scale
+        # Scaled before the product, as the fused kernel does: in float16 the bare product overflows.
+        scores = (self.queries * self.scale) @ self.keys.mT
         return scores if self.residual is None else scores + self.residual
 
 

@@ -13,7 +13,7 @@ def choose_device(name: str) -> torch.device:
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: a run is one process; start it without torchrun")
     try:
-        best = torch.accelerator.current_accelerator() or torch.device("cpu")
+        best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
         device = best if name == "auto" else torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
