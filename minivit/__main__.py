@@ -3,16 +3,28 @@
 import argparse
 import ast
 import contextlib
+import io
 import json
 import logging
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import Field, fields
+from pathlib import Path
 from typing import Any, get_origin
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
-from minivit.training import CheckpointError, Config, Stopped, TrainingError, evaluate, load_config, load_model, train
+from minivit.training import (
+    CheckpointError,
+    Config,
+    Stopped,
+    TrainingError,
+    evaluate,
+    load_config,
+    load_data,
+    load_trained,
+    train,
+)
 from minivit.training.device import choose_device
 
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
@@ -21,6 +33,8 @@ DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status. What a user can mend is told in one line, without a traceback."""
     options = create_parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a Greek letter or a name of a class must not end a run on a console
+        sys.stdout.reconfigure(errors="backslashreplace")  # or in a file that cannot hold it
     try:
         with told_to_the_user():
             options.run(options)
@@ -52,6 +66,16 @@ def create_parser() -> argparse.ArgumentParser:
             sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
+    def trained_command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+        sub = command(name, run, summary)
+        sub.add_argument("checkpoint", metavar="CHECKPOINT",
+                         help="a run's folder, its model.safetensors or checkpoint.pt")
+        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+        sub.add_argument("--classes", metavar="NAME", nargs="*", help="choose among these of the model's classes "
+                         "alone, on images of these; a file with a name a line will do, and no name stands for the "
+                         "classes that the data have")
+        return sub
+
     def training_command(name: str, run: Any, summary: str, overrides: list[Field]) -> argparse.ArgumentParser:
         sub = command(name, run, summary)
         sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
@@ -77,18 +101,14 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
 
-    sub = command("eval", run_eval, "measure a trained model on its test set")
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
-    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+    trained_command("eval", run_eval, "measure a trained model on its test set")
 
-    sub = command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
-    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a run's folder, its model.safetensors or checkpoint.pt")
+    sub = trained_command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
     sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
                      "folder by default")
     sub.add_argument("--images", metavar="N", default="null", help="test images, drawn by the seed; all by default")
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), of 255; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="of the images and the noise; 0 by default")
-    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
 
     sub = command("data", run_data, "fetch a data set, and say what is in it")
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
@@ -127,17 +147,19 @@ def run_sweep(options: argparse.Namespace) -> None:
 
 
 def run_eval(options: argparse.Namespace) -> None:
-    model, config = load_model(options.checkpoint)
-    dataset = load(config.dataset, options.data, **config.dataset_options)
+    trained = load_trained(options.checkpoint)
+    config, (model, dataset) = trained.config, load_data(trained, options.data, read_classes(options.classes))
     metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision)
-    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}: top-1 {metrics['test_top1']:.2f} %, "
-          f"top-5 {metrics['test_top5']:.2f} %, loss {metrics['test_loss']:.4f}")
+    chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
+    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}: "
+          f"top-1 {metrics['test_top1']:.2f} %, top-5 {metrics['test_top5']:.2f} %, loss {metrics['test_loss']:.4f}")
 
 
 def run_analyze(options: argparse.Namespace) -> None:
     from minivit.training.report import report, table  # the other commands need none of it
 
     result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
+                         classes=read_classes(options.classes),
                          **{name: read_value(name, getattr(options, name)) for name in ("images", "epsilon", "seed")})
     print(table(result))
     print(f"\n{result['config']['model']} on {result['images']} test images of {result['config']['dataset']}, "
@@ -171,6 +193,14 @@ def run_bench(options: argparse.Namespace) -> None:
     else:
         result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
+
+
+def read_classes(words: list[str] | None) -> list[str] | None:
+    """Return the classes named, or the lines of a file that stands in their place."""
+    if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
+        return words
+    return [line.strip() for line in Path(words[0]).expanduser().read_text(encoding="utf-8").splitlines()
+            if line.strip()]
 
 
 def read_overrides(options: argparse.Namespace) -> dict[str, Any]:

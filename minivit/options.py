@@ -4,7 +4,10 @@ import difflib
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar, get_origin
+
+Record = TypeVar("Record")
 
 
 def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, given: Iterable[str] = ()) -> None:
@@ -41,6 +44,27 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
                                                else detail["msg"].removeprefix("Input should be ")
                                                for detail in error.errors()))
             raise ValueError(f"{name}={value!r} is of the wrong type for {owner}: it should be {wanted}") from None
+
+
+def from_json(record: type[Record], values: Mapping[str, Any], owner: str) -> Record:
+    """Make a dataclass of values that went through JSON, which knows no tuples.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check_options`; also if ``values`` is no mapping, or lacks a field that has no default.
+    """
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{owner} must be a mapping of names to values, not {values!r}")
+    values = dict(values)
+    for each in fields(record):
+        if get_origin(each.type) is tuple and isinstance(values.get(each.name), list):
+            values[each.name] = tuple(values[each.name])
+    check_options(record, values, owner)
+    try:
+        return record(**values)
+    except TypeError as error:
+        raise ValueError(f"{owner}: {error}") from None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

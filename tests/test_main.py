@@ -1,3 +1,4 @@
+import io
 import json
 import logging
 import pickle
@@ -51,6 +52,35 @@ def test_analyze_writes_the_numbers_and_tells_them(recipe, tmp_path, capsys, mon
     assert main(["analyze", str(run), "--images", "361"]) == 1
     assert capsys.readouterr().err == "minivit: error: images=361 must be in 1 ... 360, the test images of digits\n"
     assert not (run / "analysis").exists()
+
+
+def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    run, names = tmp_path / "run", tmp_path / "names.txt"
+    names.write_text("3\n\n1\n")
+    assert main(["train", recipe, "--out", str(run)]) == 0
+    assert main(["eval", str(run), "--classes", str(names)]) == 0
+    assert "test images of digits, 2 classes: top-1 " in (line := capsys.readouterr().out.splitlines()[-1])
+    assert main(["eval", str(run), "--classes", "1", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == line
+    assert main(["eval", str(run), "--classes"]) == 0
+    assert "360 test images of digits, 10 classes" in capsys.readouterr().out
+    assert main(["analyze", str(run), "--classes", "1", "3", "--images", "5"]) == 0
+    assert json.loads((run / "analysis" / "analysis.json").read_text())["data"]["classes"] == ["1", "3"]
+    capsys.readouterr()
+    assert main(["eval", str(run), "--classes", "zebra"]) == 1
+    assert capsys.readouterr().err == "minivit: error: classes: 'zebra' is no class of the model\n"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_a_console_without_greek_ends_nothing(recipe, tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    assert main(["train", recipe, "--out", str(tmp_path / "run")]) == 0
+    console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr("sys.stdout", console)
+    assert main(["analyze", str(tmp_path / "run"), "--images", "5"]) == 0
+    console.flush()
+    assert b"noise, \\u03c3 = 5" in console.buffer.getvalue()
 
 
 def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypatch):

@@ -7,8 +7,19 @@
 """
 
 from minivit.data.batches import batches
-from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.dataset import DataError, DataInfo, Dataset, Split
 from minivit.data.download import download
 from minivit.data.registry import data_root, fetch, list_datasets, load
 
-__all__ = ["DataError", "Dataset", "Split", "batches", "data_root", "download", "fetch", "list_datasets", "load"]
+__all__ = [
+    "DataError",
+    "DataInfo",
+    "Dataset",
+    "Split",
+    "batches",
+    "data_root",
+    "download",
+    "fetch",
+    "list_datasets",
+    "load",
+]

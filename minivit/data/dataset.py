@@ -1,11 +1,14 @@
 """What a data set is: two splits of uint8 images and labels, and the names and statistics that go with them."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor
+
+from minivit.options import did_you_mean
 
 
 class DataError(Exception):
@@ -17,6 +20,9 @@ class Images(Protocol):
 
     @property
     def shape(self) -> torch.Size: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 
@@ -64,6 +70,38 @@ class Split:
         return replace(self, **{field.name: value.to(device) for field in fields(self)
                                 if isinstance(value := getattr(self, field.name), Tensor)})
 
+    def digest(self) -> str:
+        """Return a short text that is another one where the labels, the images or their order are others.
+
+        Of files on disk it is the names that count, not the contents, which would have to be read.
+        """
+        content = hashlib.blake2b(self.labels.cpu().numpy(), digest_size=16)
+        if isinstance(self.images, Tensor):
+            content.update(self.images.cpu().contiguous().numpy())
+        else:
+            content.update("\0".join(self.images.names).encode("utf-8", "surrogateescape"))
+        return content.hexdigest()
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a trained model has to know of its data: what its logits stand for, and how its images were made.
+
+    Attributes
+    ----------
+    classes
+        Name of the class of each logit.
+    image_shape
+        Channels, height and width.
+    mean, std
+        Of each channel: the model sees ``(images / 255 - mean) / std``.
+    """
+
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -98,6 +136,36 @@ class Dataset:
     def num_classes(self) -> int:
         """How many classes there are."""
         return len(self.classes)
+
+    @property
+    def info(self) -> DataInfo:
+        """What a model trained on this has to know of it."""
+        return DataInfo(self.classes, self.image_shape, self.mean, self.std)
+
+    def select_classes(self, names: Sequence[str]) -> Self:
+        """Return the images of these classes alone; label k is then the class ``names[k]``.
+
+        Raises
+        ------
+        ValueError
+            Naming a class that there is not, or that stands there twice.
+        """
+        if tuple(names) == self.classes:
+            return self
+        for i, name in enumerate(names):
+            if name not in self.classes:
+                raise ValueError(f"{name!r} is no class of {self.name}{did_you_mean(name, self.classes)}")
+            if name in names[:i]:
+                raise ValueError(f"class {name!r} is named twice")
+        new = torch.full((self.num_classes,), -1)
+        new[[self.classes.index(name) for name in names]] = torch.arange(len(names))
+
+        def choose(split: Split) -> Split:
+            labels = new[split.labels]
+            rows = (labels >= 0).nonzero()[:, 0]
+            return replace(split.subset(rows), labels=labels[rows])
+
+        return replace(self, train=choose(self.train), test=choose(self.test), classes=tuple(names))
 
 
 def _choose(rows: Tensor | Images, indices: Tensor) -> Tensor | Images:

@@ -44,6 +44,11 @@ class ImageFiles:
         """Shape of the tensor this stands for: (n, 3, image_size, image_size)."""
         return torch.Size((len(self.paths), 3, self.image_size, self.image_size))
 
+    @property
+    def names(self) -> list[str]:
+        """The files, without the folders they are in."""
+        return [path.name for path in self.paths]
+
     def __len__(self) -> int:
         return len(self.paths)
 

@@ -1,4 +1,4 @@
-"""What the models with attention have in common: tokens, one of them is read, and maps on request.
+"""What the models have in common: a head that reads logits off features; and those with attention, maps on request.
 
 Axes: B batch, N tokens, M keys, C channels, H heads.
 """
@@ -6,17 +6,67 @@ Axes: B batch, N tokens, M keys, C channels, H heads.
 from collections.abc import Sequence
 from itertools import zip_longest
 
+import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block, LessAttention
 from minivit.layers.scores import Scores, attention_map
 
 
-class AttentionClassifier(nn.Module):
+class Classifier(nn.Module):
+    """A model whose last step is ``head``: a linear layer from features to logits, or nothing, for the features.
+
+    The last norm of a model is ``norm``.
+    """
+
+    @property
+    def num_features(self) -> int:
+        """Channels C of what the head reads."""
+        return self.norm.normalized_shape[0]
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Give the model a new, untrained head for so many classes; with 0, none: it returns features (B, C).
+
+        Raises
+        ------
+        ValueError
+            If ``num_classes`` is negative.
+        """
+        self.head = create_head(self.num_features, num_classes).to(self.norm.weight)
+        for weights in self.head.parameters():
+            nn.init.trunc_normal_(weights, std=0.02) if weights.ndim == 2 else nn.init.zeros_(weights)
+
+
+def create_head(dim: int, num_classes: int) -> nn.Module:
+    """Make the head: dim -> num_classes, or nothing for 0 classes."""
+    if num_classes < 0:
+        raise ValueError(f"num_classes={num_classes} must be at least 1, or 0 for features in place of logits")
+    return nn.Linear(dim, num_classes) if num_classes else nn.Identity()
+
+
+@torch.no_grad()
+def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
+    """Take from a model the logits of all classes but these; logit k is then that of the class ``classes[k]``.
+
+    Parameters
+    ----------
+    model
+        Its ``head``, a linear layer, is replaced.
+    classes
+        Which of the logits to keep, in [0, num_classes), in this order.
+    """
+    head = model.head
+    if list(classes) != list(range(head.out_features)):
+        model.head = nn.Linear(head.in_features, len(classes)).to(head.weight)
+        model.head.weight.copy_(head.weight[list(classes)])
+        model.head.bias.copy_(head.bias[list(classes)])
+    return model
+
+
+class AttentionClassifier(Classifier):
     """Read logits off what ``forward_features`` of the model makes of an image.
 
-    A model gives ``forward_features(images, return_attention)``, its tokens and with ``return_attention`` its maps, and
-    ``head``, a linear layer.
+    A model gives ``forward_features(images, return_attention)``, its tokens and with ``return_attention`` its maps.
     """
 
     def pool(self, x: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
-from minivit.models.classifier import AttentionClassifier, run_blocks
+from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.vit import init_linear_layers
 from minivit.options import layer_indices
 
@@ -87,7 +87,7 @@ class LaViT(AttentionClassifier):
         Sides in pixels of the image and of a patch of the first stage; a multiple of ``patch_size * 2**(stages - 1)``
         is an image's side.
     in_channels, num_classes
-        Channels of the image; size of the output.
+        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dims, depths, num_heads
         Channels C, blocks and heads H of each stage.
     attention_depths
@@ -132,7 +132,7 @@ class LaViT(AttentionClassifier):
         super().__init__()
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
-        for name, count in (("num_classes", num_classes), ("patch_size", patch_size), ("image_size", image_size)):
+        for name, count in (("patch_size", patch_size), ("image_size", image_size)):
             if count < 1:
                 raise ValueError(f"{name}={count} must be at least 1")
         by_stage = {"dims": dims, "depths": depths, "attention_depths": attention_depths, "num_heads": num_heads,
@@ -187,7 +187,7 @@ class LaViT(AttentionClassifier):
 
         self.stages = nn.ModuleList(map(stage, range(len(dims))))
         self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
-        self.head = nn.Linear(dims[-1], num_classes)
+        self.head = create_head(dims[-1], num_classes)
         init_linear_layers(self)
 
     def feature_maps(self, images: Tensor, maps: list[Tensor] | None = None) -> list[Tensor]:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import CONTEXTS, DropPath, Mlp, PatchEmbed, create_context
+from minivit.models.classifier import Classifier, create_head
 from minivit.options import layer_indices
 
 CONTEXTS_OF_THE_CLASS_TOKEN = ("cb_gate", "cb_hybrid")
@@ -53,7 +54,7 @@ class MixerBlock(nn.Module):
         return x + self.drop_path(self.mlp_channels(self.norm2(x)))
 
 
-class Mixer(nn.Module):
+class Mixer(Classifier):
     """Cut an image into patches, mix them ``depth`` times by MLPs alone, and read the answer off their mean.
 
     It has no attention, hence no attention maps.
@@ -63,7 +64,7 @@ class Mixer(nn.Module):
     image_size, patch_size
         Sides in pixels; N = (image_size / patch_size)**2.
     in_channels, num_classes
-        Channels of the image; size of the output.
+        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dim, depth
         Channels C and blocks.
     token_mlp_ratio, mlp_ratio
@@ -93,7 +94,7 @@ class Mixer(nn.Module):
         super().__init__()
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
-        for name, count in (("num_classes", num_classes), ("depth", depth), ("dim", dim)):
+        for name, count in (("depth", depth), ("dim", dim)):
             if count < 1:
                 raise ValueError(f"{name}={count} must be at least 1")
         if context in CONTEXTS_OF_THE_CLASS_TOKEN:
@@ -107,7 +108,7 @@ class Mixer(nn.Module):
                        context=context if layer in with_context else "none")
             for layer in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.head = nn.Linear(dim, num_classes)
+        self.head = create_head(dim, num_classes)
         self.init_weights()
 
     @torch.no_grad()
@@ -122,8 +123,8 @@ class Mixer(nn.Module):
             for layer in (block.mlp_tokens.fc1, block.mlp_tokens.fc2, block.mlp_channels.fc1, block.mlp_channels.fc2):
                 nn.init.xavier_uniform_(layer.weight)
                 nn.init.zeros_(layer.bias)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+        for weights in self.head.parameters():
+            nn.init.zeros_(weights)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C)."""

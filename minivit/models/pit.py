@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block, check_images
-from minivit.models.classifier import AttentionClassifier, run_blocks
+from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.options import layer_indices
 
 
@@ -86,7 +86,7 @@ class PiT(AttentionClassifier):
     image_size, patch_size, stride
         Sides of the image and of a patch, and the step from patch to patch, in pixels.
     in_channels, num_classes
-        Channels of the image; size of the output.
+        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dims, depths, num_heads
         Channels C, blocks and heads H of each stage; each number of channels is a multiple of the one before.
     mlp_ratio
@@ -120,8 +120,6 @@ class PiT(AttentionClassifier):
         super().__init__()
         if not 0 <= drop_path < 1:
             raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
-        if num_classes < 1:
-            raise ValueError(f"num_classes={num_classes} must be at least 1")
         if not len(dims) == len(depths) == len(num_heads) > 0:
             raise ValueError(f"dims={dims}, depths={depths} and num_heads={num_heads} must have one number a stage")
         if min(dims) < 1 or any(wider % narrower for narrower, wider in pairwise(dims)):
@@ -146,7 +144,7 @@ class PiT(AttentionClassifier):
             })
             for stage, (dim, blocks, heads) in enumerate(zip(dims, depths, num_heads, strict=True)))
         self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
-        self.head = nn.Linear(dims[-1], num_classes)
+        self.head = create_head(dims[-1], num_classes)
         # The authors leave the linear maps and convolutions as PyTorch draws them.
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.trunc_normal_(self.cls_token, std=0.02)

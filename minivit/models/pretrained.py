@@ -15,6 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from minivit.models.unwrap import load_weights
+
 FOLDER = Path(__file__).parent / "weights"
 RATES = ("dropout", "drop_path")  # options that act in training alone: weights fit whatever they are
 
@@ -78,6 +80,8 @@ def read_header(path: Path) -> Pretrained:
 def load_pretrained(model: nn.Module, name: str, defaults: dict[str, Any], options: dict[str, Any]) -> nn.Module:
     """Give a model the trained weights of its architecture, and put it in evaluation mode.
 
+    A model for another number of classes than the trained one keeps its own, untrained head.
+
     Parameters
     ----------
     model
@@ -88,13 +92,13 @@ def load_pretrained(model: nn.Module, name: str, defaults: dict[str, Any], optio
     Raises
     ------
     ValueError
-        If no file was trained with these options (``dropout`` and ``drop_path`` aside), saying which there are; or if
-        one is damaged.
+        If no file was trained with these options (``num_classes``, ``dropout`` and ``drop_path`` aside), saying which
+        there are; or if one is damaged.
     """
     defaults = {p.name: p.default for p in inspect.signature(type(model)).parameters.values()} | defaults
 
     def architecture(options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in (defaults | options).items() if name not in RATES}
+        return {name: value for name, value in (defaults | options).items() if name not in (*RATES, "num_classes")}
 
     known = list_pretrained()
     fitting = [it for it in known if it.name == name and architecture(it.options) == architecture(options)]
@@ -102,8 +106,12 @@ def load_pretrained(model: nn.Module, name: str, defaults: dict[str, Any], optio
         raise ValueError(f"{call(name, options)}: no such model was trained; there are "
                          f"{', '.join(map(str, known)) or f'none in {FOLDER}'}")
     try:
-        model.load_state_dict(load_file(fitting[0].path))
-    except RuntimeError as error:
+        weights = load_file(fitting[0].path)
+        if (defaults | options)["num_classes"] != (defaults | fitting[0].options)["num_classes"]:
+            head = {f"head.{name}": tensor for name, tensor in model.head.state_dict().items()}
+            weights = {name: tensor for name, tensor in weights.items() if not name.startswith("head.")} | head
+        load_weights(model, weights)
+    except ValueError as error:
         raise ValueError(f"{fitting[0].path} does not fit this version of minivit: {error}") from error
     return model.eval()
 

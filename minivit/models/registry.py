@@ -56,7 +56,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
         One of :func:`list_models`; timm's name where the architecture is timm's.
     pretrained
         Whether to give it the trained weights that come with the package, which :func:`list_pretrained` lists. They fit
-        the options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free.
+        the options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free. With
+        another ``num_classes`` the head is new and untrained; with 0 there is none, and the model gives features.
     **options
         Keyword arguments of the model's class, over those of the name: ``num_classes=10``, ``context="cb"``, ...
 

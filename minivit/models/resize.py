@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.layers import TokenMap
+from minivit.models.unwrap import name_differences, unwrap_weights
 
 
 def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
@@ -49,9 +50,9 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[st
     <All keys matched successfully>
     """
     wanted = model.state_dict()
-    if weights.keys() != wanted.keys():
-        some = ", ".join(sorted(weights.keys() ^ wanted.keys())[:3])
-        raise ValueError(f"weights of another model: {some} ... are not in both")
+    if different := name_differences(weights, wanted):
+        raise ValueError(f"weights of another model: {different}")
+    weights = unwrap_weights(weights)
     maps = {name for name, module in model.named_modules() if isinstance(module, TokenMap)}
     fitted = {}
     for name, weight in weights.items():

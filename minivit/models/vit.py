@@ -22,7 +22,7 @@ from minivit.layers import (
     UniformHeadAttention,
     split_dim,
 )
-from minivit.models.classifier import AttentionClassifier, run_blocks
+from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.options import layer_indices
 
 GLOBAL_POOLS = ("token", "avg")
@@ -39,7 +39,7 @@ class ViT(AttentionClassifier):
     image_size, patch_size
         Sides in pixels; N = (image_size / patch_size)**2 + 1.
     in_channels, num_classes
-        Channels of the image; size of the output.
+        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dim, depth, num_heads, mlp_ratio
         Channels C, blocks, heads H, hidden channels of the MLP over C.
     dropout
@@ -91,7 +91,7 @@ class ViT(AttentionClassifier):
         for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
             if not 0 <= rate < 1:
                 raise ValueError(f"{name}={rate} is not a rate in [0, 1)")
-        for name, count in (("num_classes", num_classes), ("depth", depth), ("dim", dim)):
+        for name, count in (("depth", depth), ("dim", dim)):
             if count < 1:
                 raise ValueError(f"{name}={count} must be at least 1")
         for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
@@ -139,7 +139,7 @@ class ViT(AttentionClassifier):
                   context=context if layer in with_context else "none", context_position=context_position)
             for layer in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.head = nn.Linear(dim, num_classes)
+        self.head = create_head(dim, num_classes)
         self.init_weights()
         if extra_block != "none":  # when the others are drawn, so that they start as they do without it
             self.blocks.append(ExtraMsa(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout) if extra_block == "msa"

@@ -29,6 +29,7 @@ from minivit.data.augment import normalize
 from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
 from minivit.training.device import autocast
+from minivit.training.evaluate import check_logits
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
               "similarity_centred")
@@ -97,7 +98,7 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     def classify(pixels: Tensor) -> Tensor:
         with autocast(precision, device):
             logits = model(normalize(pixels, dataset.mean, dataset.std))
-        return logits.float()
+        return check_logits(logits.float(), dataset)
 
     conditions = create_conditions(classify, seed, epsilon, device)
     hits = dict.fromkeys(conditions, 0)

@@ -9,7 +9,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -26,6 +26,7 @@ from minivit.analysis import cost
 from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
+from minivit.training.compilation import compiling
 from minivit.training.device import autocast, choose_device, synchronize
 from minivit.training.memory import peak_bytes
 from minivit.training.peers import PEERS, create_peers
@@ -177,7 +178,9 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[s
                  for key, subject in subjects.items()}
         for subject in subjects.values():
             subject.compile()
-        times, memory, best = measure(subjects, rounds, title)
+        compiled = any(subject.compiled for subject in subjects.values())
+        with compiling("default") if compiled else nullcontext():
+            times, memory, best = measure(subjects, rounds, title)
         peak, first = max(peak, best), next(iter(subjects))
         results[title] = {key: {"params": costs[key].params, "macs": costs[key].macs}
                                | {phase: summary(times[phase][key], times[phase][first], len(subject.images))

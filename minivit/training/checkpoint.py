@@ -13,7 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from minivit.models import create_model
+from minivit.data import DataInfo
+from minivit.models import unwrap_weights
 from minivit.training.config import Config
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "model.safetensors"
@@ -45,13 +46,13 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON."""
-    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n"))
+    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8"))
 
 
-def save_weights(path: Path, model: nn.Module, config: Config) -> None:
-    """Write a model's weights as safetensors, with the configuration that rebuilds it in the header."""
+def save_weights(path: Path, model: nn.Module, config: Config, data: DataInfo | None = None) -> None:
+    """Write a model's weights as safetensors; the header has what rebuilds it and what its images and classes are."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    header = {"config": json.dumps(asdict(config))}
+    header = {"config": json.dumps(asdict(config))} | ({"data": json.dumps(asdict(data))} if data else {})
     write_whole(path, lambda part: part.write_bytes(save(tensors, metadata=header)))
 
 
@@ -68,8 +69,60 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     CheckpointError
         If the file is missing, cut off, of another kind, or a pickle with code in it.
     """
+    state = read_pickle(path)
+    if not isinstance(state, dict) or not {"config", "step", "model", "optimizer"} <= state.keys():
+        raise CheckpointError(f"{path} is not a checkpoint of minivit{_what_else(state)}")
+    return state
+
+
+def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
+    """Read the weights in a file, by name, whoever wrote it.
+
+    What training tools wrap around weights is taken off: see :func:`minivit.models.unwrap_weights`. They are for a
+    model that you make yourself::
+
+        model = create_model("vit_small_patch16_224")
+        model.load_state_dict(read_weights("deit_small_patch16_224.pth"))
+
+    Parameters
+    ----------
+    path
+        A ``.safetensors`` file, or what ``torch.save`` wrote: tensors and plain values, no code.
+    key
+        Of a file with more than one set of weights, the one wanted: ``"model_ema"``, ...
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged, or has no weights, or more than one set of them and no ``key`` says which.
+    """
+    path = Path(path).expanduser()
+    content = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path)
+    if key is not None:
+        if not isinstance(content, dict) or key not in content:
+            raise CheckpointError(f"{path} has no {key!r}; it has {', '.join(map(repr, list(content)[:5]))}")
+        content = content[key]
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return unwrap_weights(content)
+    except ValueError as error:
+        raise CheckpointError(f"{path}: {error}") from None
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read weights and header."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118, no dict
+    except FileNotFoundError:
+        raise CheckpointError(f"{path} does not exist") from None
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or cut off, or no safetensors file; train again") from error
+
+
+def read_pickle(path: Path) -> Any:
+    """Read what ``torch.save`` wrote, if it's tensors and plain values."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except pickle.UnpicklingError as error:
@@ -78,49 +131,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # bytes that are no checkpoint fail in as many ways as there are bytes
         raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or no checkpoint. "
                               f"Train again, or use {WEIGHTS} if it stands beside it") from error
-    if not isinstance(state, dict) or not {"config", "step", "model", "optimizer"} <= state.keys():
-        raise CheckpointError(f"{path} is not a checkpoint of minivit")
-    return state
 
 
-def load_model(path: str | Path) -> tuple[nn.Module, Config]:
-    """Rebuild a trained model, in evaluation mode, from a run's folder, ``model.safetensors`` or ``checkpoint.pt``.
-
-    Where the run kept a moving average of the weights, it is the average that is loaded.
-
-    Raises
-    ------
-    CheckpointError
-        Naming the file and what is wrong with it.
-    """
-    path = Path(path)
-    if path.is_dir():
-        path = path / (WEIGHTS if (path / WEIGHTS).exists() else CHECKPOINT)
-    if not path.exists():
-        raise CheckpointError(f"{path} does not exist; give a run's folder, its {WEIGHTS} or its {CHECKPOINT}")
-    weights, values = read_safetensors(path) if path.suffix == ".safetensors" else read_checkpoint(path)
+def _what_else(state: Any) -> str:
     try:
-        config = Config.from_dict(values)
-        model = create_model(config.model, **config.model_options)
-        model.load_state_dict(weights)
-    except (ValueError, RuntimeError) as error:
-        raise CheckpointError(f"{path} does not fit this version of minivit: {error}") from error
-    return model.eval(), config
-
-
-def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dict
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or cut off, or no safetensors file; train again") from error
-    if "config" not in header:
-        raise CheckpointError(f"{path} holds weights but not which model they are for; "
-                              f"use create_model(...).load_state_dict(...), or a {WEIGHTS} that minivit wrote")
-    return weights, json.loads(header["config"])
-
-
-def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    state = load_checkpoint(path)
-    return state["average"] or state["model"], state["config"]
+        unwrap_weights(state)
+    except ValueError:
+        return ""
+    wrapped = [] if not isinstance(state, dict) else [key for key in state if isinstance(state[key], dict)]
+    return (f": it holds weights{f' under {wrapped[0]!r}' if wrapped else ''}, but not which model they are for; make "
+            "it with create_model(...), and give it minivit.training.read_weights(...)")

@@ -4,11 +4,11 @@ import json
 import runpy
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Any, Literal
 
-from minivit.options import check_options
+from minivit.options import check_options, from_json
 
 
 @dataclass(frozen=True)
@@ -134,12 +134,7 @@ class Config:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
         """Make a configuration of ``values``; the defaults fill the rest. Unknown names and wrong types are errors."""
-        values = dict(values)
-        for each in fields(cls):
-            if get_origin(each.type) is tuple and isinstance(values.get(each.name), list):  # JSON knows no tuples
-                values[each.name] = tuple(values[each.name])
-        check_options(cls, values, "a run's configuration")
-        return cls(**values)
+        return from_json(cls, values, "a run's configuration")
 
     def override(self, **values: Any) -> "Config":
         """Return a copy with ``values`` instead of its own; options of model and data set are merged in."""
@@ -158,12 +153,13 @@ def load_config(path: str | Path) -> Config:
     ValueError
         Naming the file and what is wrong with it.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if not path.is_file():
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
         raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
     try:
-        values = json.loads(path.read_text())["config"] if path.suffix == ".json" else run_recipe(path)["get_config"]()
+        values = (json.loads(path.read_text(encoding="utf-8"))["config"] if path.suffix == ".json"
+                  else run_recipe(path)["get_config"]())
         if not isinstance(values, Mapping):
             raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
         return Config.from_dict(values)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
@@ -38,6 +38,11 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     dict
         ``test_loss``, mean cross-entropy in nats; ``test_top1`` and ``test_top5``, per cent of the images whose class
         is the best, or among the best five, of the logits.
+
+    Raises
+    ------
+    ValueError
+        If the model does not have one logit for each class of the data.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -48,7 +53,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
             with autocast(precision, device):
                 logits = model(normalize(images, dataset.mean, dataset.std))
-            logits = logits.float()
+            logits = check_logits(logits.float(), dataset)
             hits = logits.topk(best, dim=1).indices == labels[:, None]  # (B, best)
             totals += torch.stack([F.cross_entropy(logits, labels, reduction="sum"), hits[:, 0].sum(), hits.sum()])
             after_batch()
@@ -56,3 +61,12 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         model.train(was_training)
     loss, top1, top5 = (total / len(dataset.test) for total in totals.tolist())
     return {"test_loss": loss, "test_top1": 100 * top1, "test_top5": 100 * top5}
+
+
+def check_logits(logits: Tensor, dataset: Dataset) -> Tensor:
+    """Return the logits, if there is one for each class of the data."""
+    if logits.shape[1:] != (dataset.num_classes,):
+        raise ValueError(f"the model gives {' x '.join(map(str, logits.shape[1:]))} logits for an image, and "
+                         f"{dataset.name} has {dataset.num_classes} classes; make it with "
+                         f"num_classes={dataset.num_classes}")
+    return logits

@@ -1,5 +1,6 @@
 """The training loop: from a configuration to a folder with the run's record, checkpoint and weights."""
 
+import logging
 import shutil
 import time
 from dataclasses import asdict
@@ -9,7 +10,8 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from minivit.data import Dataset, load
+from minivit.data import DataInfo, Dataset, load
+from minivit.options import from_json
 from minivit.training.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
@@ -22,10 +24,14 @@ from minivit.training.config import Config
 from minivit.training.device import choose_device
 from minivit.training.interrupt import Stopped, stop_on_signals
 from minivit.training.record import RUN, write_metrics, write_run
+from minivit.training.trained import differences
 from minivit.training.trainer import Trainer, TrainingError
+
+log = logging.getLogger(__name__)
 
 SAVE_EVERY_S = 600.0  # inside an epoch; an epoch's end is always saved
 LOOK_EVERY_S = 0.5    # between two glances at the loss
+OTHER = "resume with the same data, or choose another --out"
 
 
 def train(config: Config, out: str | Path, *, root: str | Path | None = None, resume: bool = False,
@@ -65,10 +71,10 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, trainer = Path(out), create_trainer(config, root, choose_device(device))
+    out, trainer = Path(out).expanduser(), create_trainer(config, root, choose_device(device))
     open_folder(out, trainer, resume)
     trainer.compile()
-    write_run(out, trainer.config, trainer.device, trainer.prepare_s)
+    write_run(out, trainer.config, trainer.device, trainer.prepare_s, trainer.dataset.info)
     save(out, trainer)
     bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
                smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
@@ -104,7 +110,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
             raise
         except TrainingError as error:
             raise TrainingError(f"{error}. The last good checkpoint is {out / CHECKPOINT}") from None
-    save_weights(out / WEIGHTS, trainer.best_model, trainer.config)
+    save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
     return trainer.history
 
 
@@ -119,7 +125,10 @@ def create_trainer(config: Config, root: str | Path | None, device: torch.device
 
 
 def fit_classes(config: Config, dataset: Dataset) -> Config:
-    """Return ``config`` with as many classes as the data set has."""
+    """Return ``config`` with as many classes as the data set has, if there is something to learn."""
+    if dataset.num_classes < 2:
+        raise ValueError(f"{dataset.name} has one class, {dataset.classes[0]!r}: nothing can be learnt from it, as "
+                         "every answer would be right; add images of another class")
     num_classes = config.model_options.get("num_classes", dataset.num_classes)
     if num_classes != dataset.num_classes:
         raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
@@ -144,13 +153,38 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
             if before.get(name) != now.get(name):
                 raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "
                                  f"{before.get(name)!r}; resume with the same configuration, or choose another --out")
-        trainer.load_state_dict(state)
+        compare_data(out, trainer, state)
+        try:
+            trainer.load_state_dict(state)
+        except (KeyError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
+                                  f"version that wrote it, or choose another --out") from error
     # Weights, two moments and perhaps an average; the old checkpoint stands until the new one does; and the weights.
     weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
     need = weights * (2 * (4 if trainer.average else 3) + 2)
     if free < need:
         raise CheckpointError(f"{out} has {free / 1e6:.1f} MB free, the run's checkpoints need {need / 1e6:.1f} MB; "
                               "free some space or choose another --out")
+
+
+def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
+    """Say in what the data differ from those that a checkpoint was made with; one of version 0.1 does not know."""
+    if "data" not in state:
+        log.warning("the checkpoint in %s does not say what data it was made with; it's taken that they are these", out)
+        return
+    dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")
+    for name in ("image_shape", "mean", "std"):
+        now, before = getattr(dataset.info, name), getattr(known, name)
+        if now != before:
+            raise ValueError(f"{name}={now} of {dataset.name} differs from the run in {out}, which has {before}; "
+                             f"{OTHER}")
+    if dataset.classes != known.classes:
+        raise ValueError(f"the classes of {dataset.name} differ from those of the run in {out}: "
+                         f"{differences(known.classes, dataset.classes)}; {OTHER}")
+    if trainer.digest != state["digest"]:
+        raise ValueError(f"the training images of {dataset.name} differ from those of the run in {out}: some were "
+                         f"added, removed or renamed; {OTHER}")
 
 
 def flatten(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The record of a run: what was run, on what, and what came out."""
 
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -13,19 +14,23 @@ from typing import Any
 import torch
 
 import minivit
+from minivit.data import DataInfo
 from minivit.training.checkpoint import write_json, write_whole
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision
+
+log = logging.getLogger(__name__)
 
 RUN, METRICS = "run.json", "metrics.jsonl"
 # The book's records: they are in the repository, beside the package, and not in an installed copy of it.
 RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
 
 
-def describe(config: Config, device: torch.device, prepare_s: dict[str, float]) -> dict[str, Any]:
+def describe(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
     """Return what ``run.json`` holds: ``python -m minivit train run.json`` does the run again."""
-    return {"config": asdict(config), "seed": config.seed, "commit": commit(), "device": describe_device(device),
-            "precision": resolve_precision(config.precision, device), "prepare_s": prepare_s,
+    return {"config": asdict(config), "data": asdict(data), "seed": config.seed, "commit": commit(),
+            "device": describe_device(device), "precision": resolve_precision(config.precision, device),
+            "prepare_s": prepare_s,
             "versions": {"python": platform.python_version(), "minivit": minivit.__version__}
                         | {name: version(name) for name in ("torch", "numpy")},
             "started": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -46,10 +51,14 @@ def processor() -> str:
 
 def commit() -> str | None:
     """Return the commit the package stands at, with ``+changes`` where files differ from it; None outside git."""
+    package = Path(minivit.__file__).resolve().parent
+
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(Path(minivit.__file__).parent), *words], capture_output=True, text=True,
+        return subprocess.run(["git", "-C", str(package), *words], capture_output=True, encoding="utf-8",
                               check=True).stdout.strip()
     try:
+        if not package.parent.samefile(git("rev-parse", "--show-toplevel")):
+            return None  # an installed copy, or one that was downloaded, inside another repository
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ".", "../recipes") else "")
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -58,16 +67,27 @@ def commit() -> str | None:
 def write_metrics(out: Path, history: list[dict[str, Any]]) -> None:
     """Write one line of JSON an epoch."""
     text = "".join(json.dumps(epoch) + "\n" for epoch in history)
-    write_whole(out / METRICS, lambda part: part.write_text(text))
+    write_whole(out / METRICS, lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[str, float]) -> None:
-    """Write ``run.json``; a resumed run keeps the first description and adds where and when it went on."""
+def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> None:
+    """Write ``run.json``; a resumed run keeps the first description and adds where and when it went on.
+
+    Where it goes on with other code or on another device than it stopped with, that is told: it need not end in the
+    weights of a run that was never stopped.
+    """
     path = out / RUN
-    now = describe(config, device, prepare_s)
+    now = describe(config, device, prepare_s, data)
     if path.exists():
-        first = json.loads(path.read_text())
-        now.pop("config"), now.pop("seed")
+        first = read_json(path)
+        before = first.get("resumed", [first])[-1]
+        changed = [f"{name} {now[name]}, not {before[name]}" for name in ("device", "precision", "commit", "versions")
+                   if name in before and before[name] != now[name]]
+        if changed:
+            log.warning("%s goes on with %s; it need not repeat, bit by bit, a run that was never stopped", out,
+                        "; ".join(changed))
+        for name in ("config", "data", "seed"):
+            del now[name]
         now = first | {"resumed": [*first.get("resumed", []), now]}
     write_json(path, now)
 
@@ -80,12 +100,26 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     ValueError
         If the folder holds no record.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
                          "the book's records are in a clone of its repository, in results/")
-    lines = (folder / METRICS).read_text().splitlines()
-    return json.loads((folder / RUN).read_text()), [json.loads(line) for line in lines]
+    return read_json(folder / RUN), read_json(folder / METRICS, lines=True)
+
+
+def read_json(path: Path, *, lines: bool = False) -> Any:
+    """Read a file of JSON, or of one JSON a line.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is damaged.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, or take another folder") from None
 
 
 def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:
@@ -97,7 +131,7 @@ def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any]
         If the folder holds no such record.
     """
     records: dict[str, dict[int, Any]] = {}
-    for run in sorted(Path(folder).glob(f"*/seed*/{RUN}")):
+    for run in sorted(Path(folder).expanduser().glob(f"*/seed*/{RUN}")):
         variant, seed = run.parts[-3:-1]
         records.setdefault(variant, {})[int(seed.removeprefix("seed"))] = read_record(run.parent)
     if not records:

@@ -11,22 +11,23 @@ import torch
 from torch import Tensor, nn
 
 from minivit.analysis import attention_rollout
-from minivit.data import Dataset, batches, load
+from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
 from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
 from minivit.figures.robustness import LABELS
 from minivit.training.analyze import analyze, choose_images, square_grid
-from minivit.training.checkpoint import CheckpointError, load_model, write_json, write_whole
+from minivit.training.checkpoint import CheckpointError, write_json, write_whole
 from minivit.training.device import choose_device
 from minivit.training.record import describe
+from minivit.training.trained import load_data, load_trained
 
 ANALYSIS, FOLDER = "analysis.json", "analysis"
 ROLLOUT_IMAGES = 4
 
 
 def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str | Path | None = None,
-           images: int | None = None, seed: int = 0, epsilon: float = 1.0, device: str = "auto",
-           progress: bool = True) -> tuple[dict[str, Any], Path]:
+           classes: Sequence[str] | None = None, images: int | None = None, seed: int = 0, epsilon: float = 1.0,
+           device: str = "auto", progress: bool = True) -> tuple[dict[str, Any], Path]:
     """Analyse a trained model on the test set of its run, and keep the numbers and the figures in a folder.
 
     Parameters
@@ -39,6 +40,8 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
         ``analysis`` in the run's folder.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    classes
+        As for :func:`minivit.training.load_data`.
     images, seed, epsilon, progress
         As for :func:`minivit.training.analyze.analyze`.
     device
@@ -48,8 +51,8 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     -------
     dict, Path
         What ``analysis.json`` holds: what :func:`~minivit.training.analyze.analyze` returns, the run's ``config`` (its
-        model and options, data set and seed), and ``commit``, ``device``, ``precision``, ``versions`` and ``started``
-        of the analysis, as in ``run.json``. And the folder.
+        model and options, data set and seed), the ``data`` (classes, shape, mean and deviation), and ``commit``,
+        ``device``, ``precision``, ``versions`` and ``started`` of the analysis, as in ``run.json``. And the folder.
 
     Raises
     ------
@@ -64,19 +67,19 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
         import matplotlib
     except ImportError:
         raise ValueError("the figures need matplotlib, which is not installed: pip install matplotlib") from None
-    checkpoint = Path(checkpoint)
-    model, config = load_model(checkpoint)
+    checkpoint = Path(checkpoint).expanduser()
+    trained = load_trained(checkpoint)
+    config, (model, dataset) = trained.config, load_data(trained, root, classes)
     model.to(choose_device(device))
-    dataset = load(config.dataset, root, **config.dataset_options)
     rows = choose_images(dataset, images, seed, epsilon)
-    out = Path(out) if out else (checkpoint if checkpoint.is_dir() else checkpoint.parent) / FOLDER
+    out = Path(out).expanduser() if out else (checkpoint if checkpoint.is_dir() else checkpoint.parent) / FOLDER
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # told now, not after the analysis
     except OSError as error:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
-    run = describe(config, next(model.parameters()).device, {})
-    result = {name: run[name] for name in ("config", "commit", "device", "precision", "versions", "started")}
+    run = describe(config, next(model.parameters()).device, {}, dataset.info)
+    result = {name: run[name] for name in ("config", "data", "commit", "device", "precision", "versions", "started")}
     result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
                       progress=progress)
     write_json(out / ANALYSIS, result)
@@ -173,7 +176,7 @@ def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor) -> Any:
     figure, axes = new_figure(2, len(rows), squeeze=False)
     for column, image, label, weight in zip(axes.T, images.cpu(), labels, weights, strict=True):
         mesh = plot_rollout(column, image, weight, vmax=weights.max())
-        column[0].set_title(dataset.classes[label])
+        column[0].set_title(dataset.classes[label], parse_math=False)  # a name may have a dollar sign
     figure.colorbar(mesh, ax=axes, label="weight of a patch", shrink=0.6)
     return figure
 

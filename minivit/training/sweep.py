@@ -67,7 +67,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     DataError, CheckpointError, Stopped
         As from :func:`train`. Finished runs stay, and the one under way goes on with the next sweep.
     """
-    path, out, overrides = Path(path), Path(out), overrides or {}
+    path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     base = load_config(path).override(**overrides)
@@ -102,7 +102,7 @@ def load_variants(path: str | Path, **overrides: Any) -> dict[str, Config]:
     ValueError
         Naming the recipe and the variant, and what is wrong with it; also if two variants are the same.
     """
-    path, base = Path(path), load_config(path)
+    path, base = Path(path).expanduser(), load_config(path)
     try:
         get_variants = None if path.suffix == ".json" else run_recipe(path).get("get_variants")
         if get_variants is None:

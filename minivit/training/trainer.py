@@ -8,6 +8,7 @@ ends, on the same machine, in bitwise the weights of one that was never stopped.
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -24,6 +25,7 @@ from minivit.data.randaugment import rand_augment, trivial_augment
 from minivit.layers import PatchDropout
 from minivit.models import create_model
 from minivit.training.chance import permutation, seed_torch
+from minivit.training.compilation import compiling
 from minivit.training.config import Config
 from minivit.training.device import autocast, resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
@@ -113,6 +115,11 @@ class Trainer:
         # The function, not the method: a run that points to itself keeps its images when nobody else needs it any more.
         self.forward, self.prepare_s = Trainer.predict_and_compare, {}
 
+    @cached_property
+    def digest(self) -> str:
+        """Tells whether a run that goes on has the same training images: see :meth:`minivit.data.Split.digest`."""
+        return self.images.digest()
+
     @property
     def images_seen(self) -> int:
         """Training images seen so far, an image as often as it was seen."""
@@ -166,10 +173,11 @@ class Trainer:
         images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
         targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
         self.model.train()
-        for share in set(self.config.patch_dropout):
-            self.set_patch_dropout(share)
-            for _ in range(2):  # a CUDA graph is recorded the second time
-                self.forward(self, images, targets)[0].backward()
+        with compiling(mode):
+            for share in set(self.config.patch_dropout):
+                self.set_patch_dropout(share)
+                for _ in range(2):  # a CUDA graph is recorded the second time
+                    self.forward(self, images, targets)[0].backward()
         synchronize(self.device)
         self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
 
@@ -268,7 +276,8 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on: tensors and plain values."""
         average = self.average
-        return {"config": asdict(self.config), "step": self.step, "history": self.history, "time_s": self.time_s,
+        return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
+                "step": self.step, "history": self.history, "time_s": self.time_s,
                 "epoch_time_s": self.epoch_time_s, "totals": self.totals, "model": self.model.state_dict(),
                 "average": average.module.state_dict() if average else None,
                 "averaged": int(average.n_averaged) if average else 0,

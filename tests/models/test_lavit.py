@@ -153,7 +153,7 @@ def test_learns_one_batch_by_heart(images):
     ({"image_size": 27}, "image_size=27.*12"),
     ({"less_attention_rank": 4}, "rank=4.*4 tokens"),
     ({"less_attention_rank": 2, "attention_depths": [2, 3, 2]}, "less_attention_rank=2 needs.*every block computes"),
-    ({"drop_path": 1.0}, "drop_path=1.0"), ({"num_classes": 0}, "num_classes=0"),
+    ({"drop_path": 1.0}, "drop_path=1.0"), ({"num_classes": -1}, "num_classes=-1"),
     ({"context": "cbs"}, "context='cbs'"), ({"context_layers": [7]}, r"context_layers=\[7\]"),
 ])
 def test_bad_arguments_are_named(options, message):

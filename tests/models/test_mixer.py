@@ -139,7 +139,7 @@ def test_has_no_attention_maps():
     ({"depth": "6"}, "depth='6'.*integer"),
     ({"depth": 0}, "depth=0"),
     ({"dim": 0}, "dim=0"),
-    ({"num_classes": 0}, "num_classes=0"),
+    ({"num_classes": -1}, "num_classes=-1"),
     ({"drop_path": 1.0}, "drop_path=1.0"),
     ({"patch_size": 15}, "patch_size=15.*image_size=224"),
 ])

@@ -150,7 +150,7 @@ def test_learns_one_batch_by_heart(images):
     ({"dims": (256, 384, 768)}, r"dims=\(256, 384, 768\).*multiple"),
     ({"dims": (0, 512, 1024)}, r"dims=\(0, 512, 1024\).*at least 1"),
     ({"num_heads": (4, 8, 15)}, "dim=1024.*num_heads=15"),
-    ({"num_classes": 0}, "num_classes=0"),
+    ({"num_classes": -1}, "num_classes=-1"),
     ({"drop_path": 1.0}, "drop_path=1.0"),
     ({"stride": 8}, "patch_size=14.*stride=8.*image_size=224"),
     ({"stride": 15}, "stride=15.*patch_size"),

@@ -80,7 +80,6 @@ def test_only_what_changes_the_trained_function_must_be_as_in_training(packed, i
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"num_classes": 11}, "num_classes=11"),
     ({"context": "cb_s"}, "context='cb_s'"),
     ({"context": "cb", "context_layers": "all"}, "context_layers='all'"),
     ({"num_heads": 1}, "num_heads=1"),  # the same shapes, another function
@@ -92,6 +91,15 @@ def test_what_was_not_trained_is_told_what_was(packed, options, message):
     with pytest.raises(ValueError, match=rf"{message}.*pretrained=True\): no such model was trained") as error:
         create_model(**{"name": NAME} | SIZE | options, pretrained=True)
     assert str(plain) in str(error.value) and str(cb) in str(error.value)
+
+
+def test_another_number_of_classes_has_a_head_of_its_own(packed, images):
+    plain, seven, none = (create_model(NAME, pretrained=True, **SIZE | {"num_classes": n}) for n in (10, 7, 0))
+    features = none(images)
+    assert features.shape == (7, 33) and seven(images).shape == (7, 7)
+    torch.testing.assert_close(plain.head(features), plain(images))
+    torch.testing.assert_close(seven.head(features), seven(images))
+    assert seven.head.weight.std() > 0
 
 
 def test_without_files(places):

@@ -157,7 +157,7 @@ def test_bf16_autocast_stays_close(images):
     ("vit_nano_patch4_32", {"global_pool": "mean"}, "global_pool='mean'.*token, avg"),
     ("vit_nano_patch4_32", {"depth": "6"}, "depth='6'.*integer"),
     ("vit_nano_patch4_32", {"depth": 0}, "depth=0"),
-    ("vit_nano_patch4_32", {"num_classes": 0}, "num_classes=0"),
+    ("vit_nano_patch4_32", {"num_classes": -1}, "num_classes=-1"),
     ("vit_nano_patch4_32", {"drop_path": 1.0}, "drop_path=1.0"),
     ("vit_nano_patch4_32", {"patch_size": 5}, "patch_size=5.*image_size=32"),
     ("vit_nano_patch4_32", {"num_heads": 5}, "dim=128.*num_heads=5"),

@@ -1,6 +1,8 @@
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -81,6 +83,15 @@ def test_the_table_has_every_layer_and_every_condition(tmp_path, monkeypatch):
     assert attention[1].split()[:3] == ["1", "5", "1.6094"]  # ln 5, of four patches and the class token
     assert scale[1].split() == ["2", "0.0000", "-"]
     assert robustness[1].split() == ["clean", f"{result['robustness']['clean']:.4f}"]
+
+
+def test_names_of_classes_are_drawn_as_they_are():
+    digits = load("digits")
+    names = ("b$5_$", "$10^ off$", "_under", r"back\slash_{", *digits.classes[4:])
+    figure = draw_rollout(create_model("vit_nano_patch4_32", **OPTIONS), replace(digits, classes=names),
+                          torch.stack([(digits.test.labels == label).nonzero()[0, 0] for label in range(4)]))
+    figure.savefig(io.BytesIO())
+    assert [ax.get_title() for ax in figure.axes[:4]] == list(names[:4])
 
 
 @pytest.mark.parametrize("options", [{"images": 0}, {"images": 361}, {"seed": -1}, {"epsilon": "much"}])

@@ -1,0 +1,164 @@
+"""A trained model, and the data it is asked about: what it calls a class must be what they call it."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+from minivit.data import DataInfo, Dataset, load
+from minivit.models import create_model, keep_classes, unwrap_weights
+from minivit.models.unwrap import load_weights
+from minivit.options import did_you_mean, from_json
+from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, CheckpointError, load_checkpoint, read_safetensors
+from minivit.training.config import Config
+
+log = logging.getLogger(__name__)
+
+
+class Trained(NamedTuple):
+    """A trained model with what is known of its run.
+
+    Attributes
+    ----------
+    model
+        In evaluation mode.
+    config
+        What was run.
+    data
+        What its logits stand for and how its images were made; None for a run of version 0.1, whose files do not say.
+    """
+
+    model: nn.Module
+    config: Config
+    data: DataInfo | None
+
+
+def load_model(path: str | Path) -> tuple[nn.Module, Config]:
+    """Rebuild a trained model; see :func:`load_trained`, which also says what it was trained on."""
+    return load_trained(path)[:2]
+
+
+def load_trained(path: str | Path) -> Trained:
+    """Rebuild a trained model, in evaluation mode, from a run's folder, ``model.safetensors`` or ``checkpoint.pt``.
+
+    Where the run kept a moving average of the weights, it is the average that is loaded.
+
+    Raises
+    ------
+    CheckpointError
+        Naming the file and what is wrong with it.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        path = path / (WEIGHTS if (path / WEIGHTS).exists() else CHECKPOINT)
+    if not path.exists():
+        raise CheckpointError(f"{path} does not exist; give a run's folder, its {WEIGHTS} or its {CHECKPOINT}")
+    try:
+        if path.suffix == ".safetensors":
+            weights, header = read_safetensors(path)
+            if "config" not in header:
+                raise CheckpointError(f"{path} holds weights but not which model they are for; make it with "
+                                      "create_model(...), and give it minivit.training.read_weights(...)")
+            values, data = json.loads(header["config"]), json.loads(header.get("data", "null"))
+        else:
+            state = load_checkpoint(path)
+            weights, values, data = state.get("average") or state["model"], state["config"], state.get("data")
+        config = Config.from_dict(values)
+        model = create_model(config.model, **config.model_options)
+        load_weights(model, unwrap_weights(weights))
+        return Trained(model.eval(), config, None if data is None else from_json(DataInfo, data, "the run's data"))
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: its header is not what minivit writes ({error}); use a {WEIGHTS} that minivit "
+                              "wrote") from error
+    except (ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path} does not fit this version of minivit: {error}") from error
+
+
+def load_data(trained: Trained, root: str | Path | None = None, classes: Sequence[str] | None = None
+              ) -> tuple[nn.Module, Dataset]:
+    """Load the data set of a run, and bring it and the model together: label k and logit k mean the same class.
+
+    Parameters
+    ----------
+    trained
+        What :func:`load_trained` gave.
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    classes
+        Some of the model's classes, to choose among these alone, on images of these alone; an empty sequence for those
+        that the data have. None for all of the model's, and then the data must have the same.
+
+    Returns
+    -------
+    nn.Module, Dataset
+        The model, with as many logits as there are classes, and the data, normalised as in its training.
+
+    Raises
+    ------
+    ValueError
+        In one line, in what classes or images the data differ from those of the training.
+    DataError
+        If the data set is missing or damaged.
+    """
+    model, config, known = trained
+    dataset = load(config.dataset, root, **config.dataset_options)
+    if known is None:
+        return model, match_unknown(config, dataset, classes)
+    if dataset.image_shape != known.image_shape:
+        raise ValueError(f"images of {dataset.name} have shape {dataset.image_shape} (channels, height, width), the "
+                         f"model was trained on {known.image_shape}")
+    if (dataset.mean, dataset.std) != (known.mean, known.std):
+        log.warning("images are normalised as in the model's training, with mean %s and std %s; those of %s are %s and "
+                    "%s", known.mean, known.std, dataset.name, dataset.mean, dataset.std)
+        dataset = replace(dataset, mean=known.mean, std=known.std)
+    chosen = choose_classes(known.classes, dataset, classes)
+    return keep_classes(model, [known.classes.index(name) for name in chosen]), dataset.select_classes(chosen)
+
+
+def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str] | None) -> list[str]:
+    """Return the classes that model and data have in common, in the model's order, if that is what was asked for."""
+    if classes is None:
+        if set(known) != set(dataset.classes):
+            raise ValueError(f"the classes of {dataset.name} are not the model's: "
+                             f"{differences(known, dataset.classes)}. Give it the folders of its training, or choose "
+                             "among some classes alone with --classes")
+        return list(known)
+    for name in classes:
+        if name not in known:
+            raise ValueError(f"classes: {name!r} is no class of the model{did_you_mean(name, known)}")
+        if name not in dataset.classes:
+            raise ValueError(f"classes: {dataset.name} has no images of {name!r}{did_you_mean(name, dataset.classes)}")
+    if not classes and (adds := [name for name in dataset.classes if name not in known]):
+        raise ValueError(f"classes: those of {dataset.name} are not all classes of the model: {listed(adds)}")
+    wanted = set(classes or dataset.classes)
+    return [name for name in known if name in wanted]
+
+
+def match_unknown(config: Config, dataset: Dataset, classes: Sequence[str] | None) -> Dataset:
+    """Take the classes of the data to be those of a run that does not say which it had, if the number fits."""
+    if classes is not None:
+        raise ValueError("classes cannot be chosen: the run does not say which classes it was trained on. Runs of this "
+                         "version do")
+    if (known := config.model_options.get("num_classes", dataset.num_classes)) != dataset.num_classes:
+        raise ValueError(f"{dataset.name} has {dataset.num_classes} classes ({listed(dataset.classes)}), the model was "
+                         f"trained on {known}")
+    log.warning("the run does not say which classes it was trained on; it is taken that they are those of %s: %s",
+                dataset.name, listed(dataset.classes))
+    return dataset
+
+
+def differences(known: Sequence[str], classes: Sequence[str]) -> str:
+    """Say which of the classes that were known are missing, and which are new."""
+    sides = {"missing": [name for name in known if name not in classes],
+             "new": [name for name in classes if name not in known]}
+    return "; ".join(f"{side}: {listed(names)}" for side, names in sides.items() if names) or "another order"
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Return the first few names, and how many more there are."""
+    more = len(names) - most
+    return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")

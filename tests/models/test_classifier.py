@@ -1,0 +1,53 @@
+import pytest
+import torch
+
+from minivit.models import create_model, keep_classes
+
+SMALL = {
+    "vit_nano_patch4_32": dict(image_size=8, dim=12, depth=2, num_heads=3),
+    "lavit_nano": dict(image_size=16, dims=(6, 12), depths=(1, 1), num_heads=(1, 2), attention_depths=(1, 1),
+                       reductions=(1, 1), mlp_ratios=(2.0, 2.0)),
+    "mixer_s16_224": dict(image_size=8, patch_size=4, dim=12, depth=2),
+    "pit_b_224": dict(image_size=8, patch_size=4, stride=2, dims=(6, 12), depths=(1, 1), num_heads=(1, 2)),
+}
+
+
+@pytest.fixture(params=SMALL)
+def name(request):
+    return request.param
+
+
+def create(name, num_classes):
+    torch.manual_seed(0)
+    return create_model(name, **SMALL[name], num_classes=num_classes).eval()
+
+
+def images(name):
+    return torch.randn(5, 3, SMALL[name]["image_size"], SMALL[name]["image_size"])
+
+
+def test_without_classes_a_model_gives_features(name):
+    model = create(name, 0)
+    assert model(images(name)).shape == (5, 12) == (5, model.num_features)
+    assert not any(key.startswith("head") for key in model.state_dict())
+
+
+def test_a_new_head_leaves_the_rest_and_is_drawn(name):
+    model, x = create(name, 7), images(name)
+    before = {key: weight.clone() for key, weight in model.state_dict().items() if not key.startswith("head")}
+    model.reset_classifier(0)
+    features = model(x)
+    model.double().reset_classifier(11)
+    assert model(x.double()).shape == (5, 11) and model.head.weight.std() > 0.01 and not model.head.bias.any()
+    torch.testing.assert_close(model.float().head(features), model(x))
+    assert all(torch.equal(weight, model.state_dict()[key]) for key, weight in before.items())
+    with pytest.raises(ValueError, match="num_classes=-1"):
+        model.reset_classifier(-1)
+
+
+def test_some_classes_keep_their_logits(name):
+    model, x = create(name, 7), images(name)
+    torch.nn.init.normal_(model.head.weight)
+    logits = model(x)
+    assert keep_classes(model, range(7)).head.out_features == 7
+    torch.testing.assert_close(keep_classes(model, [5, 2])(x), logits[:, [5, 2]])
