@@ -13,7 +13,7 @@ from pathlib import Path
 from safetensors.torch import save
 
 from minivit.models.pretrained import weights_path
-from minivit.training import RESULTS, CheckpointError, load_model, read_record
+from minivit.training import RESULTS, CheckpointError, load_trained, read_record
 from minivit.training.checkpoint import WEIGHTS, write_whole
 from minivit.training.record import RUN
 
@@ -42,9 +42,11 @@ def pack(run: Path) -> Path:
     kept = [path.parent for path in sorted(RESULTS.rglob(RUN)) if read_record(path.parent) == record]
     if not kept:
         raise ValueError(f"{run} has no copy of its record in {RESULTS}; see how to add one in results/README.md")
-    model, config = load_model(run / WEIGHTS)
+    model, config, data = load_trained(run / WEIGHTS)
     header = {"config": json.dumps(asdict(config)), "record": kept[0].relative_to(RESULTS).as_posix(),
               "test_top1": json.dumps(history[-1]["test_top1"])}
+    if data:
+        header["data"] = json.dumps(asdict(data))
     content = save({name: tensor.half() for name, tensor in model.state_dict().items()}, metadata=header)
     if len(content) > LIMIT_MB * 1e6:
         raise ValueError(f"{run} would take {len(content) / 1e6:.1f} MB, more than {LIMIT_MB} MB; take a smaller model")

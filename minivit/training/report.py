@@ -1,5 +1,7 @@
 """An analysis in a folder: the numbers, and the figures that show them."""
 
+import logging
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,6 +22,8 @@ from minivit.training.checkpoint import CheckpointError, write_json, write_whole
 from minivit.training.device import choose_device
 from minivit.training.record import describe
 from minivit.training.trained import load_data, load_trained
+
+log = logging.getLogger(__name__)
 
 ANALYSIS, FOLDER = "analysis.json", "analysis"
 ROLLOUT_IMAGES = 4
@@ -90,9 +94,16 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
 
 
 def save_figures(out: Path, figures: Mapping[str, Any]) -> None:
-    for name, figure in figures.items():
-        for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
-            write_whole(out / f"{name}.{kind}", partial(figure.savefig, format=kind, **options))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for name, figure in figures.items():
+            for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
+                write_whole(out / f"{name}.{kind}", partial(figure.savefig, format=kind, **options))
+    missing = {warning for warning in caught if "missing from font" in str(warning.message)}
+    if missing:  # matplotlib warns of each character and file
+        log.warning("no font at hand has all characters in the names of the classes; figures show boxes for the others")
+    for warning in set(caught) - missing:
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, rows: Tensor) -> dict[str, Any]:

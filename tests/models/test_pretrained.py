@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 
 from minivit.data import load
 from minivit.models import create_model, list_pretrained, pretrained
-from minivit.training import RESULTS, Config, evaluate, load_model, read_record, train
+from minivit.training import RESULTS, Config, evaluate, load_model, load_trained, read_record, train
 from tools import pretrained as tool
 
 NAME = "vit_nano_patch4_32"
@@ -56,6 +56,10 @@ def test_the_header_says_all(packed, runs):
     assert (cb.name, cb.options, cb.seed, cb.record) == (NAME, SIZE | {"context": "cb"}, 3, "cb/seed3")
     for it, run in zip((plain, cb), runs, strict=True):
         assert it.test_top1 == read_record(run)[1][-1]["test_top1"]
+
+
+def test_a_packed_file_knows_its_classes(packed):
+    assert load_trained(packed / f"{NAME}.safetensors").data == load("digits").info
 
 
 def test_what_is_listed_is_the_call_that_gives_it_back(packed, runs, images):
@@ -130,7 +134,7 @@ def test_a_file_without_its_header_is_named(packed, header):
 
 
 def test_weights_of_another_version_are_named(packed, runs, monkeypatch):
-    monkeypatch.setattr(tool, "load_model", lambda path: (torch.nn.Linear(2, 3), load_model(path)[1]))
+    monkeypatch.setattr(tool, "load_trained", lambda path: load_trained(path)._replace(model=torch.nn.Linear(2, 3)))
     path = tool.pack(runs[0])
     with pytest.raises(ValueError, match=f"{path} does not fit this version of minivit"):
         create_model(NAME, pretrained=True, **SIZE)

@@ -13,7 +13,7 @@ from minivit.models import create_model
 from minivit.training import CheckpointError, Config
 from minivit.training.analyze import analyze
 from minivit.training.checkpoint import save_weights
-from minivit.training.report import draw_figures, draw_robustness, draw_rollout, report, table
+from minivit.training.report import draw_figures, draw_robustness, draw_rollout, report, save_figures, table
 
 OPTIONS = dict(image_size=8, patch_size=4, in_channels=1, num_classes=10, dim=12, depth=3, num_heads=3)
 
@@ -92,6 +92,14 @@ def test_names_of_classes_are_drawn_as_they_are():
                           torch.stack([(digits.test.labels == label).nonzero()[0, 0] for label in range(4)]))
     figure.savefig(io.BytesIO())
     assert [ax.get_title() for ax in figure.axes[:4]] == list(names[:4])
+
+
+def test_characters_that_no_font_has_are_told_once(tmp_path, caplog):
+    digits = replace(load("digits"), classes=("\ue000\ue001",) * 10)
+    figure = draw_rollout(create_model("vit_nano_patch4_32", **OPTIONS), digits, torch.arange(2))
+    save_figures(tmp_path, {"one": figure, "two": figure})
+    assert len(caplog.records) == 1 and "names of the classes" in caplog.text
+    assert {path.name for path in tmp_path.iterdir()} == {"one.png", "one.svg", "two.png", "two.svg"}
 
 
 @pytest.mark.parametrize("options", [{"images": 0}, {"images": 361}, {"seed": -1}, {"epsilon": "much"}])
