@@ -171,7 +171,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
 def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
     """Say in what the data differ from those that a checkpoint was made with; one of version 0.1 does not know."""
     if "data" not in state:
-        log.warning("the checkpoint in %s does not say what data it was made with; it's taken that they are these", out)
+        log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
         return
     dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")
     for name in ("image_shape", "mean", "std"):

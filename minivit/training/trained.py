@@ -141,12 +141,12 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
 def match_unknown(config: Config, dataset: Dataset, classes: Sequence[str] | None) -> Dataset:
     """Take the classes of the data to be those of a run that does not say which it had, if the number fits."""
     if classes is not None:
-        raise ValueError("classes cannot be chosen: the run does not say which classes it was trained on. Runs of this "
+        raise ValueError("classes can't be chosen: the run doesn't say which classes it was trained on. Runs of this "
                          "version do")
     if (known := config.model_options.get("num_classes", dataset.num_classes)) != dataset.num_classes:
         raise ValueError(f"{dataset.name} has {dataset.num_classes} classes ({listed(dataset.classes)}), the model was "
                          f"trained on {known}")
-    log.warning("the run does not say which classes it was trained on; it is taken that they are those of %s: %s",
+    log.warning("the run doesn't say which classes it was trained on; assuming those of %s: %s",
                 dataset.name, listed(dataset.classes))
     return dataset
 

@@ -71,7 +71,7 @@ def test_a_checkpoint_of_before_is_taken_at_its_word(stopped, monkeypatch, caplo
     save_checkpoint(path, state)
     assert len(resume(stopped, monkeypatch)) == 2
     assert [record.getMessage() for record in caplog.records] == [
-        f"the checkpoint in {stopped[0]} does not say what data it was made with; it's taken that they are these"]
+        f"the checkpoint in {stopped[0]} doesn't say what data it was made with; assuming that they are these"]
 
 
 @pytest.mark.parametrize("spoil", [

@@ -108,11 +108,11 @@ def test_a_run_that_knows_no_classes_is_told_once_and_goes_on(meet, caplog):
     with caplog.at_level(logging.WARNING):
         assert meet(data, known=None)[1] is data
     assert [record.getMessage() for record in caplog.records] == [
-        "the run does not say which classes it was trained on; it is taken that they are those of animals: 'w', 'x', "
+        "the run doesn't say which classes it was trained on; assuming those of animals: 'w', 'x', "
         "'y' and 1 more"]
     with pytest.raises(ValueError, match=r"animals has 3 classes \('w', 'x', 'y'\), the model was trained on 4"):
         meet(dataset(("w", "x", "y")), known=None)
-    with pytest.raises(ValueError, match="does not say which classes"):
+    with pytest.raises(ValueError, match="doesn't say which classes"):
         meet(data, known=None, classes=("w",))
 
 
