@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minivit.options import check_at_least, is_whole
+
 
 class TokenMap(nn.Module):
     r"""Make of all tokens a new token for each place: :math:`Y = W X`, with :math:`W = I` at the start.
@@ -29,10 +31,9 @@ class TokenMap(nn.Module):
 
     def __init__(self, num_tokens: int, rank: int | None = None):
         super().__init__()
-        if num_tokens < 1:
-            raise ValueError(f"num_tokens={num_tokens} must be at least 1")
-        if rank is not None and not 1 <= rank < num_tokens:
-            raise ValueError(f"rank={rank} must be in [1, {num_tokens}), or None for a map of full rank between "
+        check_at_least(1, num_tokens=num_tokens)
+        if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
+            raise ValueError(f"rank={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
                              f"{num_tokens} tokens")
         self.num_tokens, self.rank = num_tokens, rank
         if rank is None:

@@ -35,7 +35,7 @@ class AttentionClassifier(nn.Module):
         Parameters
         ----------
         images
-            (B, in_channels, image_size, image_size), normalised as in training.
+            (B, in_channels, height, width), normalised as in training.
         return_attention
             Whether to return the attention maps too (the unfused path: slower, same logits).
 

@@ -27,7 +27,7 @@ def test_other_images_are_refused(shape):
 
 @pytest.mark.parametrize("image_size, patch_size", [(32, 5), (32, 0), (0, 4)])
 def test_patch_must_divide_image(image_size, patch_size):
-    with pytest.raises(ValueError, match=f"patch_size={patch_size} .*image_size={image_size}"):
+    with pytest.raises(ValueError, match=f"patch_size={patch_size}.*image_size={image_size}|(patch|image)_size=0 "):
         PatchEmbed(image_size, patch_size)
 
 
