@@ -1,7 +1,8 @@
 """Models in half precision, in wrappers, and for images that are not square: what looks at a model looks at these."""
 
+import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
@@ -11,10 +12,10 @@ from torch.optim.swa_utils import AveragedModel
 from minivit.analysis import attention_distance, cost, fgsm
 from minivit.data import Dataset, Split
 from minivit.models import LaViT, Mixer, ViT
-from minivit.training import evaluate
+from minivit.training import Config, evaluate
 from minivit.training.analyze import analyze, has_maps, measure_scales
 from minivit.training.report import draw_figures
-from minivit.training.trainer import find_diagonal_maps
+from minivit.training.trainer import Trainer, find_diagonal_maps
 
 K, IMAGES, SIZE = 3, 14, (4, 16)
 SHAPE = dict(image_size=SIZE, patch_size=2, in_channels=1, num_classes=K)
@@ -128,3 +129,16 @@ def test_stages_on_a_wide_grid(dataset):
                   mlp_ratios=(2, 2))
     result = analyze(LaViT(**SHAPE, **stages), dataset, progress=False)["attention"]
     assert result["tokens"] == [4, 4, 4] and result["distance"][0] is None and result["distance"][1] is not None
+
+
+def test_a_run_on_wide_images(dataset):
+    options = dict(image_size=list(SIZE), patch_size=2, in_channels=1, num_classes=K, dim=12, depth=2, num_heads=2)
+    config = Config(model="vit_nano_patch4_32", model_options=options, dataset="shapes", epochs=2, batch_size=7,
+                    warmup_epochs=0.0, augmentation="randaugment", erasing=0.5, mixup=0.2, cutmix=1.0, crop_padding=1)
+    trainer = Trainer(config, dataset, torch.device("cpu"))
+    images, targets = trainer.augment(dataset.train.images[:7], dataset.train.labels[:7])
+    assert images.shape == (7, 1, *SIZE) and targets.shape == (7, K)
+    trainer.train_epoch(lambda images: None)
+    metrics = trainer.finish_epoch(lambda: None)
+    assert trainer.step == 2 and is_finite(metrics)
+    assert Config.from_dict(json.loads(json.dumps(asdict(config)))).model_options["image_size"] == list(SIZE)
