@@ -32,9 +32,7 @@ class TokenMap(nn.Module):
     def __init__(self, num_tokens: int, rank: int | None = None):
         super().__init__()
         check_at_least(1, num_tokens=num_tokens)
-        if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
-            raise ValueError(f"rank={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
-                             f"{num_tokens} tokens")
+        check_rank("rank", rank, num_tokens)
         self.num_tokens, self.rank = num_tokens, rank
         if rank is None:
             self.weight = nn.Parameter(torch.eye(num_tokens))
@@ -62,6 +60,13 @@ class TokenMap(nn.Module):
 
     def extra_repr(self) -> str:
         return f"num_tokens={self.num_tokens}, rank={self.rank}"
+
+
+def check_rank(name: str, rank: int | None, num_tokens: int) -> None:
+    """Check, for the argument of that name, that maps between so many tokens can have the rank."""
+    if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
+        raise ValueError(f"{name}={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
+                         f"{num_tokens} tokens")
 
 
 def mix(x: Tensor, weight: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
+from minivit.layers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, run_blocks
 from minivit.models.vit import init_linear_layers
 from minivit.options import (
@@ -176,6 +177,10 @@ class LaViT(AttentionClassifier):
                                       for below, above in pairwise(keys)):
             raise ValueError(f"reductions={reductions} leave grids of {shown(keys)} keys a side; with "
                              "attention_residual the side must stay or be halved from stage to stage")
+        fewest = min((prod(grid) for grid, computes, blocks in zip(keys, attention_depths, depths, strict=True)
+                      if computes < blocks), default=None)
+        if fewest is not None:
+            check_rank("less_attention_rank", less_attention_rank, fewest)
         depth = sum(depths)
         with_context = layer_indices("context_layers", context_layers, depth)
         self.image_shape, self.grids = (in_channels, *image), tuple(grids)

@@ -22,6 +22,7 @@ from minivit.layers import (
     UniformHeadAttention,
     split_dim,
 )
+from minivit.layers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, run_blocks
 from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
 
@@ -116,6 +117,7 @@ class ViT(AttentionClassifier):
                 raise ValueError(f"{name}={choice!r} needs less-attention layers: with attention_layers="
                                  f"{attention_layers!r} every block computes attention")
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
+        check_rank("less_attention_rank", less_attention_rank, 1 + self.patch_embed.num_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
         # Training may set its rate; a layer that transforms scores needs all the tokens, each in its place.
