@@ -83,7 +83,10 @@ class PatchDropout(nn.Module):
 
 
 def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
-    """Say what to do with images that are not of the shape (in_channels, height, width) of a model."""
+    """Say what to do with images that are not floating, or not of the shape (in_channels, height, width) of a model."""
+    if not images.is_floating_point():
+        raise ValueError(f"images is of dtype {images.dtype}; a model takes floating ones, normalised as in training: "
+                         "see minivit.data.augment.normalize")
     if images.ndim != 4 or images.shape[1:] != shape:
         raise ValueError(f"images has shape {tuple(images.shape)}; this model takes (B, {', '.join(map(str, shape))}). "
                          "For images of another size, make the model with their image_size, and its weights with "
