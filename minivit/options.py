@@ -5,6 +5,8 @@ import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
+from math import inf
+from numbers import Integral, Real
 from typing import Any, TypeVar, get_origin
 
 Record = TypeVar("Record")
@@ -97,13 +99,76 @@ def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozens
     if layers == "upper":
         return frozenset(range(depth // 2, depth))
     is_choice = isinstance(layers, Iterable) and not isinstance(layers, str)
-    if not is_choice or not all(isinstance(i, int) and 0 <= i < depth for i in layers):
+    if not is_choice or not all(is_whole(i) and 0 <= i < depth for i in layers):
         raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
     return frozenset(layers)
 
 
+def check_at_least(least: int, **counts: Any) -> None:
+    """Check that each of the arguments is a whole number, ``least`` or more.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not; 2.0 and True are none.
+    """
+    for name, count in counts.items():
+        if not is_whole(count) or count < least:
+            what = "" if is_whole(count) else "a whole number, "
+            raise ValueError(f"{name}={count!r} must be {what}at least {least}")
+
+
+def check_rate(**rates: Any) -> None:
+    """Check that each of the arguments is a rate in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    for name, rate in rates.items():
+        if not is_number(rate) or not 0 <= rate < 1:
+            raise ValueError(f"{name}={rate!r} is not a rate in [0, 1)")
+
+
+def check_positive(**values: Any) -> None:
+    """Check that each of the arguments is a finite number larger than 0.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    for name, value in values.items():
+        if not is_number(value) or not 0 < value < inf:
+            raise ValueError(f"{name}={value!r} must be a finite number larger than 0")
+
+
+def scaled_size(size: int, name: str, ratio: float) -> int:
+    """Return ``ratio * size``, rounded to a whole number, a half to the even one: so many channels a ratio stands for.
+
+    Raises
+    ------
+    ValueError
+        If the ratio, by its ``name``, is no positive number, or nothing is left of the size.
+    """
+    check_positive(**{name: ratio})
+    scaled = round(size * ratio)
+    if scaled < 1:
+        raise ValueError(f"{name}={ratio!r} leaves nothing of {size}: {size * ratio:g} is rounded to 0")
+    return scaled
+
+
+def is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
+
+
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:
-    """Read the size of an image: one side of a square, or (height, width).
+    """Read the size of an image, or of a grid: one side of a square, or (height, width).
 
     Parameters
     ----------
@@ -117,7 +182,24 @@ def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tu
     ValueError
         If it is neither.
     """
-    sides = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+    is_pair = isinstance(image_size, Sequence) and not isinstance(image_size, str) and len(image_size) == 2
+    sides = tuple(image_size) if is_pair else (image_size, image_size)
+    if not all(is_whole(side) and side >= 1 for side in sides):
         raise ValueError(f"{name}={image_size!r} must be one side in pixels, or (height, width), at least 1 each")
-    return sides
+    return int(sides[0]), int(sides[1])
+
+
+def patch_grid(image_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
+    """Return rows and columns of the patches that cover an image.
+
+    Raises
+    ------
+    ValueError
+        If the image or the patch has no possible size, or the patch does not divide the image.
+    """
+    height, width = image_sides(image_size)
+    check_at_least(1, patch_size=patch_size)
+    if height % patch_size or width % patch_size:
+        raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size!r}; "
+                         "each side of the image must be a multiple of the patch's")
+    return height // patch_size, width // patch_size

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "minivit"
 FLOORS = [["__main__"], ["training"], ["models", "figures"], ["layers", "data", "analysis", "scratch"],
-          ["options", "checks"], ["__init__"]]
+          ["options", "checks", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from minivit.options import check_at_least, check_positive
+
 ATTENTION_KINDS = ("va", "la", "la_factors")
 
 
@@ -50,10 +52,7 @@ def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_
     if kind not in ATTENTION_KINDS:
         raise ValueError(f"kind={kind!r} is not known; it is one of {', '.join(ATTENTION_KINDS)}")
     n, m = num_tokens, num_tokens if num_keys is None else num_keys
-    for name, count in (("num_tokens", n), ("dim", dim), ("num_heads", num_heads), ("num_keys", m),
-                        ("rank", 1 if rank is None else rank)):
-        if count < 1:
-            raise ValueError(f"{name}={count} must be at least 1")
+    check_at_least(1, num_tokens=n, dim=dim, num_heads=num_heads, num_keys=m, rank=1 if rank is None else rank)
     if kind == "va":
         return (n + m) * dim**2 + n * m * dim
     theta, psi = (m**2, n**2) if rank is None else (2 * m * rank, 2 * n * rank)  # for one column
@@ -144,10 +143,19 @@ def latency(make_step: Callable[[int], Callable[[], Any]], sizes: Iterable[int],
     -------
     list of Latency
         One a size.
+
+    Raises
+    ------
+    ValueError
+        If a size is below 1 or the time is not positive.
     """
     import torch
     from torch.utils.benchmark import Timer
 
+    check_positive(min_time_s=min_time_s)
+    sizes = list(sizes)
+    for size in sizes:
+        check_at_least(1, sizes=size)
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)

@@ -1,5 +1,6 @@
 """What a model costs: parameters and multiply-adds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -7,6 +8,9 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+
+from minivit.options import check_at_least, image_sides
+from minivit.wrappers import as_input, unwrap
 
 
 @dataclass(frozen=True)
@@ -32,8 +36,8 @@ class Cost:
         return f"{self.params / 1e6:.1f} M parameters, {self.macs / 1e9:.2f} G multiply-adds"
 
 
-def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
-    """Count what one image of ``image_size`` x ``image_size`` pixels costs.
+def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3) -> Cost:
+    """Count what one image of ``image_size`` pixels a side costs.
 
     PyTorch's own counter sees matrix products and convolutions. It does not see what context modules are made of: a
     mean over n numbers is n additions, a gate on n numbers n products, and both count as n multiply-adds, as in the CB
@@ -42,15 +46,22 @@ def cost(model: nn.Module, image_size: int, in_channels: int = 3) -> Cost:
     Parameters
     ----------
     model
-        Any module that takes images (1, in_channels, image_size, image_size). It is run once, in evaluation mode and
-        without gradients, where its parameters lie; its mode is put back.
+        Any module that takes images (1, in_channels, height, width), in a wrapper or without: what is inside is
+        counted. It is run once, in evaluation mode and without gradients, where its parameters lie and in their
+        precision; its mode is put back.
     image_size
-        Side in pixels.
+        Side in pixels, or (height, width).
     in_channels
         Channels of the image.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range, or the model takes other images.
     """
-    parameter = next(model.parameters())
-    image = torch.zeros(1, in_channels, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    check_at_least(1, in_channels=in_channels)
+    model = unwrap(model)
+    image = as_input(torch.zeros(1, in_channels, *image_sides(image_size)), model)
     counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mean: mean_flops,
                                                              torch.ops.aten.mul: mul_flops})
     was_training = model.training

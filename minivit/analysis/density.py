@@ -8,6 +8,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from minivit.analysis.maps import as_maps
+from minivit.options import check_positive
+
 
 def attention_entropy(attn: Tensor) -> Tensor:
     r"""Measure how widely each token spreads its attention.
@@ -23,13 +26,18 @@ def attention_entropy(attn: Tensor) -> Tensor:
     -------
     Tensor of shape (...)
         Nats, in [0, ln N]: 0 where all weight lies on one token (sparse), ln N where it is uniform (dense).
-        A weight of 0 adds 0, the limit of :math:`-a \ln a`.
+        A weight of 0 adds 0, the limit of :math:`-a \ln a`. Of maps in half precision the entropy is float32.
+
+    Raises
+    ------
+    ValueError
+        If the maps are not floating, or spread over no token.
 
     References
     ----------
     Hyeon-Woo et al., 2023, section 3.1 and figure 4.
     """
-    return torch.special.entr(attn).sum(dim=-1)
+    return torch.special.entr(as_maps(attn)).sum(dim=-1)
 
 
 class EntropyStatistics(NamedTuple):
@@ -58,19 +66,24 @@ def entropy_statistics(attn: Tensor) -> EntropyStatistics:
     Parameters
     ----------
     attn
-        Attention maps of one layer, (B, H, N, N), rows of sum 1; float32 or float64.
+        Attention maps of one layer, (B, H, N, M), rows of sum 1, of any floating type.
 
     Returns
     -------
     EntropyStatistics
-        Nats, in [0, ln N].
+        Nats, in [0, ln M].
+
+    Raises
+    ------
+    ValueError
+        If the maps are not floating or not of this shape.
 
     References
     ----------
     Hyeon-Woo et al., 2023, figure 4 (mean and percentile) and figure 7a (class token).
     """
-    entropy = attention_entropy(attn)                                   # (B, H, N)
-    ends = torch.tensor([0.15, 0.85], device=attn.device, dtype=attn.dtype)
+    entropy = attention_entropy(as_maps(attn, ("B", "H", "N", "M")))    # (B, H, N)
+    ends = torch.tensor([0.15, 0.85], device=entropy.device, dtype=entropy.dtype)
     p15, p85 = entropy.flatten(1).quantile(ends, dim=1)
     return EntropyStatistics(entropy.mean(dim=(1, 2)), p15, p85, entropy[:, :, 0].mean(dim=1))
 
@@ -95,12 +108,11 @@ def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:
     Raises
     ------
     ValueError
-        If ``scale`` is not positive.
+        If ``scale`` is not a positive number, or the rows are not floating.
 
     References
     ----------
     Hyeon-Woo et al., 2023, section 3.1.
     """
-    if not scale > 0:
-        raise ValueError(f"scale={scale} must be larger than 0")
-    return scale * (1 - probs.square().sum(dim=-1))
+    check_positive(scale=scale)
+    return scale * (1 - as_maps(probs, name="probs").square().sum(dim=-1))

@@ -5,6 +5,8 @@ Axes: any number of axes, then N queries, N keys.
 
 from torch import Tensor
 
+from minivit.analysis.maps import as_maps
+
 DIAGONALITY_FORMS = ("bounded", "printed")
 
 
@@ -34,13 +36,14 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
     Raises
     ------
     ValueError
-        If a map is not square, or the form is not known.
+        If a map is not square or not floating, or the form is not known.
     """
     if form not in DIAGONALITY_FORMS:
         raise ValueError(f"form={form!r} is not known; it is one of {', '.join(DIAGONALITY_FORMS)}")
     n = attn.shape[-1]
     if attn.ndim < 2 or attn.shape[-2] != n:
         raise ValueError(f"attn of shape {tuple(attn.shape)} has no diagonal; its last two axes must be equal")
+    attn = as_maps(attn, ("N", "N"))
     asymmetry = (attn - attn.mT).abs().sum(dim=(-2, -1))
     dominance = n * attn.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - attn.sum(dim=(-2, -1))
     loss = asymmetry + dominance if form == "printed" else (asymmetry - dominance) / n**2

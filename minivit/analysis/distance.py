@@ -6,6 +6,9 @@ Axes: N tokens, of which rows x columns lie on the grid of patches.
 import torch
 from torch import Tensor
 
+from minivit.analysis.maps import as_maps
+from minivit.options import image_sides
+
 
 def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
     r"""Measure how far apart two patches lie, weighted by the attention between them.
@@ -31,19 +34,23 @@ def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
     Raises
     ------
     ValueError
-        If ``grid`` does not fit N, or has fewer than two patches.
+        If ``grid`` does not fit N, or has fewer than two patches, or the maps are not floating.
 
     References
     ----------
     Hyeon-Woo et al., 2023, section 3.3 and figure 7b.
     """
-    rows, columns = grid
+    try:
+        rows, columns = image_sides(tuple(grid), "grid")
+    except (TypeError, ValueError):
+        rows = columns = 0
     patches = rows * columns
-    if min(grid) < 1 or patches < 2:
+    if patches < 2:
         raise ValueError(f"grid={grid} must be rows and columns of at least two patches")
     if attn.shape[-2:] not in ((patches, patches), (patches + 1, patches + 1)):
         raise ValueError(f"grid={grid} has {patches} patches, which does not fit attn of shape {tuple(attn.shape)}; "
                          f"its last two axes must be {patches}, or {patches + 1} with a class token")
+    attn = as_maps(attn, ("N", "N"))
     y, x = (torch.linspace(0, 1, size, device=attn.device, dtype=attn.dtype) for size in grid)
     places = torch.cartesian_prod(y, x)                                 # (rows x columns, 2), row by row
     distances = (places[:, None] - places).abs().sum(dim=-1)            # (N, N) of the patches, 0 where i = j

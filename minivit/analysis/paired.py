@@ -27,7 +27,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     Raises
     ------
     ValueError
-        If ``a`` and ``b`` are not of one length, or there are fewer than two pairs.
+        If ``a`` and ``b`` are not of one length, there are fewer than two pairs, or a result is not a finite number.
 
     References
     ----------
@@ -38,6 +38,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
         raise ValueError(f"a and b have the shapes {a.shape} and {b.shape}; both must be (n,), with n at least 2")
+    if not (np.isfinite(a) & np.isfinite(b)).all():
+        raise ValueError(f"a={a.tolist()} and b={b.tolist()} must be finite numbers; leave both of a pair out")
     d = a - b
     mean, half = d.mean(), t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / sqrt(len(d))
     return float(mean), float(mean - half), float(mean + half)

@@ -2,6 +2,7 @@
 
 Axes: B batch, C channels, H and W height and width in pixels, K classes. Images are float in pixel units: levels in
 [0, 255], before they are normalised. What comes out has their shape, type, device and range, and they stay as they are.
+Images in half precision are worked on in float32.
 """
 
 from collections.abc import Callable
@@ -75,8 +76,9 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     check_images(images)
     if not 0 <= sigma < inf:
         raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and 0 or more")
-    noise = torch.randn(images.shape, generator=generator, dtype=images.dtype, device=images.device)
-    return (images + sigma * noise).clamp(0, 255)
+    exact = widened(images)
+    noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=exact.device)
+    return (exact + sigma * noise).clamp(0, 255).to(images.dtype)
 
 
 def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Tensor:
@@ -112,7 +114,7 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     if not 0 < photons < inf:
         raise ValueError(f"photons={photons!r} is not allowed: it must be finite and larger than 0")
     level = 255 / photons
-    return (torch.poisson(images / level, generator=generator) * level).clamp(0, 255)
+    return (torch.poisson(widened(images) / level, generator=generator) * level).clamp(0, 255).to(images.dtype)
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
@@ -148,6 +150,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     radius = int(4 * sigma + 0.5)
     density = [exp(-(offset / sigma) ** 2 / 2) for offset in range(-radius, radius + 1)]
     weights = [value / sum(density) for value in density]
+    dtype, images = images.dtype, widened(images)
     for dim in (2, 3):
         side = images.shape[dim]
         # PyTorch's padding mirrors once; these places run to and fro as often as the radius asks.
@@ -158,7 +161,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         for start, weight in enumerate(weights):
             blurred += weight * padded.narrow(dim, start, side)
         images = blurred
-    return images.clamp(0, 255)
+    return images.clamp(0, 255).to(dtype)
 
 
 def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsilon: float) -> Tensor:
@@ -202,10 +205,24 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     images = images.detach()
     with torch.enable_grad():
         attacked = images.clone().requires_grad_()
+        logits = model(attacked)
+        if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
+            raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
+                             f"{logits.shape[-1] - 1}, the classes of the model")
+        exact = widened(logits).detach().requires_grad_()
         # The sum, so that an image's gradient does not depend on how many others there are.
-        loss = F.cross_entropy(model(attacked), labels, reduction="sum")
-        gradient, = torch.autograd.grad(loss, attacked)
-    return (images + epsilon * gradient.sign()).clamp(0, 255)
+        d_logits, = torch.autograd.grad(F.cross_entropy(exact, labels, reduction="sum"), exact)
+        # Only signs count. The gradient of a sure answer is tiny, and on its way back through a model in half precision
+        # would become 0, so that of each image is brought to about 1, by a power of two, which changes no digit.
+        _, exponent = d_logits.abs().amax(dim=-1, keepdim=True).cpu().frexp()  # an Apple GPU has no such function
+        scale = torch.ldexp(torch.ones(exponent.shape), -exponent.clamp(min=-100)).to(d_logits)
+        gradient, = torch.autograd.grad(logits, attacked, (scale * d_logits).to(logits.dtype))
+    return (widened(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
+
+
+def widened(x: Tensor) -> Tensor:
+    """Return the numbers in float32 at least."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def check_images(images: Tensor) -> None:

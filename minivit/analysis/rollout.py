@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from minivit.analysis.maps import as_maps
+
 
 def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
     r"""Follow the attention of every token down through the layers, to the tokens of the image.
@@ -32,17 +34,19 @@ def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
     Raises
     ------
     ValueError
-        If there is no map, or the layers have not all the same tokens.
+        If there is no map, one is not square or not floating, or the layers have not all the same images and tokens.
 
     References
     ----------
     Abnar and Zuidema, "Quantifying attention flow in transformers", ACL 2020, section 3.
     """
-    tokens = {layer.shape[-1] for layer in maps}
-    if len(tokens) != 1:
-        raise ValueError(f"maps has {len(maps)} layers of {sorted(tokens)} tokens; "
-                         "there must be at least one layer, and all must have the same tokens")
-    identity = torch.eye(*tokens, device=maps[0].device, dtype=maps[0].dtype)
+    maps = [as_maps(layer, ("B", "H", "N", "N"), f"maps[{i}]") for i, layer in enumerate(maps)]
+    for name, axis in (("images", 0), ("tokens", -1)):
+        sizes = {layer.shape[axis] for layer in maps}
+        if len(sizes) != 1:
+            raise ValueError(f"maps has {len(maps)} layers of {sorted(sizes)} {name}; "
+                             f"there must be at least one layer, and all must have the same {name}")
+    identity = torch.eye(maps[0].shape[-1], device=maps[0].device, dtype=maps[0].dtype)
     rollout = identity
     for layer in maps:
         rollout = 0.5 * (layer.mean(dim=1) + identity) @ rollout

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minivit.analysis.maps import as_maps
+
 
 def attention_similarity(attns: Sequence[Tensor], *, centred: bool = False, mean_head: bool = False) -> Tensor:
     r"""Compare the map of each layer with that of the next, head by head, as two long vectors.
@@ -38,12 +40,13 @@ def attention_similarity(attns: Sequence[Tensor], *, centred: bool = False, mean
     Raises
     ------
     ValueError
-        If there are fewer than two maps, or they differ in shape.
+        If there are fewer than two maps, or they differ in shape or are not floating.
     """
     shapes = {tuple(layer.shape) for layer in attns}
     if len(attns) < 2 or len(shapes) > 1:
         raise ValueError(f"attns has {len(attns)} maps of shapes {sorted(shapes)}; there must be at least two, all of "
                          "one shape")
+    attns = [as_maps(layer, ("B", "H", "N", "M"), "attns") for layer in attns]
     layers = [layer - 1 / layer.shape[-1] if centred else layer for layer in attns]
     layers = [(layer.mean(dim=1, keepdim=True) if mean_head else layer).flatten(2) for layer in layers]  # (B, H, N M)
     return torch.stack([F.cosine_similarity(below, above, dim=-1).mean(dim=1) for below, above in pairwise(layers)])

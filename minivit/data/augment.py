@@ -4,12 +4,16 @@ Axes: B batch, C channels, H and W height and width in pixels, K classes. Chance
 batch's device: seed it, and the same batch comes out.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
+from math import isfinite
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.distributions import Beta
+
+from minivit.options import check_at_least, check_positive
 
 
 def random_crop(images: Tensor, padding: int) -> Tensor:
@@ -25,7 +29,13 @@ def random_crop(images: Tensor, padding: int) -> Tensor:
     Returns
     -------
     Tensor of shape (B, C, H, W)
+
+    Raises
+    ------
+    ValueError
+        If the padding is none.
     """
+    check_at_least(0, padding=padding)
     if padding == 0:
         return images
     b, _, h, w = images.shape
@@ -41,21 +51,30 @@ def random_flip(images: Tensor) -> Tensor:
     return torch.where(coin, images.flip(3), images)
 
 
-def normalize(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Turn bytes into numbers of mean 0 and deviation 1 over the training set.
 
     Parameters
     ----------
     images
-        uint8, (B, C, H, W).
+        Levels in [0, 255], uint8 or floating, (B, C, H, W).
     mean, std
-        Per channel, of images divided by 255.
+        Per channel, of images divided by 255; deviations are larger than 0.
 
     Returns
     -------
     Tensor of shape (B, C, H, W), float32
+
+    Raises
+    ------
+    ValueError
+        If there are not as many as channels, or one is no such number.
     """
-    mean, std = (channels(values, images.device) for values in (mean, std))
+    for name, values in (("mean", mean), ("std", std)):
+        if len(values) != images.shape[-3] or not all(isfinite(v) and (v > 0 or name == "mean") for v in values):
+            raise ValueError(f"{name}={tuple(values)} does not fit images of shape {tuple(images.shape)}: it must be a "
+                             f"finite number for each channel{', larger than 0' if name == 'std' else ''}")
+    mean, std = (channels(tuple(values), images.device) for values in (mean, std))
     return (images.float() / 255 - mean) / std
 
 
@@ -112,8 +131,7 @@ def cutmix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tenso
 
 
 def draw_beta(alpha: float, images: Tensor) -> Tensor:
-    if not alpha > 0:
-        raise ValueError(f"alpha={alpha} must be larger than 0")
+    check_positive(alpha=alpha)
     concentration = torch.tensor(float(alpha), device=images.device)
     return Beta(concentration, concentration).sample((len(images),))
 

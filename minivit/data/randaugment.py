@@ -4,10 +4,13 @@ Axes: B batch, C channels, H and W height and width in pixels, R rounds. Chance 
 batch's device: seed it, and the same batch comes out.
 """
 
+from math import inf
+
 import torch
 from torch import Tensor
 
 from minivit.data.operations import OPERATIONS, apply_operations
+from minivit.options import check_at_least
 
 RAND_AUGMENT = OPERATIONS[:-1]     # all but identity
 TRIVIAL_AUGMENT = OPERATIONS[2:]   # all but invert and solarize_add
@@ -50,9 +53,9 @@ def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0,
         If an argument is none of these.
     """
     check_images(images)
-    for name, value, allowed, is_allowed in (("operations", operations, "1 or more", operations >= 1),
-                                             ("magnitude", magnitude, "in [0, 10]", 0 <= magnitude <= 10),
-                                             ("noise", noise, "0 or more", noise >= 0)):
+    check_at_least(1, operations=operations)
+    for name, value, allowed, is_allowed in (("magnitude", magnitude, "in [0, 10]", 0 <= magnitude <= 10),
+                                             ("noise", noise, "finite and 0 or more", 0 <= noise < inf)):
         if not is_allowed:
             raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
     return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise), fill=GREY)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.layers.scores import KEEPS, Factors, Scores, attend, attention_map, multiply_out
+from minivit.options import check_at_least, check_rate
 
 
 class Attention(nn.Module):
@@ -36,14 +37,16 @@ class Attention(nn.Module):
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None.
+        If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None, or a number is out of its range.
     """
 
     def __init__(self, dim: int, num_heads: int = 8, *, head_size: int | None = None, qkv_bias: bool = True,
                  dropout: float = 0.0, reduction: nn.Module | None = None):
         super().__init__()
+        check_rate(dropout=dropout)
         if head_size is None:
             head_size = split_dim(dim, num_heads)
+        check_at_least(1, dim=dim, num_heads=num_heads, head_size=head_size)
         self.num_heads = num_heads
         self.scale = head_size ** -0.5
         self.reduction = reduction
@@ -105,7 +108,8 @@ def with_scores(out: Tensor, scores: Scores, return_attention: bool, keep: str) 
 
 def split_dim(dim: int, num_heads: int) -> int:
     """Return the size of a head, where ``num_heads`` of them share ``dim`` channels."""
-    if num_heads < 1 or dim % num_heads:
+    check_at_least(1, dim=dim, num_heads=num_heads)
+    if dim % num_heads:
         raise ValueError(f"dim={dim} cannot be split into num_heads={num_heads} heads of equal size; "
                          "dim must be a multiple of num_heads")
     return dim // num_heads

@@ -1,13 +1,16 @@
 """Scores of one stage for the next, where there are fewer tokens and other heads (Zhang et al., 2024).
 
-Axes: B batch, S side of the grid, N = S * S tokens (queries), M keys, H heads.
+Axes: B batch, R x S rows and columns of the grid, N = R * S tokens (queries), M keys, H heads.
 """
 
+from collections.abc import Sequence
 from math import prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from minivit.options import check_at_least, image_sides
 
 
 class AttentionDownsample(nn.Module):
@@ -26,10 +29,10 @@ class AttentionDownsample(nn.Module):
     num_heads, out_heads
         Heads H before and after.
     side
-        Side S of the grid of tokens below, even.
+        Side of the square grid of tokens below, or rows and columns (R, S), even.
     key_side
-        Side of the grid of keys below, even, if the keys are merged too: S where they are the tokens themselves, less
-        with a spatial reduction. None where a reduction leaves as many keys above as below.
+        The same of the grid of keys below, if the keys are merged too: that of the tokens where they are the keys
+        themselves, less with a spatial reduction. None where a reduction leaves as many keys above as below.
 
     Raises
     ------
@@ -37,10 +40,12 @@ class AttentionDownsample(nn.Module):
         If a side is odd.
     """
 
-    def __init__(self, num_heads: int, out_heads: int, side: int, *, key_side: int | None = None):
+    def __init__(self, num_heads: int, out_heads: int, side: int | Sequence[int], *,
+                 key_side: int | Sequence[int] | None = None):
         super().__init__()
+        check_at_least(1, num_heads=num_heads, out_heads=out_heads)
         for name, length in (("side", side), ("key_side", key_side)):
-            if length is not None and (length < 2 or length % 2):
+            if length is not None and any(n % 2 for n in image_sides(length, name)):
                 raise ValueError(f"{name}={length} must be even, so that 2 x 2 patches cover the grid")
         self.register_buffer("order", patch_order(side), persistent=False)
         self.register_buffer("key_order", None if key_side is None else patch_order(key_side), persistent=False)
@@ -64,7 +69,12 @@ class AttentionDownsample(nn.Module):
         return torch.einsum("bhiujv,huv->bhij", patches[..., self.key_order].unflatten(-1, (-1, 4)), self.merging)
 
 
-def patch_order(side: int) -> Tensor:
-    """Return the places, in a grid read row by row, of its tokens read 2 x 2 patch by 2 x 2 patch: (side * side,)."""
-    places = torch.arange(side * side).reshape(side // 2, 2, side // 2, 2)  # row of patches, row, column of patches, ..
+def patch_order(side: int | Sequence[int]) -> Tensor:
+    """Return the places, in a grid read row by row, of its tokens read 2 x 2 patch by 2 x 2 patch: (R * S,).
+
+    The grid is a square of that side, or of rows and columns (R, S).
+    """
+    rows, columns = image_sides(side, "side")
+    # Row of patches, row, column of patches, column.
+    places = torch.arange(rows * columns).reshape(rows // 2, 2, columns // 2, 2)
     return places.transpose(1, 2).flatten()

@@ -5,10 +5,11 @@ Axes: B batch, N tokens, C channels, H heads.
 
 from torch import Tensor, nn
 
-from minivit.layers.attention import Attention
+from minivit.layers.attention import Attention, split_dim
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.layers.mlp import Mlp
 from minivit.layers.scores import Scores
+from minivit.options import check_rate, scaled_size
 
 
 class DropPath(nn.Module):
@@ -25,8 +26,7 @@ class DropPath(nn.Module):
 
     def __init__(self, rate: float = 0.0):
         super().__init__()
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate} is not a probability in [0, 1)")
+        check_rate(rate=rate)
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -54,7 +54,7 @@ class Block(nn.Module):
     attention
         What mixes the tokens; :class:`minivit.layers.Attention` of ``num_heads`` and ``dropout`` if None.
     mlp_ratio
-        Hidden channels of the MLP, as a multiple of ``dim``.
+        Hidden channels of the MLP, as a multiple of ``dim``; rounded to a whole number, at least 1.
     dropout, drop_path
         Rates in [0, 1) of dropout and of stochastic depth.
     context
@@ -65,7 +65,7 @@ class Block(nn.Module):
     Raises
     ------
     ValueError
-        If ``context`` or ``context_position`` is not known.
+        If ``context`` or ``context_position`` is not known, or a number is out of its range.
     """
 
     def __init__(self, dim: int, num_heads: int, *, attention: nn.Module | None = None, mlp_ratio: float = 4.0,
@@ -80,7 +80,9 @@ class Block(nn.Module):
             places = ("msa_end", "mlp_end") if context_position == "both" else (context_position,)
             return create_context(context if position in places else "none", size)
 
-        hidden_dim = round(dim * mlp_ratio)
+        check_rate(dropout=dropout, drop_path=drop_path)
+        split_dim(dim, num_heads)
+        hidden_dim = scaled_size(dim, "mlp_ratio", mlp_ratio)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, num_heads, dropout=dropout) if attention is None else attention
         self.context = context_at("msa_end", dim)

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minivit.options import check_at_least
+
 
 class ContextBroadcast(nn.Module):
     r"""Give every token half of the mean token (CB).
@@ -37,6 +39,7 @@ class ScaledContextBroadcast(nn.Module):
 
     def __init__(self, dim: int):
         super().__init__()
+        check_at_least(1, dim=dim)
         self.scale = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -96,6 +99,7 @@ class SqueezeExcite(nn.Module):
 
     def __init__(self, dim: int, reduction: int = 16):
         super().__init__()
+        check_at_least(1, dim=dim, reduction=reduction)
         hidden_dim = max(1, dim // reduction)
         # Drawn from a generator of their own: a model starts from the same other weights with and without them.
         chance = torch.Generator().manual_seed(torch.initial_seed())

@@ -3,8 +3,12 @@
 Axes: B batch, N tokens, C channels (dim), P patch size in pixels.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
+
+from minivit.options import check_at_least, check_rate, image_sides, patch_grid
 
 
 class PatchEmbed(nn.Module):
@@ -15,11 +19,18 @@ class PatchEmbed(nn.Module):
     Parameters
     ----------
     image_size, patch_size
-        Sides in pixels; the image's is a multiple of the patch's.
+        Sides in pixels, of the image one or (height, width); the image's are multiples of the patch's.
     in_channels
         Channels of the image.
     dim
         Channels C of a token.
+
+    Attributes
+    ----------
+    grid
+        Rows and columns of patches.
+    num_patches
+        N, their product.
 
     Raises
     ------
@@ -27,19 +38,18 @@ class PatchEmbed(nn.Module):
         If the patch does not divide the image, or on an image of another size.
     """
 
-    def __init__(self, image_size: int, patch_size: int, *, in_channels: int = 3, dim: int = 768):
+    def __init__(self, image_size: int | Sequence[int], patch_size: int, *, in_channels: int = 3, dim: int = 768):
         super().__init__()
-        if patch_size < 1 or image_size < 1 or image_size % patch_size:
-            raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}; "
-                             "the image's side must be a multiple of the patch's")
-        self.image_shape = (in_channels, image_size, image_size)
-        self.num_patches = (image_size // patch_size) ** 2
+        check_at_least(1, in_channels=in_channels, dim=dim)
+        self.grid = patch_grid(image_size, patch_size)
+        self.image_shape = (in_channels, *image_sides(image_size))
+        self.num_patches = self.grid[0] * self.grid[1]
         self.proj = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, in_channels, image_size, image_size) to tokens (B, N, C), row by row."""
+        """Map images (B, in_channels, height, width) to tokens (B, N, C), row by row."""
         check_images(images, self.image_shape)
-        return self.proj(images).flatten(2).mT  # (B, C, sqrt N, sqrt N) -> (B, N, C)
+        return self.proj(images).flatten(2).mT  # (B, C, rows, columns) -> (B, N, C)
 
 
 class PatchDropout(nn.Module):
@@ -56,8 +66,7 @@ class PatchDropout(nn.Module):
 
     def __init__(self, rate: float = 0.0):
         super().__init__()
-        if not 0 <= rate < 1:
-            raise ValueError(f"rate={rate} is not a share in [0, 1)")
+        check_rate(rate=rate)
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +83,10 @@ class PatchDropout(nn.Module):
 
 
 def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
-    """Say what to do with images that are not of the shape (in_channels, image_size, image_size) of a model."""
+    """Say what to do with images that are not floating, or not of the shape (in_channels, height, width) of a model."""
+    if not images.is_floating_point():
+        raise ValueError(f"images is of dtype {images.dtype}; a model takes floating ones, normalised as in training: "
+                         "see minivit.data.augment.normalize")
     if images.ndim != 4 or images.shape[1:] != shape:
         raise ValueError(f"images has shape {tuple(images.shape)}; this model takes (B, {', '.join(map(str, shape))}). "
                          "For images of another size, make the model with their image_size, and its weights with "

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from minivit.layers.attention import Attention
 from minivit.layers.mlp import Mlp
 from minivit.layers.scores import Scores
+from minivit.options import check_at_least
 
 
 class ExtraMsa(nn.Module):
@@ -23,6 +24,7 @@ class ExtraMsa(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
         super().__init__()
+        check_at_least(1, dim=dim, num_heads=num_heads)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
 
@@ -47,6 +49,7 @@ class ExtraMlp(nn.Module):
 
     def __init__(self, dim: int, *, dropout: float = 0.0):
         super().__init__()
+        check_at_least(1, dim=dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, 2 * dim, dropout=dropout)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from minivit.layers.attention import split_dim, with_scores
 from minivit.layers.scores import Factors, Scores, attend
 from minivit.layers.token_map import TokenMap
+from minivit.options import check_at_least, check_rate
 
 
 class LessAttention(nn.Module):
@@ -47,7 +48,7 @@ class LessAttention(nn.Module):
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads``, or the rank is out of its range.
+        If ``dim`` is not a multiple of ``num_heads``, or another number is out of its range.
     """
 
     def __init__(self, num_tokens: int, dim: int, num_heads: int = 8, num_keys: int | None = None, *,
@@ -55,6 +56,8 @@ class LessAttention(nn.Module):
                  reduction: nn.Module | None = None):
         super().__init__()
         split_dim(dim, num_heads)
+        check_rate(dropout=dropout)
+        check_at_least(1, num_tokens=num_tokens, num_keys=num_tokens if num_keys is None else num_keys)
         self.num_heads = num_heads
         self.num_tokens, self.num_keys = num_tokens, num_tokens if num_keys is None else num_keys
         self.reduction = reduction

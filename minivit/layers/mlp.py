@@ -5,6 +5,8 @@ Axes: B batch, N tokens, C channels.
 
 from torch import Tensor, nn
 
+from minivit.options import check_at_least, check_rate
+
 
 class Mlp(nn.Module):
     """Widen each token, bend it, narrow it again; no token sees another.
@@ -18,11 +20,18 @@ class Mlp(nn.Module):
     front, mid, end
         Modules on the tokens before the first layer, before the second (after GELU and dropout), and after the second
         and its dropout: the three places the CB paper compares. None leaves the tokens as they are.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
     """
 
     def __init__(self, dim: int, hidden_dim: int, *, dropout: float = 0.0, front: nn.Module | None = None,
                  mid: nn.Module | None = None, end: nn.Module | None = None):
         super().__init__()
+        check_at_least(1, dim=dim, hidden_dim=hidden_dim)
+        check_rate(dropout=dropout)
         self.front = front or nn.Identity()
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.act = nn.GELU()

@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minivit.options import check_at_least, is_whole
+
 
 class TokenMap(nn.Module):
     r"""Make of all tokens a new token for each place: :math:`Y = W X`, with :math:`W = I` at the start.
@@ -29,11 +31,8 @@ class TokenMap(nn.Module):
 
     def __init__(self, num_tokens: int, rank: int | None = None):
         super().__init__()
-        if num_tokens < 1:
-            raise ValueError(f"num_tokens={num_tokens} must be at least 1")
-        if rank is not None and not 1 <= rank < num_tokens:
-            raise ValueError(f"rank={rank} must be in [1, {num_tokens}), or None for a map of full rank between "
-                             f"{num_tokens} tokens")
+        check_at_least(1, num_tokens=num_tokens)
+        check_rank("rank", rank, num_tokens)
         self.num_tokens, self.rank = num_tokens, rank
         if rank is None:
             self.weight = nn.Parameter(torch.eye(num_tokens))
@@ -61,6 +60,13 @@ class TokenMap(nn.Module):
 
     def extra_repr(self) -> str:
         return f"num_tokens={self.num_tokens}, rank={self.rank}"
+
+
+def check_rank(name: str, rank: int | None, num_tokens: int) -> None:
+    """Check, for the argument of that name, that maps between so many tokens can have the rank."""
+    if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
+        raise ValueError(f"{name}={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
+                         f"{num_tokens} tokens")
 
 
 def mix(x: Tensor, weight: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers.attention import Attention, split_dim, with_scores
+from minivit.options import check_at_least
 
 
 class UniformHeadAttention(nn.Module):
@@ -35,6 +36,7 @@ class UniformHeadAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
         super().__init__()
+        check_at_least(1, num_heads=num_heads)
         if num_heads < 2:
             raise ValueError(f"num_heads={num_heads} must be at least 2 where one head is uniform")
         head_size = split_dim(dim, num_heads)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from minivit.layers import Block, LessAttention
 from minivit.layers.scores import Scores, attention_map
+from minivit.options import check_at_least
 
 
 class Classifier(nn.Module):
@@ -39,8 +40,7 @@ class Classifier(nn.Module):
 
 def create_head(dim: int, num_classes: int) -> nn.Module:
     """Make the head: dim -> num_classes, or nothing for 0 classes."""
-    if num_classes < 0:
-        raise ValueError(f"num_classes={num_classes} must be at least 1, or 0 for features in place of logits")
+    check_at_least(0, num_classes=num_classes)
     return nn.Linear(dim, num_classes) if num_classes else nn.Identity()
 
 
@@ -85,7 +85,7 @@ class AttentionClassifier(Classifier):
         Parameters
         ----------
         images
-            (B, in_channels, image_size, image_size), normalised as in training.
+            (B, in_channels, height, width), normalised as in training.
         return_attention
             Whether to return the attention maps too (the unfused path: slower, same logits).
 

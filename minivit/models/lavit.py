@@ -1,6 +1,6 @@
 """LaViT: stages, in the late ones of which most layers reuse scores (Zhang et al., 2024).
 
-Axes: B batch, S side of the grid of tokens, N = S * S tokens, M keys, C channels (dims), H heads.
+Axes: B batch, R x S rows and columns of the grid of tokens, N = R * S tokens, M keys, C channels (dims), H heads.
 
 No official code is published. What the paper leaves open follows the Pyramid Vision Transformer (PVT, Wang et al.,
 2021); appendix *Papers and code* says what that is.
@@ -8,15 +8,24 @@ No official code is published. What the paper leaves open follows the Pyramid Vi
 
 from collections.abc import Sequence
 from itertools import pairwise, zip_longest
-from math import isqrt
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
+from minivit.layers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.vit import init_linear_layers
-from minivit.options import layer_indices
+from minivit.options import (
+    check_at_least,
+    check_rate,
+    image_sides,
+    is_number,
+    is_whole,
+    layer_indices,
+    scaled_size,
+)
 
 
 class PatchMerging(nn.Module):
@@ -29,19 +38,21 @@ class PatchMerging(nn.Module):
     patch_size
         Side of a patch, in pixels or tokens.
     side
-        Side S of the grid of tokens that come out.
+        Side of the square grid of tokens that come out, or its rows and columns (R, S).
     """
 
-    def __init__(self, in_channels: int, dim: int, patch_size: int, side: int):
+    def __init__(self, in_channels: int, dim: int, patch_size: int, side: int | Sequence[int]):
         super().__init__()
+        check_at_least(1, in_channels=in_channels, dim=dim, patch_size=patch_size)
+        self.grid = rows, columns = image_sides(side, "side")
         self.conv = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=patch_size)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.pos_embed = nn.Parameter(torch.empty(1, side * side, dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, rows * columns, dim))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
 
     def forward(self, grid: Tensor) -> Tensor:
-        """Map (B, in_channels, patch_size * S, patch_size * S) to tokens (B, S * S, C), row by row."""
-        return self.norm(self.conv(grid).flatten(2).mT) + self.pos_embed  # (B, C, S, S) -> (B, N, C)
+        """Map (B, in_channels, patch_size * R, patch_size * S) to tokens (B, R * S, C), row by row."""
+        return self.norm(self.conv(grid).flatten(2).mT) + self.pos_embed  # (B, C, R, S) -> (B, N, C)
 
 
 class Stage(nn.Module):
@@ -63,15 +74,14 @@ class Stage(nn.Module):
 
     def forward(self, grid: Tensor, scores: Tensor | None, maps: list[Tensor] | None, keep: str
                 ) -> tuple[Tensor, Tensor | None]:
-        """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, S, S) and its own.
+        """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and its own.
 
         ``maps`` and ``keep`` are those of :func:`minivit.models.classifier.run_blocks`.
         """
         x = self.merge(grid)
         residual = None if scores is None else self.downsample(scores)
         x, scores = run_blocks(self.blocks, x, maps, residual=residual, keep=keep)
-        side = isqrt(x.shape[1])
-        return x.mT.unflatten(2, (side, side)), scores  # (B, N, C) -> (B, C, S, S)
+        return x.mT.unflatten(2, self.merge.grid), scores  # (B, N, C) -> (B, C, R, S)
 
 
 class LaViT(AttentionClassifier):
@@ -84,8 +94,8 @@ class LaViT(AttentionClassifier):
     Parameters
     ----------
     image_size, patch_size
-        Sides in pixels of the image and of a patch of the first stage; a multiple of ``patch_size * 2**(stages - 1)``
-        is an image's side.
+        Sides in pixels of the image, one or (height, width), and of a patch of the first stage; an image's sides are
+        multiples of ``patch_size * 2**(stages - 1)``.
     in_channels, num_classes
         Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dims, depths, num_heads
@@ -108,6 +118,11 @@ class LaViT(AttentionClassifier):
         Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
         in [0, sum of depths).
 
+    Attributes
+    ----------
+    grids
+        Rows and columns of tokens in each stage.
+
     Raises
     ------
     ValueError
@@ -122,51 +137,58 @@ class LaViT(AttentionClassifier):
     (torch.Size([1, 1000]), [(1, 2, 64, 16), (1, 4, 16, 16), (1, 4, 16, 16), (1, 4, 16, 16)])
     """
 
-    def __init__(self, *, image_size: int = 224, patch_size: int = 4, in_channels: int = 3, num_classes: int = 1000,
-                 dims: Sequence[int] = (64, 128, 320, 512), depths: Sequence[int] = (2, 2, 4, 2),
-                 attention_depths: Sequence[int] = (2, 2, 1, 1), num_heads: Sequence[int] = (1, 2, 5, 8),
-                 reductions: Sequence[int] = (8, 4, 2, 1), mlp_ratios: Sequence[float] = (4.0, 4.0, 4.0, 4.0),
+    def __init__(self, *, image_size: int | Sequence[int] = 224, patch_size: int = 4, in_channels: int = 3,
+                 num_classes: int = 1000, dims: Sequence[int] = (64, 128, 320, 512),
+                 depths: Sequence[int] = (2, 2, 4, 2), attention_depths: Sequence[int] = (2, 2, 1, 1),
+                 num_heads: Sequence[int] = (1, 2, 5, 8), reductions: Sequence[int] = (8, 4, 2, 1),
+                 mlp_ratios: Sequence[float] = (4.0, 4.0, 4.0, 4.0),
                  attention_residual: bool = True, less_attention_rank: int | None = None, drop_path: float = 0.0,
                  context: str = "none", context_position: str = "mlp_end",
                  context_layers: str | Sequence[int] = "upper"):
         super().__init__()
-        if not 0 <= drop_path < 1:
-            raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
-        for name, count in (("patch_size", patch_size), ("image_size", image_size)):
-            if count < 1:
-                raise ValueError(f"{name}={count} must be at least 1")
+        check_rate(drop_path=drop_path)
+        check_at_least(1, patch_size=patch_size, in_channels=in_channels)
+        image = image_sides(image_size)
         by_stage = {"dims": dims, "depths": depths, "attention_depths": attention_depths, "num_heads": num_heads,
                     "reductions": reductions, "mlp_ratios": mlp_ratios}
         for name, values in by_stage.items():
             if len(values) != len(dims) or not values:
                 raise ValueError(f"{name}={values} must have one number a stage, as dims={dims} has")
-            if min(values) <= 0:
-                raise ValueError(f"{name}={values} must be larger than 0 in every stage; a stage without blocks is "
-                                 "left out of all of them")
+            allows, what = (is_number, "numbers") if name == "mlp_ratios" else (is_whole, "whole numbers")
+            if not all(allows(value) and value > 0 for value in values):
+                raise ValueError(f"{name}={values} must be {what} larger than 0 in every stage; a stage without blocks "
+                                 "is left out of all of them")
+        for dim, ratio in zip(dims, mlp_ratios, strict=True):
+            scaled_size(dim, "mlp_ratios", ratio)
         if any(computes > depth for computes, depth in zip(attention_depths, depths, strict=True)):
             raise ValueError(f"attention_depths={attention_depths} must be at most depths={depths}, stage by stage")
         if less_attention_rank is not None and tuple(attention_depths) == tuple(depths):
             raise ValueError(f"less_attention_rank={less_attention_rank} needs less-attention layers: with "
                              f"attention_depths={attention_depths} every block computes attention")
         coarsest = patch_size * 2 ** (len(dims) - 1)
-        if image_size % coarsest:
+        if any(side % coarsest for side in image):
             raise ValueError(f"image_size={image_size} is not a multiple of {coarsest}, the side of a token of the "
                              f"last stage (patch_size={patch_size}, {len(dims)} stages)")
-        sides = [image_size // patch_size // 2**stage for stage in range(len(dims))]
-        if any(side % ratio for side, ratio in zip(sides, reductions, strict=True)):
-            raise ValueError(f"reductions={reductions} must divide the sides of the grids, {tuple(sides)}")
-        keys = [side // ratio for side, ratio in zip(sides, reductions, strict=True)]
-        if attention_residual and any(above not in (below, below / 2) for below, above in pairwise(keys)):
-            raise ValueError(f"reductions={reductions} leave grids of {tuple(keys)} keys a side; with "
+        grids = [tuple(side // patch_size // 2**stage for side in image) for stage in range(len(dims))]
+        if any(side % ratio for grid, ratio in zip(grids, reductions, strict=True) for side in grid):
+            raise ValueError(f"reductions={reductions} must divide the sides of the grids, {shown(grids)}")
+        keys = [tuple(side // ratio for side in grid) for grid, ratio in zip(grids, reductions, strict=True)]
+        if attention_residual and any(above not in (below, (below[0] / 2, below[1] / 2))
+                                      for below, above in pairwise(keys)):
+            raise ValueError(f"reductions={reductions} leave grids of {shown(keys)} keys a side; with "
                              "attention_residual the side must stay or be halved from stage to stage")
+        fewest = min((prod(grid) for grid, computes, blocks in zip(keys, attention_depths, depths, strict=True)
+                      if computes < blocks), default=None)
+        if fewest is not None:
+            check_rank("less_attention_rank", less_attention_rank, fewest)
         depth = sum(depths)
         with_context = layer_indices("context_layers", context_layers, depth)
-        self.image_shape = (in_channels, image_size, image_size)
+        self.image_shape, self.grids = (in_channels, *image), tuple(grids)
         self.attention_residual = attention_residual
 
         def attention(stage: int, layer: int) -> nn.Module:
-            dim, heads, ratio, tokens = dims[stage], num_heads[stage], reductions[stage], sides[stage] ** 2
-            reduction = SpatialReduction(dim, ratio) if ratio > 1 else None
+            dim, heads, ratio, tokens = dims[stage], num_heads[stage], reductions[stage], prod(grids[stage])
+            reduction = SpatialReduction(dim, ratio, grids[stage]) if ratio > 1 else None
             if layer < attention_depths[stage]:
                 return Attention(dim, heads, reduction=reduction)
             return LessAttention(tokens, dim, heads, tokens // ratio**2, rank=less_attention_rank, reduction=reduction)
@@ -178,10 +200,10 @@ class LaViT(AttentionClassifier):
                          context=context if through_all in with_context else "none", context_position=context_position)
 
         def stage(i: int) -> Stage:
-            merge = PatchMerging(dims[i - 1] if i else in_channels, dims[i], 2 if i else patch_size, sides[i])
+            merge = PatchMerging(dims[i - 1] if i else in_channels, dims[i], 2 if i else patch_size, grids[i])
             downsample = None
             if i and attention_residual:
-                downsample = AttentionDownsample(num_heads[i - 1], num_heads[i], sides[i - 1],
+                downsample = AttentionDownsample(num_heads[i - 1], num_heads[i], grids[i - 1],
                                                  key_side=keys[i - 1] if keys[i] < keys[i - 1] else None)
             return Stage(merge, downsample, [block(i, layer) for layer in range(depths[i])])
 
@@ -196,14 +218,14 @@ class LaViT(AttentionClassifier):
         Parameters
         ----------
         images
-            (B, in_channels, image_size, image_size), normalised as in training.
+            (B, in_channels, height, width), normalised as in training.
         maps
             A list to which the attention map of each block is added, (B, H, N, M), rows of sum 1; None for none.
 
         Returns
         -------
         list of Tensor
-            A grid (B, C, S, S) for each stage, where S halves from stage to stage.
+            A grid (B, C, R, S) for each stage, where R and S halve from stage to stage.
 
         Raises
         ------
@@ -219,11 +241,16 @@ class LaViT(AttentionClassifier):
         return grids
 
     def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C) of the last stage."""
+        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C) of the last stage."""
         maps = [] if return_attention else None
-        x = self.norm(self.feature_maps(images, maps)[-1].flatten(2).mT)  # (B, C, S, S) -> (B, N, C)
+        x = self.norm(self.feature_maps(images, maps)[-1].flatten(2).mT)  # (B, C, R, S) -> (B, N, C)
         return (x, maps) if return_attention else x
 
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C): their mean."""
         return x.mean(dim=1)
+
+
+def shown(grids: Sequence[tuple[int, int]]) -> tuple[int | tuple[int, int], ...]:
+    """Return the grids as their caller gave them: one side of a square, else rows and columns."""
+    return tuple(rows if rows == columns else (rows, columns) for rows, columns in grids)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from minivit.layers import CONTEXTS, DropPath, Mlp, PatchEmbed, create_context
 from minivit.models.classifier import Classifier, create_head
-from minivit.options import layer_indices
+from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
 
 CONTEXTS_OF_THE_CLASS_TOKEN = ("cb_gate", "cb_hybrid")
 
@@ -39,13 +39,13 @@ class MixerBlock(nn.Module):
         What stands at the end of the MLP over channels: see :mod:`minivit.layers.context`.
     """
 
-    def __init__(self, num_tokens: int, dim: int, *, token_mlp_ratio: float = 0.5, mlp_ratio: float = 4.0,
-                 drop_path: float = 0.0, context: str = "none"):
+    def __init__(self, num_tokens: int, dim: int, *, token_mlp_ratio: float = 0.5,
+                 mlp_ratio: float = 4.0, drop_path: float = 0.0, context: str = "none"):
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp_tokens = Mlp(num_tokens, round(dim * token_mlp_ratio))
+        self.mlp_tokens = Mlp(num_tokens, scaled_size(dim, "token_mlp_ratio", token_mlp_ratio))
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp_channels = Mlp(dim, round(dim * mlp_ratio), end=create_context(context, dim))
+        self.mlp_channels = Mlp(dim, scaled_size(dim, "mlp_ratio", mlp_ratio), end=create_context(context, dim))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Mixer(Classifier):
     Parameters
     ----------
     image_size, patch_size
-        Sides in pixels; N = (image_size / patch_size)**2.
+        Sides in pixels, of the image one or (height, width); the patch divides it.
     in_channels, num_classes
         Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dim, depth
@@ -88,15 +88,13 @@ class Mixer(Classifier):
     torch.Size([1, 100])
     """
 
-    def __init__(self, *, image_size: int = 224, patch_size: int = 16, in_channels: int = 3, num_classes: int = 1000,
-                 dim: int = 512, depth: int = 8, token_mlp_ratio: float = 0.5, mlp_ratio: float = 4.0,
-                 drop_path: float = 0.0, context: str = "none", context_layers: str | Sequence[int] = "upper"):
+    def __init__(self, *, image_size: int | Sequence[int] = 224, patch_size: int = 16, in_channels: int = 3,
+                 num_classes: int = 1000, dim: int = 512, depth: int = 8, token_mlp_ratio: float = 0.5,
+                 mlp_ratio: float = 4.0, drop_path: float = 0.0, context: str = "none",
+                 context_layers: str | Sequence[int] = "upper"):
         super().__init__()
-        if not 0 <= drop_path < 1:
-            raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
-        for name, count in (("depth", depth), ("dim", dim)):
-            if count < 1:
-                raise ValueError(f"{name}={count} must be at least 1")
+        check_rate(drop_path=drop_path)
+        check_at_least(1, depth=depth, dim=dim)
         if context in CONTEXTS_OF_THE_CLASS_TOKEN:
             raise ValueError(f"context={context!r} needs a class token, and a Mixer has none; it may be one of "
                              f"{', '.join(name for name in CONTEXTS if name not in CONTEXTS_OF_THE_CLASS_TOKEN)}")
@@ -110,6 +108,11 @@ class Mixer(Classifier):
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = create_head(dim, num_classes)
         self.init_weights()
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of patches: there is one grid."""
+        return (self.stem.grid,)
 
     @torch.no_grad()
     def init_weights(self) -> None:
@@ -127,12 +130,12 @@ class Mixer(Classifier):
             nn.init.zeros_(weights)
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C)."""
+        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C)."""
         x = self.stem(images)
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Classify normalised images (B, in_channels, image_size, image_size) with logits (B, num_classes)."""
+        """Classify normalised images (B, in_channels, height, width) with logits (B, num_classes)."""
         return self.head(self.forward_features(images).mean(dim=1))

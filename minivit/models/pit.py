@@ -1,6 +1,6 @@
 """The Pooling-based Vision Transformer (PiT, Heo et al., 2021): fewer and wider tokens towards the top.
 
-Axes: B batch, S side of the grid of patches, N = S * S + 1 tokens (patches and the class token), C channels (dims),
+Axes: B batch, R x S rows and columns of patches, N = R * S + 1 tokens (patches and the class token), C channels (dims),
 H heads.
 
 The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``pit``, so that
@@ -9,14 +9,13 @@ published weights load as they are.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import isqrt
 
 import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block, check_images
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
-from minivit.options import layer_indices
+from minivit.options import check_at_least, check_rate, image_sides, is_whole, layer_indices, scaled_size
 
 
 class OverlappingPatchEmbed(nn.Module):
@@ -25,7 +24,8 @@ class OverlappingPatchEmbed(nn.Module):
     Parameters
     ----------
     image_size, patch_size, stride
-        Sides and step in pixels; steps of ``stride`` bring the patch from one edge of the image right to the other.
+        Sides and step in pixels, of the image one side or (height, width); steps of ``stride`` bring the patch from one
+        edge of the image right to the other.
     in_channels
         Channels of the image.
     dim
@@ -37,18 +37,21 @@ class OverlappingPatchEmbed(nn.Module):
         If the patches leave out a part of the image, or on an image of another size.
     """
 
-    def __init__(self, image_size: int, patch_size: int, stride: int, *, in_channels: int = 3, dim: int = 256):
+    def __init__(self, image_size: int | Sequence[int], patch_size: int, stride: int, *, in_channels: int = 3,
+                 dim: int = 256):
         super().__init__()
-        if not 1 <= stride <= patch_size <= image_size or (image_size - patch_size) % stride:
+        sides = image_sides(image_size)
+        check_at_least(1, patch_size=patch_size, stride=stride, in_channels=in_channels, dim=dim)
+        if not stride <= patch_size <= min(sides) or any((side - patch_size) % stride for side in sides):
             raise ValueError(f"patch_size={patch_size} in steps of stride={stride} does not cover "
                              f"image_size={image_size}; stride must be in [1, patch_size] and divide "
                              "image_size - patch_size")
-        self.image_shape = (in_channels, image_size, image_size)
-        self.side = (image_size - patch_size) // stride + 1
+        self.image_shape = (in_channels, *sides)
+        self.grid = tuple((side - patch_size) // stride + 1 for side in sides)
         self.conv = nn.Conv2d(in_channels, dim, kernel_size=patch_size, stride=stride)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Map images (B, in_channels, image_size, image_size) to a grid of tokens (B, C, S, S)."""
+        """Map images (B, in_channels, height, width) to a grid of tokens (B, C, R, S)."""
         check_images(images, self.image_shape)
         return self.conv(images)
 
@@ -63,18 +66,20 @@ class Pooling(nn.Module):
     ----------
     dim, out_dim
         Channels before and after; ``out_dim`` is a multiple of ``dim``.
+    grid
+        Rows R and columns S before.
     """
 
-    def __init__(self, dim: int, out_dim: int):
+    def __init__(self, dim: int, out_dim: int, grid: tuple[int, int]):
         super().__init__()
+        self.grid = grid
         self.conv = nn.Conv2d(dim, out_dim, kernel_size=3, stride=2, padding=1, groups=dim)
         self.fc = nn.Linear(dim, out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map tokens (B, S * S + 1, dim), class token first, to (B, T * T + 1, out_dim), T = S / 2 rounded up."""
-        side = isqrt(x.shape[1] - 1)
-        grid = x[:, 1:].mT.unflatten(2, (side, side))       # (B, S * S, C) -> (B, C, S, S)
-        patches = self.conv(grid).flatten(2).mT             # (B, out_dim, T, T) -> (B, T * T, out_dim)
+        """Map tokens (B, R * S + 1, dim), class token first, to (B, N', out_dim); sides are halved and rounded up."""
+        grid = x[:, 1:].mT.unflatten(2, self.grid)  # (B, R * S, C) -> (B, C, R, S)
+        patches = self.conv(grid).flatten(2).mT     # (B, out_dim, R / 2, S / 2) -> (B, R / 2 * S / 2, out_dim)
         return torch.cat([self.fc(x[:, :1]), patches], dim=1)
 
 
@@ -84,7 +89,7 @@ class PiT(AttentionClassifier):
     Parameters
     ----------
     image_size, patch_size, stride
-        Sides of the image and of a patch, and the step from patch to patch, in pixels.
+        Side of the image or (height, width), side of a patch, and the step from patch to patch, in pixels.
     in_channels, num_classes
         Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dims, depths, num_heads
@@ -99,6 +104,11 @@ class PiT(AttentionClassifier):
         Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
         in [0, sum of depths).
 
+    Attributes
+    ----------
+    grids
+        Rows and columns of patches in each stage.
+
     Raises
     ------
     ValueError
@@ -112,20 +122,21 @@ class PiT(AttentionClassifier):
     (torch.Size([1, 1000]), [(1, 2, 226, 226), (1, 4, 65, 65), (1, 4, 65, 65)])
     """
 
-    def __init__(self, *, image_size: int = 224, patch_size: int = 14, stride: int = 7, in_channels: int = 3,
-                 num_classes: int = 1000, dims: Sequence[int] = (256, 512, 1024), depths: Sequence[int] = (3, 6, 4),
-                 num_heads: Sequence[int] = (4, 8, 16), mlp_ratio: float = 4.0, drop_path: float = 0.0,
-                 context: str = "none", context_position: str = "mlp_end",
+    def __init__(self, *, image_size: int | Sequence[int] = 224, patch_size: int = 14, stride: int = 7,
+                 in_channels: int = 3, num_classes: int = 1000, dims: Sequence[int] = (256, 512, 1024),
+                 depths: Sequence[int] = (3, 6, 4), num_heads: Sequence[int] = (4, 8, 16), mlp_ratio: float = 4.0,
+                 drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end",
                  context_layers: str | Sequence[int] = "upper"):
         super().__init__()
-        if not 0 <= drop_path < 1:
-            raise ValueError(f"drop_path={drop_path} is not a rate in [0, 1)")
+        check_rate(drop_path=drop_path)
         if not len(dims) == len(depths) == len(num_heads) > 0:
             raise ValueError(f"dims={dims}, depths={depths} and num_heads={num_heads} must have one number a stage")
-        if min(dims) < 1 or any(wider % narrower for narrower, wider in pairwise(dims)):
-            raise ValueError(f"dims={dims} must be at least 1 and each a multiple of the one before")
-        if min(depths) < 1:
-            raise ValueError(f"depths={depths} must be at least 1")
+        for name, sizes in (("dims", dims), ("depths", depths), ("num_heads", num_heads)):
+            if not all(is_whole(size) and size >= 1 for size in sizes):
+                raise ValueError(f"{name}={sizes} must be whole numbers, at least 1 each")
+        if any(wider % narrower for narrower, wider in pairwise(dims)):
+            raise ValueError(f"dims={dims} must each be a multiple of the one before")
+        scaled_size(dims[0], "mlp_ratio", mlp_ratio)
         depth = sum(depths)
         with_context = layer_indices("context_layers", context_layers, depth)
 
@@ -134,12 +145,16 @@ class PiT(AttentionClassifier):
                          context=context if layer in with_context else "none", context_position=context_position)
 
         self.patch_embed = OverlappingPatchEmbed(image_size, patch_size, stride, in_channels=in_channels, dim=dims[0])
-        self.pos_embed = nn.Parameter(torch.empty(1, dims[0], self.patch_embed.side, self.patch_embed.side))
+        self.pos_embed = nn.Parameter(torch.empty(1, dims[0], *self.patch_embed.grid))
         self.cls_token = nn.Parameter(torch.empty(1, 1, dims[0]))
+        grids = [self.patch_embed.grid]
+        while len(grids) < len(dims):
+            grids.append(tuple((side + 1) // 2 for side in grids[-1]))
+        self.grids = tuple(grids)
         layers = iter(range(depth))
         self.transformers = nn.ModuleList(
             nn.ModuleDict({
-                "pool": Pooling(dims[stage - 1], dim) if stage > 0 else nn.Identity(),
+                "pool": Pooling(dims[stage - 1], dim, grids[stage - 1]) if stage > 0 else nn.Identity(),
                 "blocks": nn.ModuleList(block(next(layers), dim, heads) for _ in range(blocks)),
             })
             for stage, (dim, blocks, heads) in enumerate(zip(dims, depths, num_heads, strict=True)))
@@ -150,11 +165,11 @@ class PiT(AttentionClassifier):
         nn.init.trunc_normal_(self.cls_token, std=0.02)
 
     def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C), class token first.
+        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C), class token first.
 
         N and C are those of the last stage.
         """
-        grid = self.patch_embed(images) + self.pos_embed                                       # (B, C, S, S)
+        grid = self.patch_embed(images) + self.pos_embed                                       # (B, C, R, S)
         x = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid.flatten(2).mT], dim=1)  # (B, N, C)
         maps = [] if return_attention else None
         for stage in self.transformers:

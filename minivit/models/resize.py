@@ -1,9 +1,10 @@
 """Weights for images of another size: what is bound to a place is interpolated over the grid of places.
 
-Axes: S side of a grid of tokens, N = S * S tokens, or S * S + 1 with a class token, C channels.
+Axes: R x S rows and columns of a grid of tokens, N = R * S tokens, or R * S + 1 with a class token, C channels.
 """
 
-from math import isqrt
+from collections.abc import Sequence
+from math import gcd, isqrt, prod
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +12,14 @@ from torch import Tensor, nn
 
 from minivit.layers import TokenMap
 from minivit.models.unwrap import name_differences, unwrap_weights
+from minivit.options import image_sides
+from minivit.wrappers import unwrap
+
+Grid = tuple[int, int]
 
 
-def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: int | Sequence[int] | None = None
+                        ) -> dict[str, Tensor]:
     r"""Return weights for ``model`` from those of a model that differs from it in the size of its images alone.
 
     Two things are bound to places. Position embeddings are interpolated (bilinear). The maps over tokens of a
@@ -30,7 +36,11 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[st
     weights
         State dict of the other model.
     model
-        With :class:`minivit.layers.LessAttention` or without.
+        With :class:`minivit.layers.LessAttention` or without; its images need not be square.
+    grid
+        Patches of the other model, one side of a square or (rows, columns): its ``grids[0]``. None takes them to be as
+        wide as high, or else of the proportions of the model's, and what has the model's shape to be of its grid. It
+        must be given where both are possible.
 
     Returns
     -------
@@ -40,7 +50,7 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[st
     Raises
     ------
     ValueError
-        If the models differ in more than the size of their images.
+        If the models differ in more than the size of their images, or the old grid cannot be told.
 
     Examples
     --------
@@ -53,39 +63,73 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module) -> dict[st
     if different := name_differences(weights, wanted):
         raise ValueError(f"weights of another model: {different}")
     weights = unwrap_weights(weights)
+    new = getattr(unwrap(model), "grids", ((1, 1),))[0]
+    old = None if grid is None else image_sides(grid, "grid")
+    same_grid = old is None or old == new
     maps = {name for name, module in model.named_modules() if isinstance(module, TokenMap)}
     fitted = {}
     for name, weight in weights.items():
         owner, _, last = name.rpartition(".")
-        if weight.shape == wanted[name].shape:
+        wants = wanted[name].shape
+        if weight.shape == wants and (same_grid or last != "pos_embed" and owner not in maps):
             fitted[name] = weight
+        elif last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): it says its grid itself
+            fitted[name] = F.interpolate(weight.double(), size=wants[2:], mode="bilinear").to(weight)
         elif last == "pos_embed":
-            before, after = weight.shape[1], wanted[name].shape[1]
-            fitted[name] = interpolation(before, after).to(weight) @ weight
+            fitted[name] = between(weight.shape[1], wants[1], old, new).to(weight) @ weight
         elif owner in maps:
-            before, after = max(weight.shape), max(wanted[name].shape)
-            there = interpolation(before, after)
+            before, after = max(weight.shape), max(wants)
+            there = between(before, after, old, new)
             back = torch.linalg.pinv(there)
             there, back = there.to(weight), back.to(weight)
             if last == "weight":
                 fitted[name] = torch.eye(after).to(weight) + there @ (weight - torch.eye(before).to(weight)) @ back
             else:  # W - I is upper @ lower
                 fitted[name] = there @ weight if last == "upper" else weight @ back
-        if name not in fitted or fitted[name].shape != wanted[name].shape:
-            raise ValueError(f"{name} is of shape {tuple(weight.shape)}, the model's of {tuple(wanted[name].shape)}; "
+        if name not in fitted or fitted[name].shape != wants:
+            raise ValueError(f"{name} is of shape {tuple(weight.shape)}, the model's of {tuple(wants)}; "
                              "the two must differ in image_size alone")
     return fitted
 
 
-def interpolation(before: int, after: int) -> Tensor:
-    """Return R, (after, before), which interpolates tokens from one square grid to another; rows have sum 1.
+def between(before: int, after: int, old: Grid | None, new: Grid) -> Tensor:
+    """Return R, (after, before), between grids of the proportions of ``old`` (None: to be guessed) and ``new``."""
+    if old is None:
+        square, like_new = (fit_grid(before, shape) for shape in ((1, 1), new))
+        if square and like_new and square != like_new:
+            raise ValueError(f"grid=None: {before} tokens of the old weights may be a grid of {square[0][0]} x "
+                             f"{square[0][1]} or of {like_new[0][0]} x {like_new[0][1]}; give grid=(rows, columns)")
+        old = (1, 1) if square or not like_new else new
+    grids = [fit_grid(count, shape) for count, shape in ((before, old), (after, new))]
+    if None in grids:
+        raise ValueError(f"{before} and {after} tokens are not grids of the proportions {old[0]}:{old[1]} and "
+                         f"{new[0]}:{new[1]}, with or without a class token; give grid=(rows, columns)")
+    (grid, class_tokens), (new_grid, new_class_tokens) = grids
+    if class_tokens != new_class_tokens:
+        raise ValueError(f"{before} and {after} tokens: only one of the two has a class token")
+    return interpolation(before, after, grid=grid, new_grid=new_grid)
 
-    A class token is the one that is left over when the others are a square.
+
+def fit_grid(tokens: int, shape: Grid) -> tuple[Grid, int] | None:
+    """Return the grid of the proportions of ``shape`` that N tokens are, and the class tokens, 0 or 1; None if none."""
+    rows, columns = (side // gcd(*shape) for side in shape)
+    for class_tokens in (0, 1):
+        times = isqrt((tokens - class_tokens) // (rows * columns))
+        if times and times**2 * rows * columns == tokens - class_tokens:
+            return (times * rows, times * columns), class_tokens
+    return None
+
+
+def interpolation(before: int, after: int, *, grid: Grid | None = None, new_grid: Grid | None = None) -> Tensor:
+    """Return R, (after, before), which interpolates tokens from one grid to another; rows have sum 1.
+
+    A grid that is not given is a square. A class token is the one that is left over.
     """
-    class_tokens = int(isqrt(before) ** 2 != before)
-    sides = [isqrt(n - class_tokens) for n in (before, after)]
-    if [side**2 + class_tokens for side in sides] != [before, after]:
+    found = [(given, count - prod(given)) if given else fit_grid(count, (1, 1))
+             for given, count in ((grid, before), (new_grid, after))]
+    if None in found or not found[0][1] == found[1][1] in (0, 1):
         raise ValueError(f"{before} and {after} tokens are not both a square grid, with or without a class token")
-    ends = torch.eye(before - class_tokens, dtype=torch.float64).unflatten(1, (sides[0], sides[0]))  # (N, S, S)
-    ends = F.interpolate(ends[:, None], size=(sides[1], sides[1]), mode="bilinear", align_corners=False)
+    (grid, class_tokens), (new_grid, _) = found
+    ends = torch.eye(prod(grid), dtype=torch.float64).unflatten(1, grid)  # (N, R, S)
+    ends = F.interpolate(ends[:, None], size=new_grid, mode="bilinear", align_corners=False)
     return torch.block_diag(torch.eye(class_tokens, dtype=torch.float64), ends.flatten(1).T)

@@ -22,8 +22,9 @@ from minivit.layers import (
     UniformHeadAttention,
     split_dim,
 )
+from minivit.layers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
-from minivit.options import layer_indices
+from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
 
 GLOBAL_POOLS = ("token", "avg")
 UNIFORM_HEADS = ("none", "replace", "matched", "append")
@@ -37,7 +38,7 @@ class ViT(AttentionClassifier):
     Parameters
     ----------
     image_size, patch_size
-        Sides in pixels; N = (image_size / patch_size)**2 + 1.
+        Sides in pixels, of the image one or (height, width); the patch divides it, and N is one more than the patches.
     in_channels, num_classes
         Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
     dim, depth, num_heads, mlp_ratio
@@ -80,20 +81,17 @@ class ViT(AttentionClassifier):
     (torch.Size([1, 100]), [(1, 4, 65, 65), (1, 4, 65, 65)])
     """
 
-    def __init__(self, *, image_size: int = 224, patch_size: int = 16, in_channels: int = 3, num_classes: int = 1000,
-                 dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0, qkv_bias: bool = True,
-                 dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
+    def __init__(self, *, image_size: int | Sequence[int] = 224, patch_size: int = 16, in_channels: int = 3,
+                 num_classes: int = 1000, dim: int = 768, depth: int = 12, num_heads: int = 12, mlp_ratio: float = 4.0,
+                 qkv_bias: bool = True, dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
                  context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper",
                  uniform_head: str = "none", extra_block: str = "none",
                  attention_layers: str | Sequence[int] = "all", less_attention_rank: int | None = None,
                  less_attention_form: str = "scores", global_pool: str = "token"):
         super().__init__()
-        for name, rate in (("dropout", dropout), ("drop_path", drop_path)):
-            if not 0 <= rate < 1:
-                raise ValueError(f"{name}={rate} is not a rate in [0, 1)")
-        for name, count in (("depth", depth), ("dim", dim)):
-            if count < 1:
-                raise ValueError(f"{name}={count} must be at least 1")
+        check_rate(dropout=dropout, drop_path=drop_path)
+        check_at_least(1, depth=depth, dim=dim)
+        scaled_size(dim, "mlp_ratio", mlp_ratio)
         for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
                                     ("extra_block", extra_block, EXTRA_BLOCKS),
                                     ("less_attention_form", less_attention_form, LESS_ATTENTION_FORMS),
@@ -119,6 +117,7 @@ class ViT(AttentionClassifier):
                 raise ValueError(f"{name}={choice!r} needs less-attention layers: with attention_layers="
                                  f"{attention_layers!r} every block computes attention")
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
+        check_rank("less_attention_rank", less_attention_rank, 1 + self.patch_embed.num_patches)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
         # Training may set its rate; a layer that transforms scores needs all the tokens, each in its place.
@@ -157,7 +156,7 @@ class ViT(AttentionClassifier):
         nn.init.normal_(self.cls_token, std=1e-6)
 
     def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, image_size, image_size) to normalised tokens (B, N, C), class token first."""
+        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C), class token first."""
         x = self.patch_dropout(self.patch_embed(images) + self.pos_embed[:, 1:])
         first = self.cls_token + self.pos_embed[:, :1]
         x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
@@ -165,6 +164,11 @@ class ViT(AttentionClassifier):
         x, _ = run_blocks(self.blocks, x, maps, form=self.less_attention_form)
         x = self.norm(x)
         return (x, maps) if return_attention else x
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of patches: there is one grid."""
+        return (self.patch_embed.grid,)
 
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C)."""

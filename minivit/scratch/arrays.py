@@ -1,14 +1,33 @@
 """What every operation does to its arguments first: real numbers, of the right shape."""
 
 from types import EllipsisType
+from typing import Any
 
 import numpy as np
 
 
-def as_float(x: np.ndarray) -> np.ndarray:
-    """Return an array of real numbers: float64, unless it is of a shorter floating type already."""
-    x = np.asarray(x)
-    return x if np.issubdtype(x.dtype, np.floating) else x.astype(np.float64)
+def as_array(x: Any) -> np.ndarray:
+    """Return an array of what NumPy takes, or of a tensor of PyTorch: with a gradient, on a device, or in bfloat16."""
+    if hasattr(x, "detach"):  # PyTorch itself is not needed here
+        x = x.detach().cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # NumPy has no such type; float32 holds its numbers
+    return np.asarray(x)
+
+
+def as_float(x: Any) -> np.ndarray:
+    """Return an array of real numbers: float64, unless they are float32, or half of that, which becomes float32.
+
+    Raises
+    ------
+    ValueError
+        If they are no real numbers.
+    """
+    x = as_array(x)
+    if x.dtype.kind in "cSUMmO":
+        raise ValueError(f"an array of dtype {x.dtype} holds no real numbers")
+    if not np.issubdtype(x.dtype, np.floating):
+        return x.astype(np.float64)
+    return x if x.itemsize >= 4 else x.astype(np.float32)  # squares and sums of halves overflow
 
 
 def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType) -> np.ndarray:
@@ -35,7 +54,10 @@ def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType)
     Traceback (most recent call last):
     ValueError: x has shape (2, 5, 7); wanted (B, N, 11)
     """
-    array = as_float(array)
+    try:
+        array = as_float(array)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name}: {error}") from None
     sizes = [size for size in wanted if size is not ...]
     front = array.ndim - len(sizes)
     fits = front == 0 or (front > 0 and ... in wanted)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.options import check_at_least
 from minivit.scratch.arrays import check_shape
 from minivit.scratch.linear import linear, linear_backward
 from minivit.scratch.params import Params, check_params
@@ -85,7 +86,8 @@ def split_heads(x: np.ndarray, num_heads: int) -> np.ndarray:
     """Deal the channels out to the heads: (B, N, H D) -> (B, H, N, D)."""
     x = check_shape("x", x, "B", "N", "C")
     batch, tokens, dim = x.shape
-    if num_heads < 1 or dim % num_heads:
+    check_at_least(1, num_heads=num_heads)
+    if dim % num_heads:
         raise ValueError(f"num_heads={num_heads} does not divide the channels of x, {dim}")
     return x.reshape(batch, tokens, num_heads, dim // num_heads).swapaxes(1, 2)
 

@@ -5,7 +5,7 @@ Axes: B images, K classes.
 
 import numpy as np
 
-from minivit.scratch.arrays import check_shape
+from minivit.scratch.arrays import as_array, check_shape
 from minivit.scratch.softmax import softmax
 
 
@@ -18,7 +18,8 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, label_smoothing: float
     Parameters
     ----------
     logits
-        z, shape (B, K).
+        z, shape (B, K), B at least 1. A class of logit :math:`-\infty` is ruled out: it has no part in the sum, unless
+        the target asks for it; then L is infinite, and with label smoothing every target does.
     labels
         y, shape (B,): whole numbers in [0, K).
     label_smoothing
@@ -38,7 +39,9 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, label_smoothing: float
     targets = _targets(logits, labels, label_smoothing)
     shifted = logits - logits.max(axis=-1, keepdims=True)  # no exponential overflows
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return float(-(targets * log_probs).sum() / len(logits))
+    # Where the target is 0, nothing is added, though the logarithm be infinite: 0 ln 0 is 0.
+    surprise = np.multiply(targets, log_probs, where=targets > 0, out=np.zeros_like(log_probs))
+    return float(-surprise.sum() / len(logits))
 
 
 def cross_entropy_backward(logits: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0) -> np.ndarray:
@@ -67,7 +70,9 @@ def cross_entropy_backward(logits: np.ndarray, labels: np.ndarray, label_smoothi
 
 def _targets(logits: np.ndarray, labels: np.ndarray, label_smoothing: float) -> np.ndarray:
     """Return the probabilities asked for, t, of shape (B, K) and rows of sum 1."""
-    labels, (batch, classes) = np.asarray(labels), logits.shape
+    labels, (batch, classes) = as_array(labels), logits.shape
+    if not batch or not classes:
+        raise ValueError(f"logits has shape {logits.shape}; wanted at least one row and one class")
     if labels.shape != (batch,):
         raise ValueError(f"labels has shape {labels.shape}; wanted ({batch},), one for each row of logits")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:

@@ -5,6 +5,7 @@ Axes: C channels, last; any axes (batch, tokens) may stand before.
 
 import numpy as np
 
+from minivit.options import check_positive
 from minivit.scratch.arrays import check_shape
 
 
@@ -76,8 +77,7 @@ def _normalize(x: np.ndarray, weight: np.ndarray, eps: float) -> tuple[np.ndarra
     """Return the normalised tokens, and the deviation (..., 1) they were divided by."""
     weight = check_shape("weight", weight, "C")
     x = check_shape("x", x, ..., len(weight))
-    if not eps > 0:
-        raise ValueError(f"eps={eps} must be larger than 0")
+    check_positive(eps=eps)
     centred = x - x.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps)
     return centred / deviation, deviation

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from minivit.options import check_positive
 from minivit.scratch.params import Params, check_params
 
 
@@ -82,8 +83,7 @@ class AdamW:
         for beta in betas:
             _check_range("betas", beta, 0, 1)
         _check_range("weight_decay", weight_decay, 0, math.inf)
-        if not eps > 0:
-            raise ValueError(f"eps={eps} must be larger than 0")
+        check_positive(eps=eps)
         self.params, self.lr, self.betas, self.eps, self.weight_decay = params, lr, betas, eps, weight_decay
         self.mean = {name: np.zeros_like(value) for name, value in params.items()}
         self.square = {name: np.zeros_like(value) for name, value in params.items()}

@@ -1,11 +1,15 @@
 """From an image to tokens, in two ways that give the same numbers: one matrix, and a strided convolution.
 
-Axes: B images, I channels of the image, S side of the image in pixels, P side of a patch, N = (S / P)² patches,
+Axes: B images, I channels of the image, T x S height and width in pixels, P side of a patch, N = T / P * S / P patches,
 C channels of a token; K side of a kernel.
 """
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 
+from minivit.options import check_at_least, image_sides
 from minivit.scratch.arrays import check_shape
 from minivit.scratch.linear import linear, linear_backward
 
@@ -16,9 +20,9 @@ def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
     Parameters
     ----------
     images
-        Shape (B, I, S, S).
+        Shape (B, I, T, S).
     patch_size
-        P, in pixels; it divides S.
+        P, in pixels; it divides T and S.
 
     Returns
     -------
@@ -28,21 +32,21 @@ def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
     Raises
     ------
     ValueError
-        If the images are not square, or the patch does not divide them.
+        If the patch does not divide the images.
     """
-    images = check_shape("images", images, "B", "I", "S", "S")
-    batch, channels, side, width = images.shape
-    if side != width:
-        raise ValueError(f"images has shape {images.shape}; wanted (B, I, S, S), as wide as they are high")
-    if patch_size < 1 or side % patch_size:
-        raise ValueError(f"patch_size={patch_size} does not divide the side of images, {side} pixels")
-    grid = side // patch_size
-    squares = images.reshape(batch, channels, grid, patch_size, grid, patch_size)
-    squares = squares.transpose(0, 2, 4, 1, 3, 5)  # (B, S/P, S/P, I, P, P)
-    return squares.reshape(batch, grid * grid, channels * patch_size * patch_size)
+    images = check_shape("images", images, "B", "I", "T", "S")
+    batch, channels, height, width = images.shape
+    check_at_least(1, patch_size=patch_size)
+    for side in (height, width):
+        if not side or side % patch_size:
+            raise ValueError(f"patch_size={patch_size} does not divide the side of images, {side} pixels")
+    rows, columns = height // patch_size, width // patch_size
+    squares = images.reshape(batch, channels, rows, patch_size, columns, patch_size)
+    squares = squares.transpose(0, 2, 4, 1, 3, 5)  # (B, T/P, S/P, I, P, P)
+    return squares.reshape(batch, rows * columns, channels * patch_size * patch_size)
 
 
-def unpatchify(patches: np.ndarray, channels: int) -> np.ndarray:
+def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | None = None) -> np.ndarray:
     """Put the squares back: the inverse of :func:`patchify`, and so its backward pass too.
 
     Parameters
@@ -51,26 +55,29 @@ def unpatchify(patches: np.ndarray, channels: int) -> np.ndarray:
         Shape (B, N, I P P).
     channels
         I.
+    grid
+        Patches: one side of a square, or rows and columns; None for a square, where N is a square number.
 
     Returns
     -------
-    array of shape (B, I, S, S)
+    array of shape (B, I, T, S)
 
     Raises
     ------
     ValueError
-        If N is no square number, or a row does not hold ``channels`` squares.
+        If N does not fit the grid, or a row does not hold ``channels`` squares.
     """
     patches = check_shape("patches", patches, "B", "N", "I*P*P")
-    if channels < 1:
-        raise ValueError(f"channels={channels} must be at least 1")
+    check_at_least(1, channels=channels)
     batch, count, pixels = patches.shape
-    grid, patch_size = round(count**0.5), round((pixels / channels) ** 0.5)
-    if grid**2 != count or channels * patch_size**2 != pixels:
-        raise ValueError(f"patches has shape {patches.shape}; wanted (B, N, {channels} * P * P), N a square number")
-    squares = patches.reshape(batch, grid, grid, channels, patch_size, patch_size)
-    squares = squares.transpose(0, 3, 1, 4, 2, 5)  # (B, I, S/P, P, S/P, P)
-    return squares.reshape(batch, channels, grid * patch_size, grid * patch_size)
+    rows, columns = (math.isqrt(count),) * 2 if grid is None else image_sides(grid, "grid")
+    patch_size = math.isqrt(pixels // channels)
+    if rows * columns != count or channels * patch_size**2 != pixels:
+        wanted = "a square number" if grid is None else f"{rows} * {columns}"
+        raise ValueError(f"patches has shape {patches.shape}; wanted (B, N, {channels} * P * P), N {wanted}")
+    squares = patches.reshape(batch, rows, columns, channels, patch_size, patch_size)
+    squares = squares.transpose(0, 3, 1, 4, 2, 5)  # (B, I, T/P, P, S/P, P)
+    return squares.reshape(batch, channels, rows * patch_size, columns * patch_size)
 
 
 def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
@@ -79,7 +86,7 @@ def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None 
     Parameters
     ----------
     images
-        Shape (B, I, S, S).
+        Shape (B, I, T, S).
     weight
         Shape (C, I, P, P), as PyTorch keeps a convolution: each of C rows weighs the pixels of one patch.
     bias
@@ -107,12 +114,12 @@ def patch_embed_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarr
     d_out
         Gradient of the tokens, shape (B, N, C).
     images, weight
-        What :func:`patch_embed` took, shapes (B, I, S, S) and (C, I, P, P).
+        What :func:`patch_embed` took, shapes (B, I, T, S) and (C, I, P, P).
 
     Returns
     -------
     d_images, d_weight, d_bias
-        Of shapes (B, I, S, S), (C, I, P, P) and (C,).
+        Of shapes (B, I, T, S), (C, I, P, P) and (C,).
 
     Raises
     ------
@@ -122,7 +129,8 @@ def patch_embed_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarr
     weight, images = _check_embedding(weight, images)
     patches = patchify(images, weight.shape[-1])
     d_patches, d_weight, d_bias = linear_backward(d_out, patches, weight.reshape(len(weight), -1))
-    return unpatchify(d_patches, images.shape[1]), d_weight.reshape(weight.shape), d_bias
+    grid = [side // weight.shape[-1] for side in images.shape[2:]]
+    return unpatchify(d_patches, images.shape[1], grid), d_weight.reshape(weight.shape), d_bias
 
 
 def conv2d(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None, stride: int = 1) -> np.ndarray:
@@ -194,8 +202,7 @@ def conv2d_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray, s
 
 def _windows(images: np.ndarray, kernel: int, stride: int) -> np.ndarray:
     """Return a view of every window a kernel meets, (B, I, rows, columns, K, K)."""
-    if stride < 1:
-        raise ValueError(f"stride={stride} must be at least 1")
+    check_at_least(1, stride=stride)
     if min(images.shape[2:]) < kernel:
         raise ValueError(f"images has shape {images.shape}; wanted at least {kernel} pixels a side, as weight has")
     windows = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(2, 3))
@@ -206,4 +213,4 @@ def _check_embedding(weight: np.ndarray, images: np.ndarray) -> tuple[np.ndarray
     weight = check_shape("weight", weight, "C", "I", "P", "P")
     if weight.shape[2] != weight.shape[3]:
         raise ValueError(f"weight has shape {weight.shape}; wanted (C, I, P, P), as wide as it is high")
-    return weight, check_shape("images", images, "B", weight.shape[1], "S", "S")
+    return weight, check_shape("images", images, "B", weight.shape[1], "T", "S")

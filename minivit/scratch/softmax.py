@@ -5,6 +5,7 @@ Axes: the last is N, the entries one softmax runs over; any number of axes may s
 
 import numpy as np
 
+from minivit.options import check_positive
 from minivit.scratch.arrays import as_float, check_shape
 
 
@@ -24,9 +25,17 @@ def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
     -------
     array of shape (..., N)
         a, in [0, 1], of sum 1 along the last axis.
+
+    Raises
+    ------
+    ValueError
+        If there is no score, or the scale is not positive.
     """
     check_scale(scale)
-    scaled = scale * as_float(scores)
+    scores = check_shape("scores", scores, ..., "N")
+    if not scores.shape[-1]:
+        raise ValueError(f"scores has shape {scores.shape}; wanted at least one along the last axis")
+    scaled = scale * scores
     # The largest score is taken away first: softmax does not change, and no exponential overflows.
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
@@ -126,5 +135,4 @@ def check_probs(probs: np.ndarray) -> np.ndarray:
 
 
 def check_scale(scale: float) -> None:
-    if not scale > 0:
-        raise ValueError(f"scale={scale} must be larger than 0")
+    check_positive(scale=scale)

@@ -5,6 +5,7 @@ Axes: B batch, N tokens, C channels.
 
 import numpy as np
 
+from minivit.options import check_at_least
 from minivit.scratch.arrays import check_shape
 
 
@@ -89,9 +90,8 @@ def sine_positions(num_tokens: int, dim: int) -> np.ndarray:
     ValueError
         If ``num_tokens`` is below 1, or ``dim`` is odd or below 2.
     """
-    if num_tokens < 1:
-        raise ValueError(f"num_tokens={num_tokens} must be at least 1")
-    if dim < 2 or dim % 2:
+    check_at_least(1, num_tokens=num_tokens, dim=dim)
+    if dim % 2:
         raise ValueError(f"dim={dim} must be an even number, a sine and a cosine for each wave")
     frequency = 10_000.0 ** (-np.arange(0, dim, 2) / dim)  # ω, (C/2,)
     angle = np.arange(num_tokens)[:, None] * frequency     # (N, C/2)
@@ -106,6 +106,7 @@ def class_token_pool(x: np.ndarray) -> np.ndarray:
 def class_token_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
     """Give the whole gradient (B, C) to the class token, none to the patches: (B, N, C)."""
     d_out = check_shape("d_out", d_out, "B", "C")
+    check_at_least(1, num_tokens=num_tokens)
     d_x = np.zeros_like(d_out, shape=(len(d_out), num_tokens, d_out.shape[-1]))
     d_x[:, 0] = d_out
     return d_x
@@ -113,12 +114,16 @@ def class_token_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
 
 def mean_pool(x: np.ndarray) -> np.ndarray:
     """Read an image off the mean of its patches, the class token left out: (B, N, C) -> (B, C)."""
-    return check_shape("x", x, "B", "N", "C")[:, 1:].mean(axis=1)
+    x = check_shape("x", x, "B", "N", "C")
+    if x.shape[1] < 2:
+        raise ValueError(f"x has shape {x.shape}; wanted a class token and at least one patch")
+    return x[:, 1:].mean(axis=1)
 
 
 def mean_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
     """Share the gradient (B, C) evenly among the patches, none to the class token: (B, N, C)."""
     d_out = check_shape("d_out", d_out, "B", "C")
+    check_at_least(2, num_tokens=num_tokens)
     d_x = np.repeat(d_out[:, None] / (num_tokens - 1), num_tokens, axis=1)
     d_x[:, 0] = 0
     return d_x

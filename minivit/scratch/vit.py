@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minivit.options import layer_indices
+from minivit.options import check_at_least, image_sides, layer_indices, patch_grid, scaled_size
 from minivit.scratch.arrays import check_shape
 from minivit.scratch.block import block, block_backward
 from minivit.scratch.linear import linear, linear_backward
@@ -41,11 +41,11 @@ class ViT:
     Parameters
     ----------
     image_size, patch_size
-        Sides in pixels; the patch divides the image.
+        Sides in pixels, of the image one or (height, width); the patch divides them.
     in_channels, num_classes
         Channels of the image; K.
     dim, depth, num_heads, mlp_ratio
-        Channels C, blocks, heads H, hidden channels of the MLP over C.
+        Channels C, blocks, heads H, hidden channels of the MLP over C (rounded, a half to the even number).
     context
         ``none``, ``cb`` or ``cb_s``, at the end of the MLP.
     context_layers
@@ -73,34 +73,29 @@ class ViT:
     ((5, 10), [(5, 3, 17, 17), (5, 3, 17, 17)])
     """
 
-    def __init__(self, *, image_size: int, patch_size: int, in_channels: int = 3, num_classes: int, dim: int,
-                 depth: int, num_heads: int, mlp_ratio: float = 4.0, context: str = "none",
+    def __init__(self, *, image_size: int | Sequence[int], patch_size: int, in_channels: int = 3, num_classes: int,
+                 dim: int, depth: int, num_heads: int, mlp_ratio: float = 4.0, context: str = "none",
                  context_layers: str | Sequence[int] = "upper", global_pool: str = "token", seed: int = 0):
-        counts = {"patch_size": patch_size, "in_channels": in_channels, "num_classes": num_classes, "dim": dim,
-                  "depth": depth, "num_heads": num_heads}
-        for name, count in counts.items():
-            if count < 1:
-                raise ValueError(f"{name}={count} must be at least 1")
-        if image_size % patch_size:
-            raise ValueError(f"patch_size={patch_size} does not divide image_size={image_size}")
-        if int(dim * mlp_ratio) < 1:
-            raise ValueError(f"mlp_ratio={mlp_ratio} leaves no hidden channel of dim={dim}")
+        check_at_least(1, in_channels=in_channels, num_classes=num_classes, dim=dim, depth=depth, num_heads=num_heads)
+        check_at_least(0, seed=seed)
+        grid, hidden_dim = patch_grid(image_size, patch_size), scaled_size(dim, "mlp_ratio", mlp_ratio)
         if dim % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide dim={dim}")
         for name, value, known in (("context", context, CONTEXTS), ("global_pool", global_pool, tuple(POOLS))):
             if value not in known:
                 raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
         with_context = layer_indices("context_layers", context_layers, depth)
-        self.image_shape = (in_channels, image_size, image_size)
+        self.image_shape = (in_channels, *image_sides(image_size))
         self.num_heads, self.global_pool = num_heads, global_pool
         self.contexts = [context if layer in with_context else "none" for layer in range(depth)]
-        self.shapes = self._shapes(patch_size, num_classes, dim, int(dim * mlp_ratio))
+        self.shapes = self._shapes(patch_size, num_classes, dim, hidden_dim, math.prod(grid))
         self.params = self._draw(np.random.default_rng(seed))
 
-    def _shapes(self, patch_size: int, num_classes: int, dim: int, hidden_dim: int) -> dict[str, tuple[int, ...]]:
+    def _shapes(self, patch_size: int, num_classes: int, dim: int, hidden_dim: int, num_patches: int
+                ) -> dict[str, tuple[int, ...]]:
         """Return the shape of every parameter, in the order of the forward pass."""
-        channels, side, _ = self.image_shape
-        shapes = {"cls_token": (1, 1, dim), "pos_embed": (1, 1 + (side // patch_size) ** 2, dim),
+        channels, _, _ = self.image_shape
+        shapes = {"cls_token": (1, 1, dim), "pos_embed": (1, 1 + num_patches, dim),
                   "patch_embed.proj.weight": (dim, channels, patch_size, patch_size), "patch_embed.proj.bias": (dim,)}
         for layer, context in enumerate(self.contexts):
             shapes |= prefixed({
@@ -138,14 +133,14 @@ class ViT:
         Parameters
         ----------
         params
-            By name; they are copied into the arrays of :attr:`params`.
+            By name, of any precision and on any device; they are copied into the arrays of :attr:`params`.
 
         Raises
         ------
         ValueError
             If a name is missing or unknown, or a shape is wrong; then no parameter has changed.
         """
-        arrays = check_params({name: np.asarray(value) for name, value in params.items()}, self.shapes)
+        arrays = check_params(params, self.shapes)
         for name, array in arrays.items():  # in place: an optimiser may hold the arrays
             self.params[name][...] = array
 
@@ -155,7 +150,7 @@ class ViT:
         Parameters
         ----------
         images
-            Shape (B, in_channels, image_size, image_size).
+            Shape (B, in_channels, height, width).
 
         Returns
         -------
@@ -196,7 +191,7 @@ class ViT:
         Returns
         -------
         d_images
-            Shape (B, in_channels, image_size, image_size).
+            Shape (B, in_channels, height, width).
         d_params
             Gradients by the names of the parameters.
 
@@ -233,7 +228,7 @@ class ViT:
         Parameters
         ----------
         images, labels
-            Shapes (B, in_channels, image_size, image_size) and (B,).
+            Shapes (B, in_channels, height, width) and (B,).
         label_smoothing
             In [0, 1].
 

@@ -25,11 +25,10 @@ from minivit.analysis import (
     shot_noise,
 )
 from minivit.data import Dataset, batches
-from minivit.data.augment import normalize
 from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
-from minivit.training.device import autocast
-from minivit.training.evaluate import check_logits
+from minivit.training.evaluate import check_logits, predict
+from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
               "similarity_centred")
@@ -51,8 +50,8 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     ----------
     model
         Maps normalised images (B, C, H, W) to logits (B, K); with ``return_attention=True``, if it has that, also to
-        one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than queries. Put in
-        evaluation mode meanwhile.
+        one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than queries. It may
+        be in a wrapper (compiled, averaged), and of any precision. Put in evaluation mode meanwhile.
     dataset
         Its ``test`` split is used.
     images
@@ -80,8 +79,8 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
           ``entropy_p15``, ``entropy_p85`` and ``entropy_class_token`` of :func:`minivit.analysis.entropy_statistics`
           [nats]; ``distance`` of :func:`minivit.analysis.attention_distance`; ``similarity`` and
           ``similarity_centred``, to the layer below, of :func:`minivit.analysis.attention_similarity`. All are means
-          over the images. The patches are taken to be a square, with or without a class token before them; what has no
-          meaning for a layer is None.
+          over the images. The patches are one of the model's ``grids``, or else taken to be a square, with or without a
+          class token before them; what has no meaning for a layer is None.
         - ``scale``: None without CB_S, else lists with one value each: ``layers``, the number of its block, counted
           from 1, twice where a block has two; ``mean`` and ``ratio`` of :func:`minivit.analysis.scale_statistics`, the
           latter None where it is not a number.
@@ -93,12 +92,10 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
         If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of its range.
     """
     rows = choose_images(dataset, images, seed, epsilon)
-    device = next(model.parameters()).device
+    device = first_weights(model).device
 
     def classify(pixels: Tensor) -> Tensor:
-        with autocast(precision, device):
-            logits = model(normalize(pixels, dataset.mean, dataset.std))
-        return check_logits(logits.float(), dataset)
+        return check_logits(predict(model, pixels, dataset, precision).float(), dataset)
 
     conditions = create_conditions(classify, seed, epsilon, device)
     hits = dict.fromkeys(conditions, 0)
@@ -110,12 +107,11 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
                   disable=None if progress else True) as bar:
             for pixels, labels in batches(dataset.test, rows, batch_size, device):
                 if has_maps(model):
-                    with autocast(precision, device):
-                        _, maps = model(normalize(pixels, dataset.mean, dataset.std), return_attention=True)
+                    _, maps = predict(model, pixels, dataset, precision, return_attention=True)
                     tokens = [layer.shape[-1] for layer in maps]
                     maps = [layer.float() for layer in maps]
-                    below = [None, *maps[:-1]]
-                    sums += torch.stack(list(map(measure, below, maps)))  # (layers, statistics)
+                    below, grids = [None, *maps[:-1]], [token_grid(model, n) for n in tokens]
+                    sums += torch.stack(list(map(measure, below, maps, grids)))  # (layers, statistics)
                     del maps, below
                 for name, spoil in conditions.items():
                     hits[name] += int((classify(spoil(pixels.float(), labels)).argmax(dim=1) == labels).sum())
@@ -162,30 +158,37 @@ def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: 
 
 
 def has_maps(model: nn.Module) -> bool:
-    return "return_attention" in inspect.signature(model.forward).parameters
+    return "return_attention" in inspect.signature(unwrap(model).forward).parameters
 
 
-def square_grid(tokens: int) -> tuple[int, int | None]:
-    """Return the side of the grid and the number of class tokens, 0 or 1; None where N fits neither."""
-    for class_tokens in (0, 1):
-        side = isqrt(tokens - class_tokens)
-        if side**2 == tokens - class_tokens:
-            return side, class_tokens
-    return 0, None
+def token_grid(model: nn.Module, tokens: int) -> tuple[tuple[int, int] | None, int]:
+    """Return rows and columns of the patches among N tokens, and how many are before them, 0 or 1; None for no grid.
+
+    A model that does not know its ``grids`` is taken to have square ones.
+    """
+    inside = unwrap(model)
+    grids = getattr(inside, "grids", None)
+    for class_tokens in (0, 1) if grids is None else (int(hasattr(inside, "cls_token")),):
+        patches = tokens - class_tokens
+        for grid in [(isqrt(patches),) * 2] if grids is None else grids:
+            if grid[0] * grid[1] == patches:
+                return grid, class_tokens
+    return None, 0
 
 
-def measure(below: Tensor | None, attn: Tensor) -> Tensor:
+def measure(below: Tensor | None, attn: Tensor, layout: tuple[tuple[int, int] | None, int]) -> Tensor:
     """Sum the statistics of one layer's maps (B, H, N, M) over the images: (statistics,), float64, on the CPU.
 
-    ``below`` are the maps of the layer below. What has no meaning for the layer is not a number.
+    ``below`` are the maps of the layer below, ``layout`` is :func:`token_grid` of M. What has no meaning for the layer
+    is not a number.
     """
     unknown = attn.new_full((len(attn),), torch.nan)
-    side, class_tokens = square_grid(attn.shape[-1])
+    grid, class_tokens = layout
     is_square = attn.shape[-1] == attn.shape[-2]
     entropy = entropy_statistics(attn)
     if not is_square or class_tokens != 1:
         entropy = entropy._replace(class_token=unknown)
-    distance = attention_distance(attn, (side, side)).mean(dim=1) if is_square and side > 1 else unknown
+    distance = attention_distance(attn, grid).mean(dim=1) if is_square and grid and max(grid) > 1 else unknown
     similarities = [unknown, unknown]
     if below is not None and below.shape == attn.shape:
         similarities = [attention_similarity([below, attn], centred=centred)[0] for centred in (False, True)]
@@ -199,6 +202,7 @@ def summarize(tokens: Sequence[int], means: Tensor) -> dict[str, list[Any]]:
     return {"tokens": list(tokens), "entropy_bound": [round(log(n), DIGITS) for n in tokens]} | lists
 
 
+@torch.no_grad()
 def measure_scales(model: nn.Module) -> dict[str, list[Any]] | None:
     """Return the statistics of every CB_S, and the number of its block."""
     blocks = [module for name, module in model.named_modules() if re.fullmatch(r"(.+\.)?blocks\.\d+", name)]

@@ -174,7 +174,7 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[s
     results, peak = {}, 0.0
     for title, subjects in groups.items():
         # A compiled model's kernels are not those that are counted.
-        costs = {key: cost(subject.model, subject.images.shape[-1], subject.images.shape[1])
+        costs = {key: cost(subject.model, subject.images.shape[-2:], subject.images.shape[1])
                  for key, subject in subjects.items()}
         for subject in subjects.values():
             subject.compile()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
 from minivit.training.device import autocast
+from minivit.wrappers import as_input, first_weights
 
 
 @torch.no_grad()
@@ -23,7 +24,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     Parameters
     ----------
     model
-        Put in evaluation mode meanwhile.
+        In a wrapper or without, of any precision: images come to it in its own. Put in evaluation mode meanwhile.
     dataset
         Its ``test`` split is used.
     precision
@@ -44,16 +45,14 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     ValueError
         If the model does not have one logit for each class of the data.
     """
-    device = next(model.parameters()).device
+    device = first_weights(model).device
     was_training = model.training
     model.eval()
     totals = torch.zeros(3, device=device)  # float32: an Apple GPU has no float64, and counts are exact below 2**24
     best = min(5, dataset.num_classes)
     try:
         for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
-            with autocast(precision, device):
-                logits = model(normalize(images, dataset.mean, dataset.std))
-            logits = check_logits(logits.float(), dataset)
+            logits = check_logits(predict(model, images, dataset, precision).float(), dataset)
             hits = logits.topk(best, dim=1).indices == labels[:, None]  # (B, best)
             totals += torch.stack([F.cross_entropy(logits, labels, reduction="sum"), hits[:, 0].sum(), hits.sum()])
             after_batch()
@@ -70,3 +69,27 @@ def check_logits(logits: Tensor, dataset: Dataset) -> Tensor:
                          f"{dataset.name} has {dataset.num_classes} classes; make it with "
                          f"num_classes={dataset.num_classes}")
     return logits
+
+
+def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:
+    """Show images to a model as it is used to seeing them, and return what it says.
+
+    A model whose weights are not float32 calculates in their precision, whatever is asked for.
+
+    Parameters
+    ----------
+    model
+        In a wrapper or without.
+    images
+        (B, C, H, W), levels in [0, 255], of any type.
+    dataset
+        Its mean and deviation are those of the training.
+    precision
+        ``float32``, ``bfloat16`` for autocast, or ``auto``.
+    **options
+        Passed on to the model.
+    """
+    weights = first_weights(model)
+    precision = precision if weights.dtype == torch.float32 else "float32"
+    with autocast(precision, weights.device):
+        return model(as_input(normalize(images, dataset.mean, dataset.std), model), **options)

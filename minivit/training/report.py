@@ -14,14 +14,15 @@ from torch import Tensor, nn
 
 from minivit.analysis import attention_rollout
 from minivit.data import Dataset, batches
-from minivit.data.augment import normalize
 from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
 from minivit.figures.robustness import LABELS
-from minivit.training.analyze import analyze, choose_images, square_grid
+from minivit.training.analyze import analyze, choose_images, token_grid
 from minivit.training.checkpoint import CheckpointError, write_json, write_whole
 from minivit.training.device import choose_device
+from minivit.training.evaluate import predict
 from minivit.training.record import describe
 from minivit.training.trained import load_data, load_trained
+from minivit.wrappers import first_weights
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
         TemporaryFile(dir=out).close()  # told now, not after the analysis
     except OSError as error:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
-    run = describe(config, next(model.parameters()).device, {}, dataset.info)
+    run = describe(config, first_weights(model).device, {}, dataset.info)
     result = {name: run[name] for name in ("config", "data", "commit", "device", "precision", "versions", "started")}
     result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
                       progress=progress)
@@ -178,12 +179,12 @@ def draw_robustness(robustness: Mapping[str, float], color: str) -> Any:
 @torch.no_grad()
 def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor) -> Any:
     """Draw the rollout of the class token; None where the tokens change between the layers or none is of the class."""
-    images, labels = next(batches(dataset.test, rows, len(rows), next(model.parameters()).device))
-    _, maps = model(normalize(images, dataset.mean, dataset.std), return_attention=True)
-    side, class_tokens = square_grid(maps[0].shape[-1])
+    images, labels = next(batches(dataset.test, rows, len(rows), first_weights(model).device))
+    _, maps = predict(model, images, dataset, return_attention=True)
+    grid, class_tokens = token_grid(model, maps[0].shape[-1])
     if len({layer.shape[-1] for layer in maps}) > 1 or class_tokens != 1:
         return None
-    weights = attention_rollout(maps)[:, 0, 1:].unflatten(1, (side, side)).cpu()
+    weights = attention_rollout(maps)[:, 0, 1:].unflatten(1, grid).cpu()
     figure, axes = new_figure(2, len(rows), squeeze=False)
     for column, image, label, weight in zip(axes.T, images.cpu(), labels, weights, strict=True):
         mesh = plot_rollout(column, image, weight, vmax=weights.max())

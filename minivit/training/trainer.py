@@ -30,6 +30,7 @@ from minivit.training.config import Config
 from minivit.training.device import autocast, resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
 from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
+from minivit.wrappers import as_input, unwrap
 
 AUGMENTATIONS = {"none": lambda images: images, "randaugment": rand_augment, "trivialaugment": trivial_augment}
 START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
@@ -43,8 +44,8 @@ class TrainingError(Exception):
 def find_diagonal_maps(model: nn.Module, dataset: Dataset) -> list[int]:
     """Return which of a model's maps the diagonality loss is for: those of less-attention layers that are square."""
     found = []
-    if layers := getattr(model, "less_attention_maps", ()):
-        _, maps = model(torch.zeros(1, *dataset.image_shape), return_attention=True)
+    if layers := getattr(unwrap(model), "less_attention_maps", ()):
+        _, maps = model(as_input(torch.zeros(1, *dataset.image_shape), model), return_attention=True)
         found = [i for i in layers if maps[i].shape[-1] == maps[i].shape[-2]]
     if not found:
         raise ValueError("diagonality must be 0: the model has no less-attention layer with as many keys as queries")

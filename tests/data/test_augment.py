@@ -78,7 +78,28 @@ def test_the_seed_decides(mix, images):
     assert torch.equal(got[0][0], got[1][0]) and torch.equal(got[0][1], got[1][1])
 
 
-@pytest.mark.parametrize("alpha", [0.0, -1.0])
+@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan"), float("inf")])
 def test_alpha_must_be_positive(alpha, images):
     with pytest.raises(ValueError, match="alpha="):
         mixup(images.float(), torch.eye(B), alpha)
+
+
+@pytest.mark.parametrize("padding", [-1, 1.0, True])
+def test_a_padding_that_is_none_is_named(padding, images):
+    with pytest.raises(ValueError, match=f"padding={padding}"):
+        random_crop(images, padding)
+
+
+@pytest.mark.parametrize("mean, std, message", [
+    ((0.5,), (0.2,) * 3, r"mean=\(0.5,\) does not fit images of shape \(61, 3, 7, 5\)"),  # would be broadcast
+    ((0.5,) * 3, (0.2,), r"std=\(0.2,\) does not fit"),
+    ((0.5,) * 3, (0.2, 0.0, 0.2), r"std=\(0.2, 0.0, 0.2\).*larger than 0"),
+    ((float("nan"),) * 3, (0.2,) * 3, "mean=.nan.*finite"),
+])
+def test_statistics_that_do_not_fit_are_named(mean, std, message, images):
+    with pytest.raises(ValueError, match=message):
+        normalize(images, mean, std)
+
+
+def test_statistics_may_come_from_json(images):
+    assert torch.equal(normalize(images, [0.5] * 3, [0.2] * 3), normalize(images, (0.5,) * 3, (0.2,) * 3))

@@ -173,7 +173,7 @@ def test_a_gpu_is_not_waited_for(augment, images, waiting_is_an_error):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"operations": 0}, "operations=0 .* 1 or more"), ({"magnitude": 11}, r"magnitude=11 .* in \[0, 10\]"),
+    ({"operations": 0}, "operations=0 must be at least 1"), ({"magnitude": 11}, r"magnitude=11 .* in \[0, 10\]"),
     ({"magnitude": -1}, "magnitude=-1"), ({"noise": -0.5}, "noise=-0.5 .* 0 or more"),
 ])
 def test_bad_options_are_named(images, options, message):

@@ -63,5 +63,5 @@ def test_tokens_in_another_order_come_out_in_that_order(attention, x):
 
 @pytest.mark.parametrize("dim, heads", [(15, 4), (15, 0)])
 def test_heads_must_divide_channels(dim, heads):
-    with pytest.raises(ValueError, match=f"dim={dim} .*num_heads={heads}"):
+    with pytest.raises(ValueError, match=f"num_heads={heads}"):
         Attention(dim, heads)

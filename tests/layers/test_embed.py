@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 
@@ -25,10 +26,32 @@ def test_other_images_are_refused(shape):
         PatchEmbed(35, 5)(torch.zeros(shape))
 
 
+def test_images_that_are_not_normalised_are_refused():
+    with pytest.raises(ValueError, match="images is of dtype torch.uint8; .*normalize"):
+        PatchEmbed(35, 5)(torch.zeros(B, IN, 35, 35, dtype=torch.uint8))
+
+
+@pytest.mark.parametrize("image_size, grid", [(35, (7, 7)), ((15, 35), (3, 7)), ([35, 15], (7, 3))])
+def test_patches_are_read_row_by_row(image_size, grid):
+    torch.manual_seed(0)
+    embed = PatchEmbed(image_size, 5, in_channels=IN, dim=C)
+    assert embed.grid == grid and embed.num_patches == grid[0] * grid[1]
+    images = torch.randn(B, *embed.image_shape)
+    at = images[:, :, 10:15, 5:10].flatten(1) @ embed.proj.weight.flatten(1).T + embed.proj.bias
+    torch.testing.assert_close(embed(images)[:, 2 * grid[1] + 1], at)
+
+
 @pytest.mark.parametrize("image_size, patch_size", [(32, 5), (32, 0), (0, 4)])
 def test_patch_must_divide_image(image_size, patch_size):
-    with pytest.raises(ValueError, match=f"patch_size={patch_size} .*image_size={image_size}"):
+    with pytest.raises(ValueError, match=f"patch_size={patch_size}.*image_size={image_size}|(patch|image)_size=0 "):
         PatchEmbed(image_size, patch_size)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.75, 0.99])
+def test_patch_dropout_rounds_as_numpy_does(rate):
+    for tokens in range(1, 60):
+        kept = PatchDropout(rate)(torch.zeros(1, tokens, 1)).shape[1]
+        assert kept == max(1, tokens - int(np.round(rate * tokens)))
 
 
 def test_patch_dropout_keeps_so_many_of_each_images_own_patches():

@@ -135,7 +135,7 @@ def test_the_rank_changes_no_other_weight():
 
 @pytest.mark.parametrize("options, message", [
     ({"rank": 0}, "rank=0.*36"), ({"rank": N}, "rank=36.*36"), ({"num_keys": M, "rank": M}, "rank=9.*9"),
-    ({"num_keys": 0}, "num_tokens=0"),
+    ({"num_keys": 0}, "num_keys=0"),
 ])
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):

@@ -16,6 +16,13 @@ def test_patch_embed_is_the_strided_convolution_of_torch(check_operation, draw):
                     embed_in_torch, draw(2, CHANNELS, SIDE, SIDE), draw(DIM, CHANNELS, PATCH, PATCH), draw(DIM))
 
 
+def test_patches_of_a_wide_image_are_those_of_torch(check_operation, draw):
+    check_operation(patch_embed, lambda d, images, weight, bias: patch_embed_backward(d, images, weight),
+                    embed_in_torch, draw(2, CHANNELS, 10, 35), draw(DIM, CHANNELS, PATCH, PATCH), draw(DIM))
+    images = draw(2, CHANNELS, 10, 40)  # 16 patches, and not 4 x 4
+    np.testing.assert_array_equal(unpatchify(patchify(images, PATCH), CHANNELS, (2, 8)), images)
+
+
 @pytest.mark.parametrize("kernel, stride", [(5, 5), (3, 2), (2, 3), (3, 1)])
 def test_conv2d_is_that_of_torch(check_operation, draw, kernel, stride):
     check_operation(lambda *inputs: conv2d(*inputs, stride),
@@ -46,11 +53,13 @@ def test_unpatchify_puts_every_pixel_back(draw):
 
 @pytest.mark.parametrize("call, message", [
     (lambda x: patchify(x(2, 3, 8, 8), 3), "patch_size=3 does not divide the side of images, 8"),
-    (lambda x: patchify(x(2, 3, 8, 6), 2), r"images has shape \(2, 3, 8, 6\); wanted \(B, I, S, S\)"),
-    (lambda x: patchify(x(8, 8), 2), r"images has shape \(8, 8\); wanted \(B, I, S, S\)"),
+    (lambda x: patchify(x(2, 3, 8, 6), 4), "patch_size=4 does not divide the side of images, 6"),
+    (lambda x: patchify(x(2, 3, 8, 6), 2.0), "patch_size=2.0 must be a whole number"),
+    (lambda x: patchify(x(8, 8), 2), r"images has shape \(8, 8\); wanted \(B, I, T, S\)"),
+    (lambda x: unpatchify(x(2, 12, 12), 3, (2, 5)), r"patches has shape \(2, 12, 12\); wanted .* N 2 \* 5"),
     (lambda x: unpatchify(x(2, 4, 12), 0), "channels=0"),
     (lambda x: unpatchify(x(2, 5, 12), 3), r"patches has shape \(2, 5, 12\)"),
-    (lambda x: patch_embed(x(2, 3, 8, 8), x(5, 1, 2, 2)), r"images has shape \(2, 3, 8, 8\); wanted \(B, 1, S, S\)"),
+    (lambda x: patch_embed(x(2, 3, 8, 8), x(5, 1, 2, 2)), r"images has shape \(2, 3, 8, 8\); wanted \(B, 1, T, S\)"),
     (lambda x: patch_embed(x(2, 3, 8, 8), x(5, 3, 2, 4)), r"weight has shape \(5, 3, 2, 4\)"),
     (lambda x: conv2d(x(2, 3, 4, 4), x(5, 3, 6, 6)), "at least 6 pixels"),
     (lambda x: conv2d(x(2, 3, 4, 4), x(5, 3, 2, 2), stride=0), "stride=0"),

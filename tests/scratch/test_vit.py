@@ -45,6 +45,45 @@ def test_logits_maps_and_every_gradient_are_those_of_torch(draw, options):
         np.testing.assert_allclose(got, expected.numpy(), atol=1e-9 * scale, err_msg=name)
 
 
+def test_a_wide_image_is_that_of_torch(draw):
+    model, in_torch = twins(draw, SIZES | {"image_size": (10, 20)})
+    images = draw(4, 2, 10, 20)
+    np.testing.assert_allclose(model(images), in_torch(torch.tensor(images)).detach().numpy(), rtol=1e-9)
+    leaf = torch.tensor(images, requires_grad=True)
+    F.cross_entropy(in_torch(leaf), torch.tensor(LABELS)).backward()
+    logits, saved = model.forward(images)
+    d_images, _ = model.backward(cross_entropy_backward(logits, LABELS), saved)
+    np.testing.assert_allclose(d_images, leaf.grad.numpy(), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize("ratio", [0.5, 1 / 3, 1.5, 2.5, 4, 4.0, 8 / 3, 0.07])
+def test_every_size_has_the_shapes_of_torch(ratio):
+    # 5 * 0.5 is 2.5 and 7 * 0.5 is 3.5: both models round a half to the even number, where int() rounds down.
+    for dim in (1, 2, 3, 5, 7, 11, 13, 29, 96):
+        sizes = dict(image_size=4, patch_size=2, num_classes=3, dim=dim, depth=1, num_heads=1, mlp_ratio=ratio)
+        shapes, messages = [], []
+        for make in (ViT, TorchViT):
+            try:
+                model = make(**sizes)
+                state = model.params if make is ViT else model.state_dict()
+                shapes.append({name: tuple(value.shape) for name, value in state.items()})
+            except ValueError as error:
+                messages.append(str(error))
+        assert len(set(messages)) <= 1 and len(messages) != 1
+        assert shapes == [] or shapes[0] == shapes[1]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_state_dict_of_a_torch_model_loads_whatever_its_precision(dtype):
+    in_torch = TorchViT(**SIZES).to(dtype)
+    for weights in (in_torch.state_dict(), dict(in_torch.named_parameters())):  # the latter require a gradient
+        model = ViT(**SIZES)
+        assert model.load(weights) is None
+        for name, value in weights.items():
+            assert model.params[name].dtype == np.float64
+            np.testing.assert_array_equal(model.params[name], value.detach().double().numpy())
+
+
 def test_gradients_agree_with_central_differences(draw):
     model, _ = twins(draw, context="cb_s")
     images = draw(4, 2, 15, 15)
@@ -138,7 +177,20 @@ def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
     ({"context_layers": [3]}, r"context_layers=\[3\] is neither 'upper', 'all' nor indices in \[0, 3\)"),
     ({"context_layers": "lower"}, "context_layers='lower'"),
     ({"context_layers": 2}, "context_layers=2 is neither"),
-    ({"mlp_ratio": 0}, "mlp_ratio=0 leaves no hidden channel of dim=22"),
+    ({"mlp_ratio": 0}, "mlp_ratio=0 must be a finite number larger than 0"),
+    ({"mlp_ratio": float("nan")}, "mlp_ratio=nan"),
+    ({"mlp_ratio": 0.02}, "mlp_ratio=0.02 leaves nothing of 22"),
+    ({"image_size": -8}, r"image_size=-8 must be one side in pixels, or \(height, width\)"),
+    ({"image_size": 15.0}, "image_size=15.0"),
+    ({"image_size": True}, "image_size=True"),
+    ({"image_size": (15, 0)}, r"image_size=\(15, 0\)"),
+    ({"patch_size": 30}, "patch_size=30 does not divide image_size=15"),
+    ({"patch_size": 0}, "patch_size=0 must be at least 1"),
+    ({"patch_size": -5}, "patch_size=-5 must be at least 1"),
+    ({"num_heads": -2}, "num_heads=-2 must be at least 1"),
+    ({"num_classes": 2.0}, "num_classes=2.0 must be a whole number, at least 1"),
+    ({"dim": True}, "dim=True must be a whole number"),
+    ({"seed": -1}, "seed=-1"),
     ({"global_pool": "mean"}, "global_pool='mean' is not known; it is one of token, avg"),
 ])
 def test_bad_options_are_named(options, message):

@@ -5,11 +5,12 @@ from math import log
 import pytest
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
 from minivit.data import Dataset, Split
-from minivit.models import LaViT, ViT
+from minivit.models import LaViT, PiT, ViT
 from minivit.training import evaluate
-from minivit.training.analyze import analyze, choose_images, create_conditions, square_grid
+from minivit.training.analyze import analyze, choose_images, create_conditions, token_grid
 from minivit.training.memory import peak_bytes
 
 K, SIDE, IMAGES = 3, 6, 23
@@ -172,9 +173,18 @@ def test_keys_may_be_fewer_than_queries(dataset):
     assert [value is None for value in attention["similarity"]] == [True, False, True, False]
 
 
-@pytest.mark.parametrize("tokens, grid", [(1, (1, 0)), (2, (1, 1)), (49, (7, 0)), (50, (7, 1)), (51, (0, None))])
-def test_a_square_with_or_without_a_class_token(tokens, grid):
-    assert square_grid(tokens) == grid
+@pytest.mark.parametrize("tokens, side, class_tokens", [(1, 1, 0), (2, 1, 1), (49, 7, 0), (50, 7, 1), (51, None, 0)])
+def test_a_square_with_or_without_a_class_token(tokens, side, class_tokens):
+    assert token_grid(Conv(), tokens) == (side and (side, side), class_tokens)
+
+
+def test_a_model_knows_its_grids():
+    wide = ViT(image_size=(4, 16), patch_size=2, num_classes=K, dim=6, depth=1, num_heads=1)
+    assert token_grid(wide, 17) == ((2, 8), 1)  # not 4 x 4
+    assert token_grid(AveragedModel(wide), 17) == ((2, 8), 1)
+    assert token_grid(wide, 16) == (None, 0)    # it has a class token
+    pit = PiT(image_size=(5, 7), patch_size=3, stride=2, dims=(4, 4), depths=(1, 1), num_heads=(1, 1))
+    assert [token_grid(pit, n) for n in (7, 3)] == [((2, 3), 1), ((1, 2), 1)]
 
 
 def test_images_are_drawn_by_the_seed(dataset):
