@@ -3,9 +3,9 @@
 What is done, in this order:
 
 - Only the first picture counts: the first frame of an animation, the first page of a TIFF.
-- Grey of 16 bits is divided by 257 and rounded, other depths by what makes their largest value 255; colours of 16 bits
-  keep their upper 8. Floats from 0 to 1 are black to white. Pixels whose range nothing states are refused: other floats,
-  whole numbers of 32 bits, signed ones.
+- Grey of 16 bits is divided by 257 and rounded, other depths by what makes their largest value 255; colours of 16
+  bits keep their upper 8. Floats from 0 to 1 are black to white. Pixels whose range nothing states are refused: other
+  floats, whole numbers of 32 bits, signed ones.
 - An embedded colour profile (ICC) is applied, so that colours are sRGB; sRGB itself, a damaged profile and one for
   other channels are passed over, and so are PNG's gamma notes. CMYK without a profile is converted plainly.
 - Transparency lets the ground shine through. Since the ground is laid before an image is scaled, hidden colours do not
