@@ -49,7 +49,8 @@ class PassedOver:
         self.lost |= other.lost
 
     def __str__(self) -> str:
-        return ", ".join(f"{kind} ({count}, such as {self.examples[kind]})" for kind, count in self.counts.most_common())
+        return ", ".join(f"{kind} ({count}, such as {self.examples[kind]})"
+                         for kind, count in self.counts.most_common())
 
 
 def image_suffixes() -> frozenset[str]:
