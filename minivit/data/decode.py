@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Web pages, paper and most viewers are white, and so are drawings made with nothing behind them.
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112                                    # the tag of EXIF
-BITS, PHOTOMETRIC, SAMPLE_FORMAT = 258, 262, 339        # tags of TIFF
+BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 338, 339   # tags of TIFF
 WHITE_IS_ZERO, SIGNED = 0, 2
 GREY_STEP = {"L;2": 85, "L;4": 17}                      # what Pillow multiplies grey of 2 and 4 bits with
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}   # what a profile calls the channels of a mode
@@ -122,8 +122,11 @@ def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None
         if image.mode in ("La", "LA"):
             image = image.convert("LA")
             return image.getchannel("L"), image.getchannel("A")
-        image = image.convert("RGBA")
-        return image.convert("RGB"), image.getchannel("A")
+        rgba = image.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        # Here a fourth channel may be left empty, and then it is no opacity.
+        unnamed = image.format == "TGA" or (image.format == "TIFF" and EXTRA_SAMPLES not in tags)
+        return rgba.convert("RGB"), None if unnamed and alpha.getextrema() == (0, 0) else alpha
     if image.mode in ("RGB", "CMYK", "LAB"):
         return image, None
     if image.mode in ("P", "RGBX", "YCbCr", "HSV"):
@@ -198,4 +201,4 @@ def _reason(error: Exception, source: str | os.PathLike | bytes) -> str:
     else:
         with open(source, "rb") as file:
             first = file.read(16)
-    return f"of no format that Pillow knows, it begins with {first!r}" if first else "it is empty"
+    return f"of no format, or no kind of it, that Pillow reads; it begins with {first!r}" if first else "it is empty"

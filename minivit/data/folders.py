@@ -36,6 +36,8 @@ class PassedOver:
 
     def add(self, path: str, kind: str | None = None, *, lost: bool = True) -> None:
         """Count a file; without a kind, its suffix is it, and says whether it looks like data."""
+        if kind is None and os.path.islink(path) and not os.path.exists(path):
+            kind = "broken links"
         if kind is None:
             suffix = os.path.splitext(path)[1].lower()
             kind, lost = f"{suffix} files" if suffix else "files without a suffix", suffix not in NOTES
@@ -74,7 +76,7 @@ def class_folders(split: Path, suffixes: frozenset[str], passed: PassedOver) -> 
     classes: dict[str, Path] = {}
     for entry in _entries(split, passed) if split.is_dir() else ():
         if not _is(entry.is_dir):
-            passed.add(entry.path, *(["images outside a class folder"] if _is_image(entry, suffixes) else []))
+            passed.add(entry.path, "images outside a class folder" if _is_image(entry, suffixes) else None)
             continue
         if not _can_be_written(entry.name):
             raise DataError(f"the name of the class folder {ascii(entry.path)} is no UTF-8: rename it")
@@ -100,8 +102,6 @@ def find_images(folder: Path, suffixes: frozenset[str], passed: PassedOver) -> l
                 waiting.append((entry.path, above | {here}))
             elif _is_image(entry, suffixes):
                 found.append(Path(entry.path))
-            elif entry.is_symlink() and not os.path.exists(entry.path):
-                passed.add(entry.path, "broken links")
             else:
                 passed.add(entry.path)
     return sorted(found)

@@ -151,11 +151,12 @@ def test_what_is_passed_over_is_told(root, caplog):
         path.write_bytes(b"")
     (ant / "broken.png").symlink_to(root / "gone.png")
     (ant / "circle.png").symlink_to("circle.png")
+    (root / "train" / "cat").symlink_to(root / "gone")
     assert len(load("imagefolder", root).train) == 9
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     for kind in (f".heic files (2, such as {ant / '1.HEIC'}", "images outside a class folder (1,",
-                 "files without a suffix (1,", "broken links (2, such as"):
+                 "files without a suffix (1,", "broken links (3, such as"):
         assert kind in record.message
 
 
