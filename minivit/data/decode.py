@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 # Web pages, paper and most viewers are white, and so are drawings made with nothing behind them.
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112                                    # the tag of EXIF
-BITS, PHOTOMETRIC, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 338, 339   # tags of TIFF
+BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # tags of TIFF
 WHITE_IS_ZERO, SIGNED = 0, 2
 GREY_STEP = {"L;2": 85, "L;4": 17}                      # what Pillow multiplies grey of 2 and 4 bits with
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}   # what a profile calls the channels of a mode
@@ -103,6 +103,10 @@ def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None
         raise _refuse(image, "signed whole numbers")
     if image.mode == "I" and image.format not in ("PNG", "PPM"):   # theirs have 16 bits
         raise _refuse(image, "whole numbers of 32 bits")
+
+    if image.mode in ("P", "PA") and 0 < max(tags.get(COLOUR_MAP, (0,))) < 256:
+        # Some programs write 8 bits where TIFF has 16; by its letter all of them were black.
+        image.putpalette(bytes(tags[COLOUR_MAP]), "RGB;L")
 
     clear = image.info.get("transparency")
     if image.mode in ("1", "L", "F") or image.mode.startswith("I"):

@@ -185,7 +185,7 @@ def _compare_classes(root: Path, folders: dict[str, dict[str, Path]], held_out: 
             for one, other in (("train", held_out), (held_out, "train"))]
     if not any(only):
         return
-    if (root / held_out / TINY_IMAGENET).is_file():
+    if not folders["train"].keys() & folders[held_out].keys() and (root / held_out / TINY_IMAGENET).is_file():
         raise DataError(f"{root / held_out} does not sort its images into class folders: {TINY_IMAGENET} there says in "
                         f"each line the name of an image and its class; move each to {root / held_out}/CLASS/")
     what = " and ".join(f"{', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''} "

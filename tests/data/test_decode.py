@@ -55,6 +55,13 @@ def grey(*values):
 RED, WHITE, RED_BLUE = [255, 0, 0], [255, 255, 255], np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
 
 
+def tiff_with_palette_of_8_bits():
+    data = saved(Image.fromarray(RED_BLUE).quantize(2), "TIFF")
+    palette = Image.open(io.BytesIO(data)).tag_v2[320]
+    kind = f"<{len(palette)}H"
+    return data.replace(struct.pack(kind, *palette), struct.pack(kind, *(value // 256 for value in palette)))
+
+
 @pytest.mark.parametrize(("data", "pixels"), [
     pytest.param(saved(Image.fromarray(np.array([[0, 1]], bool)), "PNG"), grey(0, 255), id="1 bit"),
     pytest.param(png(2, 0, 4, bytes([0b00011011])), grey(0, 85, 170, 255), id="2 bits"),
@@ -74,6 +81,8 @@ RED, WHITE, RED_BLUE = [255, 0, 0], [255, 255, 255], np.array([[[255, 0, 0], [0,
     pytest.param(tiff(32, 0, 3, 2, struct.pack("<2f", 0, 0.2)), grey(255, 204), id="floats, zero is white"),
     pytest.param(png(16, 2, 1, struct.pack(">3H", 257 * 3, 65535, 0)), [[3, 255, 0]], id="16 bits a colour"),
     pytest.param(saved(Image.fromarray(RED_BLUE).quantize(2), "PNG"), RED_BLUE[0].tolist(), id="palette"),
+    pytest.param(saved(Image.fromarray(RED_BLUE).quantize(2), "TIFF"), RED_BLUE[0].tolist(), id="palette in TIFF"),
+    pytest.param(tiff_with_palette_of_8_bits(), RED_BLUE[0].tolist(), id="palette in TIFF, of 8 bits"),
     pytest.param(saved(Image.fromarray(RED_BLUE).quantize(2), "GIF"), RED_BLUE[0].tolist(), id="GIF"),
     pytest.param(saved(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "TIFF"), [RED], id="CMYK"),
     pytest.param(saved(Image.new("RGBX", (1, 1), (255, 0, 0, 0)), "TIFF"), [RED], id="RGBX"),
