@@ -82,7 +82,7 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
                         "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
     # Broken bytes make Pillow's decoders fail with nearly anything.
     except Exception as error:
-        if getattr(error, "errno", None):
+        if getattr(error, "filename", None):   # it could not even be opened
             raise DataError(f"{name} cannot be read: {error.strerror}") from None
         raise DataError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
                         ) from None
