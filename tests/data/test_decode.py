@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -177,6 +178,39 @@ def profile_of_swapped_channels():
         if profile[at:at + 4] in (b"rXYZ", b"bXYZ"):
             profile[at:at + 4] = b"bXYZ" if profile[at:at + 4] == b"rXYZ" else b"rXYZ"
     return bytes(profile).replace("sRGB".encode("utf-16-be"), "mine".encode("utf-16-be"))
+
+
+def profile_of_linear_grey():
+    """Grey whose numbers are proportional to the light; of the smallest kind."""
+    def xyz(x, y, z):
+        return struct.pack(">3i", *(round(value * 65536) for value in (x, y, z)))
+
+    tags = {b"desc": b"desc" + struct.pack(">II", 0, 5) + b"mine\0" + bytes(79), b"kTRC": b"curv" + bytes(8),
+            b"wtpt": b"XYZ " + bytes(4) + xyz(0.9642, 1, 0.8249)}
+    offset, table, data = 128 + 4 + 12 * len(tags), b"", b""
+    for name, content in tags.items():
+        table += name + struct.pack(">II", offset + len(data), len(content))
+        data += content + b"\0" * (-len(content) % 4)
+    head = (struct.pack(">I4sI4s4s4s", offset + len(data), b"lcms", 0x02100000, b"mntr", b"GRAY", b"XYZ ") + bytes(12)
+            + b"acsp" + bytes(28) + xyz(0.9642, 1, 0.8249))
+    return head + bytes(128 - len(head)) + struct.pack(">I", len(tags)) + table + data
+
+
+def test_a_profile_of_grey_is_applied():
+    """Linear light v shows as sRGB 1.055 v^(1/2.4) - 0.055, with opacity or without."""
+    values, right = np.array([[0, 55, 128, 255]], np.uint8), [0, 128, 188, 255]
+    profile = profile_of_linear_grey()
+    assert np.abs(np.array(row(saved(values, "PNG", icc_profile=profile))) - np.array(grey(*right))).max() <= 1
+    clear = np.stack([values, np.array([[255, 255, 255, 255]], np.uint8)], axis=-1)
+    assert np.abs(np.array(row(saved(clear, "PNG", icc_profile=profile))) - np.array(grey(*right))).max() <= 1
+
+
+def test_threads_share_a_profile():
+    images = [RNG.integers(256, size=(29, 31, 3), dtype=np.uint8) for _ in range(23)]
+    files = [saved(image, "PNG", icc_profile=profile_of_swapped_channels()) for image in images]
+    with ThreadPoolExecutor(7) as pool:
+        for image, seen in zip(images, pool.map(decode, files), strict=True):
+            assert np.array_equal(np.asarray(seen), image[..., ::-1])
 
 
 def test_a_colour_profile_is_applied():
