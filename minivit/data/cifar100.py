@@ -75,9 +75,15 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
 
 def fetch_cifar100(root: Path) -> Path:
     """Download the archive (169 MB) into the folder, unless the data are there; return where they are."""
-    for folder in (root, root / FOLDER):
-        if _is_unpacked(folder):
-            return folder
+    try:
+        if root.is_file():
+            raise DataError(f"{root} is a file: name a folder for {ARCHIVE}, such as {root.parent}")
+        for folder in (root, root / FOLDER):
+            if _is_unpacked(folder):
+                return folder
+    except OSError as error:
+        raise DataError(f"{root} cannot be read: {error.strerror or error}; choose another folder with --data"
+                        ) from None
     return download(SOURCES, root / ARCHIVE, md5=MD5)
 
 

@@ -3,6 +3,7 @@
 Only the standard library and a progress bar: pooch, the usual choice, neither resumes nor tries a second source.
 """
 
+import errno
 import hashlib
 import http.client
 import os
@@ -65,14 +66,13 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
     checksums = {name: value for name, value in (("md5", md5), ("sha256", sha256)) if value}
     if not urls:
         raise ValueError("urls is empty: at least one source is needed")
-    if path.exists():
-        with _told(path):
+    part = path.with_name(path.name + ".part")
+    with _told(path):
+        if path.exists():
             if wrong := _wrong_checksum(path, checksums):
                 raise DataError(f"{path} stands already and is another file or a damaged one ({wrong}): "
                                 "delete it to fetch it again")
-        return path
-    part = path.with_name(path.name + ".part")
-    with _told(path):
+            return path
         path.parent.mkdir(parents=True, exist_ok=True)
         if not checksums:
             part.unlink(missing_ok=True)
@@ -174,8 +174,9 @@ def _told(path: Path):
     try:
         yield
     except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror or error}; free some space there or choose another "
-                        "folder with --data") from None
+        way_out = "free some space there or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        raise DataError(f"{path} cannot be written: {error.strerror or error}; {way_out}choose another folder with "
+                        "--data") from None
 
 
 def _reason(error: Exception) -> str:

@@ -1,48 +1,63 @@
 """Your own images, one folder a class: ROOT/{train,test|val}/CLASS/*.jpg."""
 
+import copy
+import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.decode import WHITE, decode
+from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
+from minivit.data.preprocessing import Preprocessing, fit, read_preprocessing
+from minivit.options import image_sides
 
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-# ImageNet's, which published weights were trained with.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+HELD_OUT = ("test", "val")
+TINY_IMAGENET = "val_annotations.txt"
+
+log = logging.getLogger(__name__)
 
 
 class ImageFiles:
-    """Image files that are indexed like a uint8 tensor (n, 3, S, S); only their paths are kept in memory.
+    """Image files that are indexed like a uint8 tensor (n, 3, H, W); only their paths are kept in memory.
 
-    An image is decoded when it is asked for, several at a time, since Pillow decodes outside Python's lock. Its shorter
-    side is scaled to ``image_size`` and the middle cut out.
+    An image is decoded when it is asked for, several at a time, since Pillow decodes outside Python's lock: read as
+    people see it (:func:`minivit.data.decode.decode`), then scaled and its middle cut out
+    (:func:`minivit.data.preprocessing.fit`).
 
     Parameters
     ----------
     paths
         The files.
     image_size
-        Height and width S of the images, in pixels.
+        Side of the images in pixels, or (height, width).
     workers
-        How many files are decoded at a time; by default one a core, at most 16.
+        How many files are decoded at a time; by default one a core that this process may use, at most 16.
+    crop_pct, crop_mode, interpolation
+        As for :class:`minivit.data.preprocessing.Preprocessing`.
+    background
+        Red, green and blue, 0 ... 255, of the ground under transparent pixels.
     """
 
-    def __init__(self, paths: Sequence[Path], image_size: int, workers: int | None = None):
-        if image_size < 1:
-            raise ValueError(f"image_size={image_size!r} is not allowed: use 1 or more pixels")
-        self.paths, self.image_size = tuple(paths), image_size
-        self.workers = workers or min(16, os.cpu_count() or 1)
+    def __init__(self, paths: Sequence[Path], image_size: int | Sequence[int], workers: int | None = None, *,
+                 crop_pct: float = 1.0, crop_mode: str = "center", interpolation: str = "bicubic",
+                 background: Sequence[int] = WHITE):
+        self.paths, self.image_size = tuple(paths), image_sides(image_size)
+        self.workers = workers or min(16, _cores())
+        self.how = {"crop_pct": crop_pct, "crop_mode": crop_mode, "interpolation": interpolation}
+        self.background = tuple(background)
 
     @property
     def shape(self) -> torch.Size:
-        """Shape of the tensor this stands for: (n, 3, image_size, image_size)."""
-        return torch.Size((len(self.paths), 3, self.image_size, self.image_size))
+        """Shape of the tensor this stands for: (n, 3, H, W)."""
+        return torch.Size((len(self.paths), 3, *self.image_size))
 
     @property
     def names(self) -> list[str]:
@@ -53,7 +68,7 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """Decode an image, uint8 (3, S, S), or a selection of them, uint8 (b, 3, S, S)."""
+        """Decode an image, uint8 (3, H, W), or a selection of them, uint8 (b, 3, H, W)."""
         rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
         if rows.ndim == 0:
             return self._decode(self.paths[rows])
@@ -64,70 +79,146 @@ class ImageFiles:
 
     def subset(self, indices: Tensor) -> Self:
         """Return these files, in this order, without reading them."""
-        return type(self)([self.paths[row] for row in indices.tolist()], self.image_size, self.workers)
+        chosen = copy.copy(self)
+        chosen.paths = tuple(self.paths[row] for row in indices.tolist())
+        return chosen
 
     def _decode(self, path: Path) -> Tensor:
-        from PIL import Image, ImageOps
-        try:
-            with Image.open(path) as image:
-                square = ImageOps.fit(image.convert("RGB"), (self.image_size,) * 2, Image.Resampling.BICUBIC)
-        # Broken bytes make Pillow's decoders fail with nearly anything.
-        except Exception as error:
-            raise DataError(f"{path} cannot be read as an image ({error}): replace it or delete it") from None
-        return torch.from_numpy(np.array(square)).permute(2, 0, 1).contiguous()
+        image = fit(decode(path, self.background), self.image_size, **self.how)
+        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def load_imagefolder(root: Path, *, image_size: int = 224) -> Dataset:
+def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = None,
+                     mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
+                     crop_pct: float | None = None, crop_mode: Literal["center", "squash"] | None = None,
+                     interpolation: str | None = None, preprocessing: str | Path | None = None,
+                     background: Sequence[int] = WHITE) -> Dataset:
     """Load a data set of image files, one folder a class.
+
+    A class folder is read with all folders below it, and links are followed. A file is an image if its suffix, in
+    capitals or not, is one that Pillow reads; hidden files and what systems leave behind are passed over. How many
+    files were found and passed over is logged: a warning if any of the latter looks like data, else information. Names
+    that differ only in their Unicode form are one class, in the form NFC.
 
     Parameters
     ----------
     root
-        Folder with ``train/CLASS/`` and ``test/CLASS/`` or ``val/CLASS/``; of the latter two, ``test`` if it is there.
+        Folder with ``train/CLASS/`` and ``test/CLASS/`` or ``val/CLASS/``; of the latter two, the first that has
+        classes of ``train``.
     image_size
-        Height and width, in pixels, that images are scaled and cut to.
+        Side in pixels, or (height, width), that images are scaled and cut to; 224 by default.
+    mean, std
+        Three numbers each, in units of [0, 1]; by default ImageNet's. Published weights want those they were trained
+        with: DeiT's ImageNet's, Google's ViTs (augreg) 0.5 and 0.5.
+    crop_pct, crop_mode, interpolation
+        How images are scaled and cut, as for :class:`minivit.data.preprocessing.Preprocessing`; by default the largest
+        middle part of the right proportions, scaled bicubically.
+    preprocessing
+        Path of the ``config.json`` (timm) or ``preprocessor_config.json`` (Hugging Face) that came with published
+        weights, or of their folder; the options above that are given go before what it says.
+    background
+        Red, green and blue, 0 ... 255, that shines through where images are transparent; by default white.
 
     Returns
     -------
     Dataset
-        Images uint8 (n, 3, image_size, image_size), decoded when they are indexed. Classes are sorted by name.
+        Images uint8 (n, 3, H, W), decoded when they are indexed. Classes are sorted by name.
 
     Raises
     ------
+    ValueError
+        If an option is not allowed.
     DataError
-        If a folder is missing, a class has no image, or the splits have different classes.
+        If a folder is missing, a class has no image, the splits have different classes, or ``preprocessing`` cannot be
+        read.
     """
-    try:
-        train = _list_images(root / "train")
-        held_out = next((root / name for name in ("test", "val") if _folders(root / name)), root / "test")
-        test = _list_images(held_out)
-    except OSError as error:
-        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
-    if different := sorted(set(train) ^ set(test)):
-        where = root / "train" if different[0] in train else held_out
-        raise DataError(f"{root / 'train'} and {held_out} have different classes: {different[0]!r} is only in {where}"
-                        + (f", and {len(different) - 1} more differ" if len(different) > 1 else "")
-                        + "; give both the same folders")
+    given = {"image_size": image_size, "mean": mean, "std": std, "crop_pct": crop_pct, "crop_mode": crop_mode,
+             "interpolation": interpolation}
+    how = replace(Preprocessing() if preprocessing is None else read_preprocessing(preprocessing),
+                  **{name: value for name, value in given.items() if value is not None})
+    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
+        raise ValueError(f"background={background!r} is not allowed: use red, green and blue, 0 ... 255 each")
+    train, test = _list_splits(root)
     classes = tuple(train)
-    splits = (Split(ImageFiles([path for name in classes for path in files[name]], image_size),
+    splits = (Split(ImageFiles([path for name in classes for path in files[name]], how.image_size,
+                               crop_pct=how.crop_pct, crop_mode=how.crop_mode, interpolation=how.interpolation,
+                               background=background),
                     torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
               for files in (train, test))
-    return Dataset("imagefolder", *splits, classes, MEAN, STD)
+    return Dataset("imagefolder", *splits, classes, how.mean, how.std)
 
 
-def _list_images(split: Path) -> dict[str, list[Path]]:
-    """Return the image files of each class, both sorted by name."""
-    classes = {folder.name: sorted(path for path in folder.iterdir()
-                                   if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
-               for folder in _folders(split)}
-    if not classes:
-        raise DataError(f"{split} is missing or has no class folder; imagefolder expects "
-                        f"{split.parent}/train/CLASS/*.jpg and {split.parent}/test/CLASS/*.jpg, or val for test")
-    if empty := [name for name, paths in classes.items() if not paths]:
-        raise DataError(f"{split / empty[0]} has no image ({', '.join(sorted(SUFFIXES))}): add some or delete it")
-    return classes
+def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
+    """Return the image files of each class, of the training and of the held-out split, and log what was passed over."""
+    try:
+        suffixes, passed = image_suffixes(), {name: PassedOver() for name in ("train", *HELD_OUT)}
+        folders = {name: class_folders(root / name, suffixes, passed[name]) for name in passed}
+        held_out = _choose_held_out(root, folders)
+        for name in ("train", held_out):
+            if not folders[name]:
+                raise DataError(_missing(root, name))
+        splits = [{name: find_images(folder, suffixes, passed[split]) for name, folder in folders[split].items()}
+                  for split in ("train", held_out)]
+    except OSError as error:
+        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
+    both = passed["train"]
+    both.update(passed[held_out])
+    over = f"; passed over: {both if both.counts else 'nothing'}"
+    for split, files in zip(("train", held_out), splits, strict=True):
+        if empty := [name for name, paths in files.items() if not paths]:
+            raise DataError(f"{folders[split][empty[0]]} has no image that Pillow reads: add some or delete it{over}")
+    _compare_classes(root, folders, held_out)
+    train, test = (sum(map(len, files.values())) for files in splits)
+    unread = "".join(f"; {root / name} is not used" for name in HELD_OUT if name != held_out and folders[name])
+    log.log(logging.WARNING if both.lost else logging.INFO,
+            f"imagefolder: found {train} training images in {root / 'train'} and {test} test images in "
+            f"{root / held_out}, of {len(folders['train'])} class{'es' * (len(folders['train']) != 1)}{over}{unread}")
+    _warn_of_one_class(folders["train"], splits[0])
+    return splits
 
 
-def _folders(split: Path) -> list[Path]:
-    return sorted(path for path in split.iterdir()
-                  if path.is_dir() and not path.name.startswith(".")) if split.is_dir() else []
+def _choose_held_out(root: Path, folders: dict[str, dict[str, Path]]) -> str:
+    """Return the first split with classes of the training set: ImageNet's test images, for one, have none."""
+    there = [name for name in HELD_OUT if folders[name]]
+    fitting = [name for name in there if folders[name].keys() & folders["train"].keys()]
+    told = [name for name in there if (root / name / TINY_IMAGENET).is_file()]
+    return (fitting + told + there + [HELD_OUT[0]])[0]
+
+
+def _compare_classes(root: Path, folders: dict[str, dict[str, Path]], held_out: str) -> None:
+    only = [sorted(folders[one].keys() - folders[other].keys())
+            for one, other in (("train", held_out), (held_out, "train"))]
+    if not any(only):
+        return
+    if not folders["train"].keys() & folders[held_out].keys() and (root / held_out / TINY_IMAGENET).is_file():
+        raise DataError(f"{root / held_out} does not sort its images into class folders: {TINY_IMAGENET} there says in "
+                        f"each line the name of an image and its class; move each to {root / held_out}/CLASS/")
+    what = " and ".join(f"{', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''} "
+                        f"{'is' if len(names) == 1 else 'are'} only in {root / split}"
+                        for split, names in zip(("train", held_out), only, strict=True) if names)
+    raise DataError(f"{root / 'train'} and {root / held_out} have different classes: {what}; give both the same "
+                    "folders")
+
+
+def _missing(root: Path, split: str) -> str:
+    if root.is_file():
+        return f"{root} is a file: name the folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg"
+    there = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".")) if root.is_dir() else []
+    shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
+    what = f"{root} holds {shown or 'nothing'}" if root.is_dir() else f"{root} does not exist"
+    return (f"{root / split} is missing or has no class folder; imagefolder expects {root}/train/CLASS/*.jpg and "
+            f"{root}/test/CLASS/*.jpg, or val for test; {what}")
+
+
+def _warn_of_one_class(folders: dict[str, Path], files: dict[str, list[Path]]) -> None:
+    """A folder too many above the classes makes them all one."""
+    if len(files) == 1:
+        (name, folder), (paths,) = *folders.items(), files.values()
+        inner = sorted({path.relative_to(folder).parts[0] for path in paths if path.parent != folder})
+        if len(inner) > 1 and all(path.parent != folder for path in paths):
+            log.warning(f"imagefolder: {name!r} is the only class, and its images lie in {len(inner)} folders "
+                        f"({', '.join(inner[:3])}, ...); if these are the classes, they belong into {folder.parent}")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -33,13 +33,13 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
     ----------
     name
         ``digits`` and ``shapes`` need no file; ``cifar100`` reads the public archive or its unpacked folder;
-        ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``.
+        ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``, as people see them.
     root
         The folder that holds the data; by default the environment variable ``MINIVIT_DATA``, else
         ``~/.cache/minivit``.
     **options
-        Keyword arguments of the loader: ``labels="coarse"`` for cifar100, ``image_size=160`` for imagefolder,
-        ``train_images=500`` for shapes, ...
+        Keyword arguments of the loader: ``labels="coarse"`` for cifar100, ``image_size=(160, 96)`` or
+        ``preprocessing="config.json"`` for imagefolder, ``train_images=500`` for shapes, ...
 
     Raises
     ------
@@ -79,8 +79,18 @@ def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
-    """Return the folder that holds the data: the argument, else ``MINIVIT_DATA``, else ``~/.cache/minivit``."""
-    return Path(root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit")).expanduser()
+    """Return the folder that holds the data: the argument, else ``MINIVIT_DATA``, else ``~/.cache/minivit``.
+
+    Raises
+    ------
+    ValueError
+        If it is no path, or begins with the home of a user who has none.
+    """
+    folder = root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit")
+    try:
+        return Path(folder).expanduser()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"root={folder!r} is not allowed: use the path of a folder ({error})") from None
 
 
 def _check_name(name: str) -> None:

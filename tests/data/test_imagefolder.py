@@ -1,4 +1,9 @@
-"""Image files on disk."""
+"""Image files on disk, laid out as people have them."""
+
+import json
+import logging
+import os
+import unicodedata
 
 import numpy as np
 import pytest
@@ -6,6 +11,7 @@ import torch
 from PIL import Image
 
 from minivit.data import DataError, load
+from minivit.data.imagefolder import ImageFiles
 
 
 def save(path, *, size=(17, 11), colour=(10, 20, 30), mode="RGB"):
@@ -62,11 +68,47 @@ def test_the_middle_is_cut_out(root, shape):
     assert (load("imagefolder", root, image_size=10).train.images[0] == 255).all()
 
 
-@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "1", "CMYK"])
-def test_other_modes_become_rgb(root, mode):
-    save(root / "train" / "aardvark" / "0.tif", colour=(255, 255, 255), mode=mode)
-    save(root / "test" / "aardvark" / "0.tif", colour=(255, 255, 255), mode=mode)
-    assert (load("imagefolder", root, image_size=5).train.images[0] == 255).all()
+def test_options_of_images(root):
+    clear = np.zeros((8, 16, 4), dtype=np.uint8)
+    Image.fromarray(clear).save(root / "train" / "ant" / "0.png")
+    data = load("imagefolder", root, image_size=[3, 7], mean=[0.5, 0.25, 0], std=(1, 0.5, 0.25), background=[1, 2, 3])
+    assert data.mean == (0.5, 0.25, 0.0) and data.std == (1.0, 0.5, 0.25) and data.image_shape == (3, 3, 7)
+    assert data.train.images[0][:, 1, 1].tolist() == [1, 2, 3] and data.train.images[:].shape == (9, 3, 3, 7)
+    assert load("imagefolder", root, image_size=5).train.images[0].min() == 255   # white where nothing is
+    kept = data.train.subset([8, 0])
+    assert kept.images[torch.arange(2)].shape == (2, 3, 3, 7) and kept.images[1][:, 0, 0].tolist() == [1, 2, 3]
+
+
+def test_published_weights_say_what_they_want(root):
+    (root / "config.json").write_text(json.dumps({"pretrained_cfg": {
+        "input_size": [3, 5, 5], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 0.5, "crop_mode": "squash",
+        "interpolation": "nearest"}}))
+    data = load("imagefolder", root, preprocessing=str(root))
+    assert data.mean == data.std == (0.5, 0.5, 0.5) and data.image_shape == (3, 5, 5)
+    assert data.train.images.how == {"crop_pct": 0.5, "crop_mode": "squash", "interpolation": "nearest"}
+    data = load("imagefolder", root, preprocessing=str(root / "config.json"), image_size=7, std=[0.25] * 3, crop_pct=1)
+    assert data.mean == (0.5, 0.5, 0.5) and data.std == (0.25,) * 3 and data.image_shape == (3, 7, 7)
+    with pytest.raises(DataError, match=r"gone/config\.json cannot be read"):
+        load("imagefolder", root, preprocessing=str(root / "gone" / "config.json"))
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"image_size": 0}, "image_size=0"), ({"image_size": [3, 5, 7]}, r"image_size=\[3, 5, 7\]"),
+    ({"mean": [0.5, 0.5]}, "mean="), ({"std": [0, 1, 1]}, "std="), ({"mean": "0.5"}, "mean='0.5' is of the wrong type"),
+    ({"background": [0, 0, 256]}, r"background=\[0, 0, 256\]"), ({"background": [0, 0]}, "background"),
+    ({"crop_mode": "border"}, "crop_mode='border'"), ({"interpolation": "cubic"}, "interpolation='cubic'"),
+])
+def test_bad_options(root, options, message):
+    with pytest.raises(ValueError, match=message):
+        load("imagefolder", root, **options)
+
+
+def test_workers_are_the_cores_that_may_be_used(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert ImageFiles([], 5).workers == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    assert ImageFiles([], 5).workers == 5
 
 
 def test_val_stands_for_test(root):
@@ -76,14 +118,112 @@ def test_val_stands_for_test(root):
     assert len(load("imagefolder", root).test) == 6
 
 
-def test_other_files_are_passed_over(root):
-    (root / "train" / "ant" / "notes.txt").write_text("no image")
-    (root / "train" / "ant" / "._0.png").write_text("what some systems leave")
-    (root / "train" / ".cache").mkdir()
-    (root / "train" / "README.md").write_text("no folder")
-    save(root / "train" / "ant" / "9.JPG")
+def test_the_first_of_test_and_val_that_has_classes_of_train(root, caplog):
+    caplog.set_level(logging.INFO)
+    for name in ("ant", "bee", "wolf"):
+        save(root / "val" / name / "0.png")
+    assert len(load("imagefolder", root).test) == 6
+    assert f"{root / 'val'} is not used" in caplog.text
+    (root / "test").rename(root / "unused")
+    save(root / "test" / "images" / "0.png")   # without labels, all in one folder
+    assert len(load("imagefolder", root).test) == 3
+
+
+def test_what_is_passed_over_is_told(root, caplog):
+    """Files of the system and notes for information, what may be data as a warning."""
+    caplog.set_level(logging.INFO)
+    ant = root / "train" / "ant"
+    for name in (".DS_Store", "Thumbs.db", "._0.png", "desktop.ini"):
+        (ant / name).write_text("what systems leave")
+    for name in ("__MACOSX", "@eaDir", ".ipynb_checkpoints", "$RECYCLE.BIN", "lost+found", "System Volume Information"):
+        save(root / "train" / name / "0.png")
+    (ant / "notes.txt").write_text("no image")
+    (ant / "x.png").mkdir()
     dataset = load("imagefolder", root)
-    assert len(dataset.train) == 10 and dataset.image_shape == (3, 224, 224)
+    assert len(dataset.train) == 9 and dataset.classes == ("ant", "bee", "wolf")
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO and record.message == (
+        f"imagefolder: found 9 training images in {root / 'train'} and 6 test images in {root / 'test'}, of 3 classes; "
+        f"passed over: system and hidden files (10, such as {root / 'train' / '$RECYCLE.BIN'}), "
+        f".txt files (1, such as {ant / 'notes.txt'})")
+    caplog.clear()
+    for path in (ant / "1.HEIC", ant / "2.heic", root / "train" / "loose.png", ant / "without suffix"):
+        path.write_bytes(b"")
+    (ant / "broken.png").symlink_to(root / "gone.png")
+    (ant / "circle.png").symlink_to("circle.png")
+    (root / "train" / "cat").symlink_to(root / "gone")
+    assert len(load("imagefolder", root).train) == 9
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    for kind in (f".heic files (2, such as {ant / '1.HEIC'}", "images outside a class folder (1,",
+                 "files without a suffix (1,", "broken links (3, such as"):
+        assert kind in record.message
+
+
+@pytest.mark.parametrize("name", ["9.JPG", "9.jfif", "9.jpe", "9.pgm", "9.PNM", "9.jp2", "9.tga", "9.bmp", "9.qoi",
+                                  "a b/é c.webp", "deep/er/9.png", "images/9.JPEG"])
+def test_whatever_pillow_reads_is_read_however_deep(root, name):
+    path = root / "train" / "ant" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = {"jfif": "JPEG", "jpe": "JPEG"}.get(name.rsplit(".")[-1])
+    Image.new("L" if "p" in name and ("pgm" in name or "PNM" in name) else "RGB", (17, 11), 5).save(path, format=kind)
+    images = load("imagefolder", root, image_size=5).train.images
+    assert len(images) == 10 and path in images.paths and images[:].shape == (10, 3, 5, 5)
+
+
+def test_formats_that_need_more_than_pillow_are_passed_over(root, caplog):
+    for name in ("9.eps", "9.mpg", "9.h5", "9.wmf", "9.pdf", "9.svg", "9.npy"):
+        (root / "train" / "ant" / name).write_bytes(b"")
+    assert len(load("imagefolder", root).train) == 9
+    assert ".eps files (1," in caplog.text and ".npy files (1," in caplog.text
+
+
+def test_links_are_followed_but_never_back_up(root, caplog):
+    caplog.set_level(logging.INFO)
+    save(root / "elsewhere" / "more" / "0.png")
+    (root / "train" / "ant" / "linked").symlink_to(root / "elsewhere")
+    (root / "train" / "ant" / "linked.png").symlink_to(root / "elsewhere" / "more" / "0.png")
+    (root / "elsewhere" / "more" / "loop").symlink_to(root / "elsewhere")
+    (root / "train" / "ant" / "up").symlink_to(root / "train")
+    assert len(load("imagefolder", root).train) == 11
+    (record,) = caplog.records
+    assert record.levelno == logging.INFO and "links to a folder that holds them (2," in record.message
+    (root / "train" / "wolf").rename(root / "wolf")
+    (root / "train" / "wolf").symlink_to(root / "wolf")
+    assert len(load("imagefolder", root).train) == 11
+
+
+def test_unicode_forms_are_one_class(root):
+    composed, decomposed = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    for split, name in (("train", decomposed), ("test", composed)):
+        save(root / split / name / "0.png")
+    dataset = load("imagefolder", root)
+    assert dataset.classes == ("ant", "bee", composed, "wolf") and len(dataset.train) == 10
+    try:
+        (root / "train" / composed).mkdir()
+    except FileExistsError:
+        pytest.skip("this file system takes the two for one name")
+    with pytest.raises(DataError, match=r"two folders for the class 'café'.*'cafe\\u0301' and 'caf\\xe9'|"
+                                        r"'caf\\xe9' and 'cafe\\u0301'"):
+        load("imagefolder", root)
+
+
+def test_a_name_that_cannot_be_written_down(root):
+    try:
+        os.mkdir(os.fsencode(root / "train") + b"/caf\xe9")
+    except OSError:
+        pytest.skip("this file system takes UTF-8 only")
+    with pytest.raises(DataError, match=r"caf\\udce9' is no UTF-8: rename it"):
+        load("imagefolder", root)
+
+
+def test_one_class_may_be_loaded_and_is_mentioned_if_it_hides_others(root, caplog):
+    for split in ("train", "test"):
+        (root / split).rename(root / f"{split} classes")
+        (root / split).mkdir()
+        (root / f"{split} classes").rename(root / split / "images")
+    assert load("imagefolder", root).classes == ("images",)
+    assert "'images' is the only class, and its images lie in 3 folders (ant, bee, wolf, ...)" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", "truncated"])
@@ -105,18 +245,45 @@ def test_missing_folders(root, missing, named):
         load("imagefolder", root)
 
 
+def test_an_error_says_what_is_there_instead(root):
+    (root / "train").rename(root / "Training")
+    with pytest.raises(DataError, match=r"train is missing .* holds Training, test$"):
+        load("imagefolder", root)
+    with pytest.raises(DataError, match=r"gone does not exist$"):
+        load("imagefolder", root / "gone")
+    with pytest.raises(DataError, match=r"0\.png is a file: name the folder"):
+        load("imagefolder", root / "test" / "ant" / "0.png")
+
+
 def test_classes_that_differ(root):
     save(root / "test" / "cat" / "0.png")
-    with pytest.raises(DataError, match=r"'cat' is only in .*test"):
+    with pytest.raises(DataError, match=r"'cat' is only in .*test; give both"):
         load("imagefolder", root)
+    for name in ("Cat", "dog", "emu", "fox"):
+        save(root / "train" / name / "0.png")
+    both = r"'Cat', 'dog', 'emu' and 1 more are only in .*train and 'cat' is only in .*test"
+    with pytest.raises(DataError, match=both):
+        load("imagefolder", root)
+
+
+def test_tiny_imagenet_as_it_comes(root):
+    (root / "test").rename(root / "unsorted")
+    for split in ("test", "val"):
+        save(root / split / "images" / f"{split}_0.JPEG")
+    (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tant\t0\t0\t62\t62\n")
+    with pytest.raises(DataError, match=r"val does not sort .*val_annotations\.txt.*move each to .*val/CLASS/"):
+        load("imagefolder", root)
+    for name in ("ant", "bee", "wolf"):
+        save(root / "val" / name / "images" / "val_0.JPEG")
+    (root / "val" / "images" / "val_0.JPEG").unlink()
+    (root / "val" / "images").rmdir()
+    assert len(load("imagefolder", root).test) == 3
 
 
 def test_a_class_without_images(root):
     (root / "train" / "cat").mkdir()
-    with pytest.raises(DataError, match=r"train/cat has no image"):
+    with pytest.raises(DataError, match=r"train/cat has no image that Pillow reads: add some or delete it; .*nothing$"):
         load("imagefolder", root)
-
-
-def test_bad_image_size(root):
-    with pytest.raises(ValueError, match="image_size=0"):
-        load("imagefolder", root, image_size=0)
+    (root / "train" / "cat" / "1.heic").write_bytes(b"")
+    with pytest.raises(DataError, match=r"train/cat has no image.* \.heic files \(1, such as .*cat/1\.heic\)"):
+        load("imagefolder", root)

@@ -38,6 +38,25 @@ def test_root(monkeypatch, tmp_path):
     monkeypatch.delenv("MINIVIT_DATA")
     assert data_root() == Path.home() / ".cache" / "minivit"
     assert data_root("~/data") == Path.home() / "data"
+    for value, folder in (("", Path.home() / ".cache" / "minivit"), ("~/data", Path.home() / "data")):
+        monkeypatch.setenv("MINIVIT_DATA", value)
+        assert data_root() == folder
+
+
+@pytest.mark.parametrize("root", ["~nobody of this name/data", 5, b"bytes"])
+def test_a_root_that_is_no_path(root):
+    with pytest.raises(ValueError, match=r"root=.* is not allowed: use the path of a folder"):
+        load("imagefolder", root)
+
+
+def test_fetching_into_what_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=rf"file is a file: name a folder .* such as {tmp_path}$"):
+        fetch("cifar100", tmp_path / "file")
+    with pytest.raises(DataError, match="cannot be written: Not a directory; choose another folder with --data$"):
+        fetch("cifar100", tmp_path / "file" / "below")
+    with pytest.raises(DataError, match="cannot be (read|written): File name too long; choose another folder"):
+        fetch("cifar100", tmp_path / ("a" * 300))
 
 
 @pytest.mark.parametrize("name", ["digits", "shapes", "imagefolder"])

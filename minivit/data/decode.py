@@ -1,0 +1,208 @@
+"""One image file as people see it: whatever Pillow opens becomes RGB of 8 bits, or is refused by name.
+
+What is done, in this order:
+
+- Only the first picture counts: the first frame of an animation, the first page of a TIFF.
+- Grey of 16 bits is divided by 257 and rounded, other depths by what makes their largest value 255; colours of 16
+  bits keep their upper 8. Floats from 0 to 1 are black to white. Pixels whose range nothing states are refused: other
+  floats, whole numbers of 32 bits, signed ones.
+- An embedded colour profile (ICC) is applied, so that colours are sRGB; sRGB itself, a damaged profile and one for
+  other channels are passed over, and so are PNG's gamma notes. CMYK without a profile is converted plainly.
+- Transparency lets the ground shine through. Since the ground is laid before an image is scaled, hidden colours do not
+  bleed into what is seen.
+- The image is turned as its EXIF orientation says; a damaged block of EXIF says nothing.
+"""
+
+import io
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minivit.data.dataset import DataError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Web pages, paper and most viewers are white, and so are drawings made with nothing behind them.
+WHITE = (255, 255, 255)
+ORIENTATION = 0x0112                                    # the tag of EXIF
+BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # tags of TIFF
+WHITE_IS_ZERO, SIGNED = 0, 2
+GREY_STEP = {"L;2": 85, "L;4": 17}                      # what Pillow multiplies grey of 2 and 4 bits with
+SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}   # what a profile calls the channels of a mode
+
+
+class _Refused(Exception):
+    """Pixels that Pillow reads, but that do not say what they look like."""
+
+
+def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None) -> "Image":
+    """Read an image as people see it.
+
+    Parameters
+    ----------
+    source
+        A file, or the bytes of one; what is in it decides, not its suffix.
+    background
+        Red, green and blue, 0 ... 255, of the ground under transparent pixels.
+    name
+        What errors call the image; its path by default.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode RGB, upright.
+
+    Raises
+    ------
+    DataError
+        Naming the file and the way out, if it is no image, damaged, too large, or of pixels without a stated range.
+    """
+    from PIL import Image
+
+    name = name or ("the image" if isinstance(source, bytes) else os.fspath(source))
+    try:
+        with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+            raw = _raw_mode(image)
+            image.load()
+            colours, alpha = _colours_and_alpha(image, raw)
+            seen = _to_srgb(colours, image.info.get("icc_profile"))
+            if alpha is not None:
+                seen = Image.composite(seen, Image.new("RGB", seen.size, tuple(background)), alpha)
+            return _upright(seen, image)
+    except MemoryError:
+        raise
+    except _Refused as refused:
+        raise DataError(f"{name} {refused}") from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{name} has more pixels than Pillow reads ({error}): make it smaller, or raise "
+                        "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
+    # Broken bytes make Pillow's decoders fail with nearly anything.
+    except Exception as error:
+        if getattr(error, "filename", None):   # it could not even be opened
+            raise DataError(f"{name} cannot be read: {error.strerror}") from None
+        raise DataError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
+                        ) from None
+
+
+def _raw_mode(image: "Image") -> str:
+    """Return Pillow's name for the pixels as they lie in the file; it forgets it when it has read them."""
+    arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
+    return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
+
+
+def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None"]:
+    """Split an image into its colours, in mode L, RGB, CMYK or LAB, and its opacity (L), if anything is transparent."""
+    from PIL import Image
+
+    tags = getattr(image, "tag_v2", {})
+    if SIGNED in _values(tags.get(SAMPLE_FORMAT)):
+        raise _refuse(image, "signed whole numbers")
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):   # theirs have 16 bits
+        raise _refuse(image, "whole numbers of 32 bits")
+
+    if image.mode in ("P", "PA") and 0 < max(tags.get(COLOUR_MAP, (0,))) < 256:
+        # Some programs write 8 bits where TIFF has 16; by its letter all of them were black.
+        image.putpalette(bytes(tags[COLOUR_MAP]), "RGB;L")
+
+    clear = image.info.get("transparency")
+    if image.mode in ("1", "L", "F") or image.mode.startswith("I"):
+        values = np.asarray(image.convert("L") if image.mode == "1" else image)
+        alpha = None if clear is None else _opaque(values != int(clear) * GREY_STEP.get(raw, 1))
+        if image.mode not in ("1", "L"):
+            values = _to_8_bits(image, values, min(_values(tags.get(BITS)) or (16,)))
+            if WHITE_IS_ZERO in _values(tags.get(PHOTOMETRIC)) and not raw.endswith("I"):   # else Pillow has done it
+                values = 255 - values
+        return Image.fromarray(values.astype(np.uint8)), alpha
+    if image.mode == "RGB" and clear is not None:
+        if raw.startswith("RGB;16"):
+            raise _refuse(image, "colours of 16 bits of which one is transparent, which Pillow cannot tell from its "
+                          "neighbours", "save it with an alpha channel or with 8 bits")
+        return image, _opaque((np.asarray(image) != clear).any(axis=-1))
+    if image.has_transparency_data:
+        if image.mode in ("La", "LA"):
+            image = image.convert("LA")
+            return image.getchannel("L"), image.getchannel("A")
+        rgba = image.convert("RGBA")
+        alpha = rgba.getchannel("A")
+        # Here a fourth channel may be left empty, and then it is no opacity.
+        unnamed = image.format == "TGA" or (image.format == "TIFF" and EXTRA_SAMPLES not in tags)
+        return rgba.convert("RGB"), None if unnamed and alpha.getextrema() == (0, 0) else alpha
+    if image.mode in ("RGB", "CMYK", "LAB"):
+        return image, None
+    if image.mode in ("P", "RGBX", "YCbCr", "HSV"):
+        return image.convert("RGB"), None
+    raise _refuse(image, "pixels of a kind not known here")
+
+
+def _to_8_bits(image: "Image", values: np.ndarray, bits: int) -> np.ndarray:
+    if image.mode != "F":
+        most = 2**bits - 1
+        return (values.astype(np.int64) * 255 + most // 2) // most
+    low, high = values.min(), values.max()
+    if not 0 <= low <= high <= 1:   # no number is either
+        raise _refuse(image, f"floating-point numbers from {low:g} to {high:g}")
+    return np.rint(values * 255)
+
+
+def _values(tag: Any) -> tuple:
+    return tag if isinstance(tag, tuple) else () if tag is None else (tag,)
+
+
+def _refuse(image: "Image", what: str, way_out: str = "") -> _Refused:
+    way_out = way_out or ("nothing states which of them is black and which is white; scale them yourself and save them "
+                          "with 8 bits, or with 16 as PNG")
+    return _Refused(f"holds {what} (mode {image.mode}, {image.format}): {way_out}")
+
+
+def _opaque(where: np.ndarray) -> "Image":
+    from PIL import Image
+
+    return Image.fromarray(np.where(where, 255, 0).astype(np.uint8))
+
+
+def _to_srgb(image: "Image", profile: bytes | None) -> "Image":
+    transform = _transform(profile, image.mode) if profile and image.mode in SPACES else None
+    return image.convert("RGB") if transform is None else transform.apply(image)
+
+
+@lru_cache(maxsize=16)   # the photographs of one camera share one
+def _transform(profile: bytes, mode: str) -> Any:
+    """Return the way from a profile to sRGB, or None if there is nothing to do or the profile does not say what."""
+    from PIL import ImageCms
+
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if source.profile.xcolor_space != SPACES[mode] or "srgb" in (source.profile.profile_description or "").lower():
+            return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return None
+
+
+def _upright(pixels: "Image", source: "Image") -> "Image":
+    from PIL.Image import Transpose
+
+    ways = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
+            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
+    try:
+        way = ways.get(source.getexif().get(ORIENTATION))
+    except Exception:   # a damaged block fails with nearly anything, and the pixels are fine
+        way = None
+    return pixels if way is None else pixels.transpose(way)
+
+
+def _reason(error: Exception, source: str | os.PathLike | bytes) -> str:
+    from PIL import UnidentifiedImageError
+
+    if not isinstance(error, UnidentifiedImageError):
+        return str(error) or type(error).__name__
+    if isinstance(source, bytes):
+        first = source[:16]
+    else:
+        with open(source, "rb") as file:
+            first = file.read(16)
+    return f"of no format, or no kind of it, that Pillow reads; it begins with {first!r}" if first else "it is empty"

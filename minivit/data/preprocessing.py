@@ -1,0 +1,198 @@
+"""How an image becomes what a model was trained to see: its size, the part that is kept, mean and deviation."""
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minivit.data.dataset import DataError
+from minivit.options import image_sides
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# Of ImageNet's training images. DeiT and most convolutional networks were trained with them, Google's ViTs (augreg)
+# with 0.5 and 0.5, CLIP with its own: published weights say what they want in a file, see read_preprocessing.
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CROP_MODES = ("center", "squash")
+# By Pillow's numbers, which preprocessor_config.json uses.
+INTERPOLATIONS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+FILES = ("preprocessor_config.json", "config.json")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What happens to an image between the file and the model.
+
+    Parameters
+    ----------
+    image_size
+        Side in pixels, or (height, width), of what the model sees.
+    mean, std
+        Of red, green and blue, in units of [0, 1]: the model sees ``(image / 255 - mean) / std``.
+    crop_pct
+        Share of each side that is kept when the middle is cut out, in (0, 1]: images are scaled for
+        ``image_size / crop_pct``, rounded down.
+    crop_mode
+        ``center``: scaled as a whole until they just cover that size; ``squash``: each side scaled to it by itself,
+        which bends the proportions.
+    interpolation
+        ``nearest``, ``box``, ``bilinear``, ``hamming``, ``bicubic`` or ``lanczos``.
+
+    Raises
+    ------
+    ValueError
+        Naming the option, its value and what is allowed.
+    """
+
+    image_size: int | Sequence[int] = 224
+    mean: Sequence[float] = IMAGENET_MEAN
+    std: Sequence[float] = IMAGENET_STD
+    crop_pct: float = 1.0
+    crop_mode: str = "center"
+    interpolation: str = "bicubic"
+
+    def __post_init__(self):
+        image_sides(self.image_size)
+        for name, allowed, fits in (("mean", "from 0 to 1", lambda x: 0 <= x <= 1),
+                                    ("std", "larger than 0, at most 1", lambda x: 0 < x <= 1)):
+            object.__setattr__(self, name, _three(name, getattr(self, name), allowed, fits))
+        if not 0 < self.crop_pct <= 1:
+            raise ValueError(f"crop_pct={self.crop_pct!r} is not allowed: use a share larger than 0, at most 1")
+        for name, allowed in (("crop_mode", CROP_MODES), ("interpolation", INTERPOLATIONS)):
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: use {', '.join(allowed)}")
+
+
+def _three(name: str, values: Sequence[float], allowed: str, fits: Callable[[float], bool]) -> tuple[float, ...]:
+    values = tuple(values)
+    if len(values) != 3 or not all(isinstance(x, int | float) and math.isfinite(x) and fits(x) for x in values):
+        hint = "; divide by 255 what is meant for bytes" if any(x > 1 for x in values) else ""
+        raise ValueError(f"{name}={values!r} is not allowed: use three numbers, for red, green and blue, "
+                         f"{allowed}{hint}")
+    return tuple(map(float, values))
+
+
+def fit(image: "Image", image_size: int | Sequence[int], *, crop_pct: float = 1.0, crop_mode: str = "center",
+        interpolation: str = "bicubic") -> "Image":
+    """Scale an image and cut out its middle, as torchvision's ``Resize`` and ``CenterCrop`` do and timm with them.
+
+    Parameters
+    ----------
+    image
+        Mode RGB, of any size.
+    image_size, crop_pct, crop_mode, interpolation
+        As for :class:`Preprocessing`.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Of height and width ``image_size``.
+    """
+    from PIL.Image import Resampling
+
+    h, w = image_sides(image_size)
+    height, width = (math.floor(side / crop_pct + 1e-9) for side in (h, w))   # 224 / (224 / 256) may fall below 256
+    if crop_mode == "center":
+        if image.height * width <= image.width * height:
+            width = height * image.width // image.height
+        else:
+            height = width * image.height // image.width
+    top, left = round((height - h) / 2), round((width - w) / 2)
+    # Scaling and cutting in one step: of a very long image, the whole would not fit into memory.
+    down, across = image.height / height, image.width / width
+    box = (left * across, top * down, min((left + w) * across, image.width), min((top + h) * down, image.height))
+    return image.resize((w, h), Resampling[interpolation.upper()], box=box)
+
+
+def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
+    """Read what published weights want from the configuration that is published with them.
+
+    Parameters
+    ----------
+    path
+        timm's ``config.json`` (or its ``pretrained_cfg`` alone), the ``preprocessor_config.json`` of Hugging Face's
+        transformers, or a folder with one of them. ``image / 255`` is what ``mean`` and ``std`` are turned to where the
+        file scales images otherwise.
+
+    Raises
+    ------
+    DataError
+        Naming the file and what it lacks, or what it asks for that is not done here.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
+                        "preprocessor_config.json that came with the weights") from None
+    except ValueError as error:
+        raise DataError(f"{path} is no JSON ({error})") from None
+    try:
+        timm = content.get("pretrained_cfg", content)
+        if "mean" in timm and "input_size" in timm:
+            return _of_timm(timm)
+        if "image_mean" in content or "image_processor_type" in content or "feature_extractor_type" in content:
+            return _of_transformers(content)
+    except KeyError as error:
+        raise DataError(f"{path} lacks the key {error}") from None
+    except (ValueError, TypeError, AttributeError) as error:
+        raise DataError(f"{path}: {error}") from None
+    raise DataError(f"{path} says nothing about images: neither mean, std and input_size, as timm's config.json does, "
+                    "nor image_mean and image_std, as preprocessor_config.json does")
+
+
+def _of_timm(config: dict[str, Any]) -> Preprocessing:
+    channels, *sides = config["input_size"]
+    if channels != 3:
+        raise ValueError(f"input_size={config['input_size']} is of {channels} channels, and images have 3")
+    # What timm does where its file is silent.
+    return Preprocessing(tuple(sides), config["mean"], config["std"], config.get("crop_pct") or 0.875,
+                         config.get("crop_mode") or "center", config.get("interpolation") or "bicubic")
+
+
+def _of_transformers(config: dict[str, Any]) -> Preprocessing:
+    kind = config.get("image_processor_type") or config.get("feature_extractor_type") or ""
+    if kind.startswith("Levit"):
+        raise ValueError(f"{kind} scales in a way of its own; give image_size, mean, std and crop_pct by hand")
+    factor = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
+    shift = 1.0 if config.get("rescale_offset") else 0.0
+    mean, std = (0.0,) * 3, (1.0,) * 3
+    if config.get("do_normalize", True):
+        mean, std = config["image_mean"], config["image_std"]
+    # The model sees (255 factor v - shift - mean) / std of a pixel v in [0, 1].
+    mean, std = [(m + shift) / (255 * factor) for m in mean], [s / (255 * factor) for s in std]
+
+    if not config.get("do_resize", True):
+        raise ValueError("do_resize=false: images of any size cannot be batched; give image_size, mean and std by hand")
+    size, crop_mode, crop_pct = config["size"], "squash", 1.0
+    if isinstance(size, int):
+        if kind and not kind.startswith(("ViT", "DeiT", "Beit")):
+            raise ValueError(f"size={size} of a {kind} may be the shorter side or both: write it as "
+                             '{"shortest_edge": ...} or {"height": ..., "width": ...}')
+        size = {"height": size, "width": size}
+    if "shortest_edge" in size:
+        side, crop_mode = size["shortest_edge"], "center"
+        sides = (side, side)
+        if "crop_pct" in config:   # ConvNeXt's: above 384 pixels it bends the proportions and cuts nothing off
+            crop_mode, crop_pct = ("center", config["crop_pct"]) if side < 384 else ("squash", 1.0)
+        elif not config.get("do_center_crop"):
+            raise ValueError("shortest_edge without do_center_crop leaves images of different sizes; give image_size, "
+                             "mean and std by hand")
+    else:
+        sides = (size["height"], size["width"])
+    if config.get("do_center_crop"):
+        scaled, crop = sides, config["crop_size"]
+        sides = (crop, crop) if isinstance(crop, int) else (crop["height"], crop["width"])
+        crop_pct = sides[0] / scaled[0]
+        if sides[0] * scaled[1] != sides[1] * scaled[0]:
+            raise ValueError(f"crop_size={crop} has other proportions than size={size}; give the options by hand")
+    resample = config.get("resample", 2 if not kind or kind.startswith(("ViT", "ConvNext")) else 3)
+    if resample not in range(len(INTERPOLATIONS)):
+        raise ValueError(f"resample={resample!r} is no number of Pillow's, 0 ... {len(INTERPOLATIONS) - 1}")
+    return Preprocessing(sides, mean, std, crop_pct, crop_mode, INTERPOLATIONS[resample])
