@@ -28,7 +28,7 @@ def test_a_record_is_a_whole_run_of_its_recipe(folder):
 
 
 def test_no_two_records_are_the_same_run():
-    assert len({(folder / "metrics.jsonl").read_text() for folder in RECORDS}) == len(RECORDS)
+    assert len({(folder / "metrics.jsonl").read_text(encoding="utf-8") for folder in RECORDS}) == len(RECORDS)
 
 
 ANALYSES = sorted((ROOT / "results").rglob("analysis.json"))
@@ -36,7 +36,7 @@ ANALYSES = sorted((ROOT / "results").rglob("analysis.json"))
 
 @pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
 def test_an_analysis_is_of_the_run_beside_it(path):
-    analysis, (run, history) = json.loads(path.read_text()), read_record(path.parent)
+    analysis, (run, history) = json.loads(path.read_text(encoding="utf-8")), read_record(path.parent)
     assert Config.from_dict(analysis["config"]) == Config.from_dict(run["config"])  # a newer one may have more keys
     assert analysis["commit"] and not analysis["commit"].endswith("+changes")
     # The same weights: a sample of the test images has about the accuracy of all, within four standard errors.

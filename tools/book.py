@@ -41,7 +41,7 @@ def build_pages(root: Path, config: dict) -> bool:
     from jupyter_book.cli.main import main as jupyter_book  # heavy, and of no use to whoever asks for the settings
 
     written = root / "_build" / "config.yml"
-    written.write_text(yaml.safe_dump(config, allow_unicode=True))
+    written.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     arguments = ["build", str(root / "book"), "--config", str(written), "--toc", str(root / "_toc.yml")]
     arguments += ["--path-output", str(root), "-W", "-n", "--keep-going", "--quiet"]
     try:
@@ -62,7 +62,7 @@ def main() -> int:
     cache = open_cache(ROOT)
     if not execute_all(notebook_paths(ROOT), cache, jobs):
         return 1
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())
+    base = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     if not build_pages(ROOT, configuration(base, cache.path, os.environ.get("REPOSITORY_URL", ""))):
         return 1
     print(f"The book is built. Open {ROOT / '_build' / 'html' / 'index.html'}")

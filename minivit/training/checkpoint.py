@@ -45,7 +45,7 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write ``value`` as indented JSON."""
-    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n"))
+    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8"))
 
 
 def save_weights(path: Path, model: nn.Module, config: Config) -> None:

@@ -163,7 +163,8 @@ def load_config(path: str | Path) -> Config:
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
         raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
     try:
-        values = json.loads(path.read_text())["config"] if path.suffix == ".json" else run_recipe(path)["get_config"]()
+        values = (json.loads(path.read_text(encoding="utf-8"))["config"] if path.suffix == ".json"
+                  else run_recipe(path)["get_config"]())
         if not isinstance(values, Mapping):
             raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
         return Config.from_dict(values)

@@ -39,7 +39,7 @@ def describe_device(device: torch.device) -> str:
 
 def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
@@ -47,8 +47,8 @@ def processor() -> str:
 def commit() -> str | None:
     """Return the commit the package stands at, with ``+changes`` where files differ from it; None outside git."""
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(Path(minivit.__file__).parent), *words], capture_output=True, text=True,
-                              check=True).stdout.strip()
+        return subprocess.run(["git", "-C", str(Path(minivit.__file__).parent), *words], capture_output=True,
+                              encoding="utf-8", errors="replace", check=True).stdout.strip()
     try:
         return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ".", "../recipes") else "")
     except (OSError, subprocess.CalledProcessError):
@@ -58,7 +58,7 @@ def commit() -> str | None:
 def write_metrics(out: Path, history: list[dict[str, Any]]) -> None:
     """Write one line of JSON an epoch."""
     text = "".join(json.dumps(epoch) + "\n" for epoch in history)
-    write_whole(out / METRICS, lambda part: part.write_text(text))
+    write_whole(out / METRICS, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[str, float]) -> None:
@@ -66,7 +66,7 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
     path = out / RUN
     now = describe(config, device, prepare_s)
     if path.exists():
-        first = json.loads(path.read_text())
+        first = json.loads(path.read_text(encoding="utf-8"))
         now.pop("config"), now.pop("seed")
         now = first | {"resumed": [*first.get("resumed", []), now]}
     write_json(path, now)
@@ -84,8 +84,8 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
                          "the book's records are in a clone of its repository, in results/")
-    lines = (folder / METRICS).read_text().splitlines()
-    return json.loads((folder / RUN).read_text()), [json.loads(line) for line in lines]
+    lines = (folder / METRICS).read_text(encoding="utf-8").splitlines()
+    return json.loads((folder / RUN).read_text(encoding="utf-8")), [json.loads(line) for line in lines]
 
 
 def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:

@@ -7,7 +7,7 @@ import yaml
 
 from tools.book import configuration
 
-BASE = yaml.safe_load((Path(__file__).resolve().parents[2] / "_config.yml").read_text())
+BASE = yaml.safe_load((Path(__file__).resolve().parents[2] / "_config.yml").read_text(encoding="utf-8"))
 URL = "https://example.org/someone/book"
 
 

@@ -12,8 +12,8 @@ from tools.store import replace, tidy, with_outputs
 def root(tmp_path):
     for name in ("book", "minivit", "recipes", "results"):
         (tmp_path / name).mkdir()
-    (tmp_path / "requirements.txt").write_text("numpy==1\n")
-    (tmp_path / "minivit" / "a.py").write_text("a = 1\n")
+    (tmp_path / "requirements.txt").write_text("numpy==1\n", encoding="utf-8")
+    (tmp_path / "minivit" / "a.py").write_text("a = 1\n", encoding="utf-8")
     return tmp_path
 
 
@@ -28,7 +28,7 @@ def write_notebook(root, name, *sources):
 )
 def test_digest_changes_with_all_that_a_notebook_can_read(root, changed):
     before = input_digest(root)
-    (root / changed).write_text("changed\n")
+    (root / changed).write_text("changed\n", encoding="utf-8")
     assert input_digest(root) != before
 
 
@@ -36,7 +36,7 @@ def test_digest_changes_with_all_that_a_notebook_can_read(root, changed):
 def test_digest_leaves_out_the_rest(root, changed):
     before = input_digest(root)
     (root / changed).parent.mkdir(exist_ok=True)
-    (root / changed).write_text("changed\n")
+    (root / changed).write_text("changed\n", encoding="utf-8")
     assert input_digest(root) == before
 
 
@@ -48,7 +48,7 @@ def test_a_file_that_moves_changes_the_digest(root):
 
 def test_a_changed_package_has_a_new_cache_and_the_old_one_goes(root):
     old = open_cache(root).path
-    (root / "minivit" / "a.py").write_text("a = 2\n")
+    (root / "minivit" / "a.py").write_text("a = 2\n", encoding="utf-8")
     new = open_cache(root).path
     assert new != old and new.is_dir() and not old.exists()
 
@@ -65,14 +65,14 @@ def test_a_widget_leaves_its_other_forms(root):
 
 def test_executes_once_in_its_folder_and_keeps_the_outputs(root, capsys):
     path = write_notebook(root, "one", "print(2 * 3)", "import os; print(os.path.basename(os.getcwd()))")
-    source = path.read_text()
+    source = path.read_text(encoding="utf-8")
     cache = open_cache(root)
 
     assert execute_all(notebook_paths(root), cache, jobs=2)
     assert "1 to execute" in capsys.readouterr().out
     merged = with_outputs(nbformat.read(path, as_version=4), cache)
     assert [cell.outputs[0].text for cell in merged.cells] == ["6\n", "book\n"]
-    assert path.read_text() == source, "the notebook itself was written to"
+    assert path.read_text(encoding="utf-8") == source, "the notebook itself was written to"
 
     assert execute_all(notebook_paths(root), cache, jobs=2)
     assert "0 to execute" in capsys.readouterr().out
@@ -98,7 +98,7 @@ def test_tidied_notebooks_do_not_change_when_tidied_again(tmp_path):
 
     assert replace(path, tidy(nbformat.read(path, as_version=4)))
     assert not replace(path, tidy(nbformat.read(path, as_version=4)))
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.startswith('{\n "cells"') and text.endswith("}\n")
     assert not any(word in text for word in ("widgets", "busy", "3.11.7"))
     stored = nbformat.read(path, as_version=4)

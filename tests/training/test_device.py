@@ -8,6 +8,7 @@ from minivit.training import device as module
 from minivit.training.device import answers, autocast, choose_device, resolve_precision
 
 CPU = torch.device("cpu")
+BEST_DEVICE = module._best_device  # before conftest.py puts the CPU in its place
 NO_DRIVER = RuntimeError("Found no NVIDIA driver on your system. Please check that you have an NVIDIA GPU and "
                          "installed a driver from http://www.nvidia.com/Download/index.aspx")
 
@@ -22,6 +23,7 @@ def machine(monkeypatch, tmp_path):
                 raise error
             return torch.zeros(*size) + 1
 
+        monkeypatch.setattr(module, "_best_device", BEST_DEVICE)
         monkeypatch.setattr(torch, "ones", ones)
         monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: build and torch.device(build))
         monkeypatch.setattr(torch.version, "cuda", "13.0")
