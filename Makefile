@@ -1,6 +1,8 @@
 # Every target does its own set-up: an environment in .venv with exactly requirements.txt and this package in it.
 PYTHON ?= python3
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(or $(shell $(BIN) -m tools.cores 2>/dev/null),1)
+# A folder of wheels or the address of an index that has torch's small build without CUDA, for Linux; see README.md.
+TORCH_CPU ?=
 # The public address of this repository. While it is empty, the book has no launch button and no edit link.
 REPOSITORY_URL ?=
 
@@ -11,9 +13,16 @@ export REPOSITORY_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread a notebook: they run side by side, and sums come out in the same order on every machine.
 export OMP_NUM_THREADS := 1
-unexport MPLBACKEND
+# UTF-8 whatever the locale is, and no settings of the user's, who may have no home that can be written to.
+export PYTHONUTF8 := 1
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+export IPYTHONDIR := $(CURDIR)/.venv/ipython
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/runtime
+export PIP_USER := 0
+unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help book test lab serve notebooks editions pins clean
 
 help: ## Show this list
@@ -45,9 +54,15 @@ clean: ## Remove everything that was built; the environment stays
 	rm -rf _build .pytest_cache .ruff_cache
 
 # The mark is written last, so that an install cut short is done again, from an empty environment.
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml | possible
 	@$(PYTHON) tools/check_python.py
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN) -m pip install --quiet --requirement requirements.txt
+	@$(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)"
+	@$(BIN) -c "import matplotlib.font_manager"  # looks for fonts, and would say so in a notebook where that takes long
 	@touch $@
+
+.PHONY: possible
+possible:
+	@test -w . || { echo "$(CURDIR) cannot be written to, and .venv and _build belong there: copy it and use the copy"; exit 1; }
+	@test -z "$(TORCH_CPU)" -o ! -e $(READY) || $(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)" --check
