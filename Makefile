@@ -53,16 +53,19 @@ pins: ## Renew requirements.txt with the newest versions that pyproject.toml all
 clean: ## Remove everything that was built; the environment stays
 	rm -rf _build .pytest_cache .ruff_cache
 
-# The mark is written last, so that an install cut short is done again, from an empty environment.
+# The mark is written last, so that an install cut short is done again, from an empty environment. Matplotlib looks for
+# fonts when it is first imported; where that takes long, it says so, which would differ from what a notebook has stored.
 $(READY): requirements.txt pyproject.toml | possible
 	@$(PYTHON) tools/check_python.py
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
 	@$(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)"
-	@$(BIN) -c "import matplotlib.font_manager"  # looks for fonts, and would say so in a notebook where that takes long
+	@$(BIN) -c "import matplotlib.font_manager"
 	@touch $@
 
+# Asked each time, and before anything is made.
 .PHONY: possible
 possible:
-	@test -w . || { echo "$(CURDIR) cannot be written to, and .venv and _build belong there: copy it and use the copy"; exit 1; }
+	@test -w . || { echo "This folder cannot be written to, and .venv and _build go here. Work in a copy:" \
+		"cp -R '$(CURDIR)' COPY && chmod -R u+w COPY && cd COPY"; exit 1; }
 	@test -z "$(TORCH_CPU)" -o ! -e $(READY) || $(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)" --check

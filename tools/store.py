@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 from jupyter_cache.base import JupyterCacheAbstract
 
+from tools.cores import usable_jobs
 from tools.execute import ROOT, execute_all, notebook_paths, open_cache
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -42,7 +43,7 @@ def replace(path: Path, text: str) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks executed side by side")
+    parser.add_argument("--jobs", type=int, default=usable_jobs(), help="notebooks executed side by side")
     jobs = parser.parse_args().jobs
 
     paths, cache = notebook_paths(ROOT), open_cache(ROOT)
