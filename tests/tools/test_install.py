@@ -27,8 +27,8 @@ def write_wheel(folder, version):
 def project(tmp_path_factory):
     """Return a function that runs a Python module in an environment of its own, in a project that wants torch 2.13.0.
 
-    It returns the exit status, what was printed, and which torch there is then. What pip would fetch from an index lies in a folder: 2.13.0, in another build. Beside it lies a folder with builds
-    for a CPU, of this version and a later one.
+    It returns the exit status, what was printed, and which torch there is then. What pip would fetch from an index lies
+    in a folder: 2.13.0, in another build. Beside it lies a folder with builds for a CPU, of this version and a later.
     """
     root = tmp_path_factory.mktemp("a project ü")
     (root / "tools").mkdir()
