@@ -24,7 +24,8 @@ book: $(READY) ## Build the book in _build/html from the outputs stored in the n
 
 test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
-	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-cell-timeout 240 tests book
+	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
+		--nbval --nbval-cell-timeout 240 tests book
 
 lab: $(READY) ## Open the chapters in JupyterLab
 	@$(BIN) -m jupyterlab --notebook-dir book

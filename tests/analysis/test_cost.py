@@ -21,7 +21,8 @@ def test_equals_the_count_by_hand():
 
 
 def test_shapes_without_numbers_cost_the_same():
-    options = dict(image_size=35, patch_size=5, dim=21, depth=3, num_heads=3, context="cb_hybrid", uniform_head="append")
+    options = dict(image_size=35, patch_size=5, dim=21, depth=3, num_heads=3, context="cb_hybrid",
+                   uniform_head="append")
     with torch.device("meta"):
         without = ViT(**options)
     assert cost(without, 35) == cost(ViT(**options), 35)
