@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from minivit.__main__ import main
-from minivit.data import Dataset, Split
+from minivit.data import Dataset, Split, list_datasets
 from minivit.models import create_model
 from minivit.training import load_config, load_variants, loop, read_record
 from minivit.training.optimizer import create_optimizers
@@ -75,6 +75,7 @@ def test_says_how_it_is_run(recipe):
     assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in recipe.read_text()
                for command in commands)
     variants = load_variants(recipe).values()
+    assert {v.dataset for v in variants} <= set(list_datasets())
     assert all(bool(v.held_out_images) == (recipe in SEARCHES) for v in variants)  # nothing is chosen on the test set
 
 
