@@ -72,7 +72,8 @@ def test_its_models_take_the_images_and_its_optimizers_every_weight(recipe):
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_says_how_it_is_run(recipe):
     commands = ("sweep",) if recipe in SEARCHES else ("train", "sweep")
-    assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in recipe.read_text()
+    text = recipe.read_text(encoding="utf-8")
+    assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in text
                for command in commands)
     variants = load_variants(recipe).values()
     assert {v.dataset for v in variants} <= set(list_datasets())

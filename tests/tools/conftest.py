@@ -9,8 +9,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 def root(tmp_path):
     for name in ("book", "minivit", "recipes", "results"):
         (tmp_path / name).mkdir()
-    (tmp_path / "requirements.txt").write_text("numpy==1\n")
-    (tmp_path / "minivit" / "a.py").write_text("a = 1\n")
+    (tmp_path / "requirements.txt").write_text("numpy==1\n", encoding="utf-8")
+    (tmp_path / "minivit" / "a.py").write_text("a = 1\n", encoding="utf-8")
     return tmp_path
 
 

@@ -57,8 +57,8 @@ def test_pages_show_stored_outputs_and_a_warning_fails_every_build_until_it_is_m
     notebook.cells[1].outputs, notebook.cells[1].execution_count = [new_output("stream", text="stored, not run")], 1
     for file, text in (("book/one.ipynb", "[Nowhere](nowhere.md)"), ("mended.ipynb", "Somewhere")):
         notebook.cells[0].source = f"# Title\n\n{text}"
-        (root / file).write_text(tidy(notebook))
-    (root / "_toc.yml").write_text("format: jb-book\nroot: one\n")
+        (root / file).write_text(tidy(notebook), encoding="utf-8")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: one\n", encoding="utf-8")
     code = f"""if True:
         from pathlib import Path
         from tools.book import build_pages

@@ -30,7 +30,7 @@ def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(tmp_path, cells,
 
 def test_a_merge_with_conflicts_is_told(tmp_path):
     path = tmp_path / "n.ipynb"
-    path.write_text("<<<<<<< HEAD\n{}\n")
+    path.write_text("<<<<<<< HEAD\n{}\n", encoding="utf-8")
     assert "not JSON" in stored_problem(path)
 
 
@@ -38,5 +38,5 @@ def test_notebooks_are_listed_in_order_and_without_the_editors_copies(root, writ
     paths = [write_notebook(name) for name in ("two", "one")]
     copy = root / "book" / ".ipynb_checkpoints" / "one-checkpoint.ipynb"
     copy.parent.mkdir()
-    copy.write_text("{}")
+    copy.write_text("{}", encoding="utf-8")
     assert notebook_paths(root) == paths[::-1]

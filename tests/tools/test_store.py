@@ -15,7 +15,7 @@ from tools.store import input_digest, replace, store_all, tidy, with_outputs
 )
 def test_digest_changes_with_all_that_a_notebook_can_read(root, changed):
     before = input_digest(root)
-    (root / changed).write_text("changed\n")
+    (root / changed).write_text("changed\n", encoding="utf-8")
     assert input_digest(root) != before
 
 
@@ -23,7 +23,7 @@ def test_digest_changes_with_all_that_a_notebook_can_read(root, changed):
 def test_digest_leaves_out_the_rest(root, changed):
     before = input_digest(root)
     (root / changed).parent.mkdir(exist_ok=True)
-    (root / changed).write_text("changed\n")
+    (root / changed).write_text("changed\n", encoding="utf-8")
     assert input_digest(root) == before
 
 
@@ -77,23 +77,24 @@ def test_only_what_changed_is_executed_again(root, write_notebook, executed):
         ([], lambda: edit(paths[0], 0, source="# Another title")),
         (["two"], lambda: edit(paths[1], 2, source="c")),
         (["two"], lambda: edit(paths[1], 2, text="by hand")),
-        (["one", "three", "two"], lambda: (root / "minivit" / "a.py").write_text("a = 2\n")),
+        (["one", "three", "two"], lambda: (root / "minivit" / "a.py").write_text("", encoding="utf-8")),
     ]:
         change()
         executed.clear()
         assert store_all(root, root / "_build", jobs=1)
         assert executed == expected
-    assert "Another title" in paths[0].read_text() and "by hand" not in paths[1].read_text()
+    one, two = (path.read_text(encoding="utf-8") for path in paths[:2])
+    assert "Another title" in one and "by hand" not in two
 
 
 def test_what_failed_is_told_left_as_it_was_and_executed_again_and_the_others_are_stored(
         root, write_notebook, executed, capsys):
     bad, good = write_notebook("bad", "wrong"), write_notebook("good", "right")
     replace(bad, tidy(nbformat.read(bad, as_version=4)))
-    before = bad.read_text()
+    before = bad.read_text(encoding="utf-8")
     assert not store_all(root, root / "_build", jobs=1)
     assert "book/bad.ipynb, cell 2 of 2: it is wrong" in capsys.readouterr().err
-    assert bad.read_text() == before and stored_problem(good) is None
+    assert bad.read_text(encoding="utf-8") == before and stored_problem(good) is None
     executed.clear()
     assert not store_all(root, root / "_build", jobs=1)
     assert executed == ["bad"]
@@ -121,7 +122,7 @@ def test_tidied_notebooks_do_not_change_when_tidied_again(tmp_path):
 
     assert replace(path, tidy(nbformat.read(path, as_version=4)))
     assert not replace(path, tidy(nbformat.read(path, as_version=4)))
-    text = path.read_text()
+    text = path.read_text(encoding="utf-8")
     assert text.startswith('{\n "cells"') and text.endswith("}\n")
     assert not any(word in text for word in ("widgets", "busy", "3.11.7"))
     stored = nbformat.read(path, as_version=4)

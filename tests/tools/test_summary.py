@@ -57,5 +57,5 @@ def test_notebooks_come_first_and_files_of_many_tests_before_those_of_few(confte
 
 
 def test_patience_with_a_cell_is_patience_with_a_notebook():
-    timeout = re.search(r"--nbval-cell-timeout (\d+)", (ROOT / "Makefile").read_text()).group(1)
-    assert int(timeout) == LIMIT_TIME_S
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert int(re.search(r"--nbval-cell-timeout (\d+)", makefile).group(1)) == LIMIT_TIME_S
