@@ -28,12 +28,13 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-book: $(READY) ## Execute every notebook and build the book in _build/html
-	@$(BIN) -m tools.book --jobs $(JOBS)
+book: $(READY) ## Build the book in _build/html from the outputs stored in the notebooks
+	@$(BIN) -m tools.book
 
 test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
-	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-cell-timeout 240 tests book
+	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
+		--nbval --nbval-cell-timeout 240 tests book
 
 lab: $(READY) ## Open the chapters in JupyterLab
 	@$(BIN) -m jupyterlab --notebook-dir book
@@ -41,7 +42,7 @@ lab: $(READY) ## Open the chapters in JupyterLab
 serve: book ## Serve the built book on http://localhost:8000
 	@$(BIN) -m http.server --directory _build/html 8000
 
-notebooks: $(READY) ## Execute every notebook and store its outputs in place
+notebooks: $(READY) ## Execute the notebooks that changed and store their outputs in place
 	@$(BIN) -m tools.store --jobs $(JOBS)
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions

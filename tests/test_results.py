@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from minivit.training import Config, load_config, load_variants, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted(path.parent for path in (ROOT / "results").rglob("run.json"))
+variants_of = cache(load_variants)  # the records of one recipe ask for it up to ninety times
 KEYS = {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"}
 
 
@@ -18,7 +20,7 @@ def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
     name, *variant, seed = folder.relative_to(ROOT / "results").parts
     recipe = ROOT / "recipes" / f"{name}.py"
-    config = load_variants(recipe)[variant[0]] if variant else load_config(recipe)
+    config = variants_of(recipe)[variant[0]] if variant else load_config(recipe)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
     config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)
     assert Config.from_dict(run["config"]) == Config.from_dict(json.loads(json.dumps(asdict(config))))

@@ -10,7 +10,8 @@ import tempfile
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.paths import ROOT
+
 TORCH = "torch==2.13.0"
 EXTRAS = "figures,book,lab,test"
 # What another platform needs beside, which an environment made on this one cannot tell.
