@@ -1,6 +1,8 @@
 # Every target does its own set-up: an environment in .venv with exactly requirements.txt and this package in it.
 PYTHON ?= python3
-JOBS ?= $(shell getconf _NPROCESSORS_ONLN)
+JOBS ?= $(or $(shell $(BIN) -m tools.cores 2>/dev/null),1)
+# A folder of wheels or the address of an index that has torch's small build without CUDA, for Linux; see README.md.
+TORCH_CPU ?=
 # The public address of this repository. While it is empty, the book has no launch button and no edit link.
 REPOSITORY_URL ?=
 
@@ -11,20 +13,28 @@ export REPOSITORY_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread a notebook: they run side by side, and sums come out in the same order on every machine.
 export OMP_NUM_THREADS := 1
-unexport MPLBACKEND
+# UTF-8 whatever the locale is, and no settings of the user's, who may have no home that can be written to.
+export PYTHONUTF8 := 1
+export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
+export IPYTHONDIR := $(CURDIR)/.venv/ipython
+export JUPYTER_RUNTIME_DIR := $(CURDIR)/.venv/runtime
+export PIP_USER := 0
+unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWARNINGS
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help book test lab serve notebooks editions pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-book: $(READY) ## Execute every notebook and build the book in _build/html
-	@$(BIN) -m tools.book --jobs $(JOBS)
+book: $(READY) ## Build the book in _build/html from the outputs stored in the notebooks
+	@$(BIN) -m tools.book
 
 test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
-	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --nbval --nbval-cell-timeout 240 tests book
+	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
+		--nbval --nbval-cell-timeout 240 tests book
 
 lab: $(READY) ## Open the chapters in JupyterLab
 	@$(BIN) -m jupyterlab --notebook-dir book
@@ -32,7 +42,7 @@ lab: $(READY) ## Open the chapters in JupyterLab
 serve: book ## Serve the built book on http://localhost:8000
 	@$(BIN) -m http.server --directory _build/html 8000
 
-notebooks: $(READY) ## Execute every notebook and store its outputs in place
+notebooks: $(READY) ## Execute the notebooks that changed and store their outputs in place
 	@$(BIN) -m tools.store --jobs $(JOBS)
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
@@ -44,10 +54,19 @@ pins: ## Renew requirements.txt with the newest versions that pyproject.toml all
 clean: ## Remove everything that was built; the environment stays
 	rm -rf _build .pytest_cache .ruff_cache
 
-# The mark is written last, so that an install cut short is done again, from an empty environment.
-$(READY): requirements.txt pyproject.toml
+# The mark is written last, so that an install cut short is done again, from an empty environment. Matplotlib looks for
+# fonts when it is first imported; where that takes long, it says so, which would differ from what a notebook has stored.
+$(READY): requirements.txt pyproject.toml | possible
 	@$(PYTHON) tools/check_python.py
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
 	@rm -f $@
-	$(BIN) -m pip install --quiet --requirement requirements.txt
+	@$(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)"
+	@$(BIN) -c "import matplotlib.font_manager"
 	@touch $@
+
+# Asked each time, and before anything is made.
+.PHONY: possible
+possible:
+	@test -w . || { echo "This folder cannot be written to, and .venv and _build go here. Work in a copy:" \
+		"cp -R '$(CURDIR)' COPY && chmod -R u+w COPY && cd COPY"; exit 1; }
+	@test -z "$(TORCH_CPU)" -o ! -e $(READY) || $(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)" --check

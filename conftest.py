@@ -1,19 +1,33 @@
-"""What holds for all tests: which of them this machine can run, and what nbval does not compare."""
+"""What holds for all tests: which of them this machine can run, in what order, and which took longest."""
 
 import os
+import sys
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+ROOT = Path(__file__).parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--slowest", type=int, default=0, metavar="N",
+                     help="say at the end which N tests took longest, and how long each notebook took")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
     """Compare no drawing between notebooks: nbval leaves out PNG by itself, and an SVG has a date and random names."""
-    if collector.nodeid.endswith(".ipynb"):
+    if is_notebook(collector.nodeid):
         collector.skip_compare += ("image/svg+xml",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip, and say why, what needs a device or data that are not there."""
+    """Begin with what takes longest; skip, and say why, what needs a device or data that are not there."""
+    per_file = Counter(file_of(item.nodeid) for item in items)
+    # Where files are shared out among processes, small ones at the end let all processes end together.
+    items.sort(key=lambda item: (not is_notebook(item.nodeid), -per_file[file_of(item.nodeid)]))
     reasons = {"gpu": _missing_gpu, "cifar": _missing_cifar}
     for marker, reason in reasons.items():
         marked = [item for item in items if item.get_closest_marker(marker)]
@@ -22,10 +36,60 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=why))
 
 
-def _missing_gpu() -> str | None:
-    import torch
+@pytest.fixture(autouse=True)
+def run_on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``auto`` be the CPU on every machine: what is compared to the last bit was written down there."""
+    device = sys.modules.get("minivit.training.device")
+    if device and not request.node.get_closest_marker("gpu"):
+        monkeypatch.setattr(device, "_best_device", lambda: sys.modules["torch"].device("cpu"))
 
-    return None if torch.cuda.is_available() else "no CUDA device"
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if not (n := config.getoption("slowest")):
+        return
+    reports = [report for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "duration")]
+    tests, notebooks = times(reports)
+    terminalreporter.section(f"slowest {n} tests")
+    for name, time_s in tests.most_common(n):
+        terminalreporter.line(f"{time_s:6.1f} s  {name}")
+    if notebooks:
+        terminalreporter.section("notebooks")
+    for name, time_s in notebooks.most_common():
+        terminalreporter.line(f"{time_s:6.1f} s  {name}{over_budget(name, time_s)}")
+
+
+def times(reports: Iterable[Any]) -> tuple[Counter, Counter]:
+    """Return the seconds of each test and of each notebook, whose cells are tests to nbval, from setup to teardown."""
+    tests, notebooks = Counter(), Counter()
+    for report in reports:
+        if is_notebook(report.nodeid):
+            notebooks[file_of(report.nodeid)] += report.duration
+        else:
+            tests[report.nodeid] += report.duration
+    return tests, notebooks
+
+
+def over_budget(name: str, time_s: float) -> str:
+    import nbformat
+
+    from tools.execute import budget_time_s  # heavy, and asked for at the end alone
+
+    budget_s = budget_time_s(nbformat.read(ROOT / name, as_version=4))
+    return f"  over the budget of {budget_s} s" if time_s > budget_s else ""
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+def is_notebook(nodeid: str) -> bool:
+    return file_of(nodeid).endswith(".ipynb")
+
+
+def _missing_gpu() -> str | None:
+    from minivit.training.device import answers
+
+    return None if answers("cuda") else "no CUDA device that answers"
 
 
 def _missing_cifar() -> str | None:

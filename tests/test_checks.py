@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 import torch
@@ -23,3 +25,15 @@ def test_unequal_sides_fail_with_the_claim(left, right, capsys):
 def test_no_tolerance_is_said_too(capsys):
     check("they are one", 1.0, 1.0, atol=0)
     assert capsys.readouterr().out == "✓ they are one (exactly)\n"
+
+
+@pytest.mark.parametrize("encoding, line", [
+    ("utf-8", "✓ ½ of λ (exactly)\n"), ("cp1252", "ok \\xbd of \\u03bb (exactly)\n"),
+    ("ascii", "ok \\xbd of \\u03bb (exactly)\n"),
+])
+def test_a_console_of_few_characters_is_spoken_to_in_ascii(encoding, line, monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), encoding, newline="\n")
+    monkeypatch.setattr("sys.stdout", console)
+    check("½ of λ", 1.0, 1.0, atol=0)
+    console.flush()
+    assert console.buffer.getvalue().decode(encoding) == line

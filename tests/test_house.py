@@ -18,7 +18,7 @@ def room_of(path):
 
 
 def imported_rooms(path):
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [node.module] if isinstance(node, ast.ImportFrom) else (
             [alias.name for alias in node.names] if isinstance(node, ast.Import) else [])
         for name in names:
@@ -31,6 +31,17 @@ def test_imports_go_down(path):
     room = room_of(path)
     for other in imported_rooms(path):
         assert other == room or FLOOR[other] > FLOOR[room], f"{room} may not import {other}"
+
+
+@pytest.mark.parametrize("path", sorted([*PACKAGE.rglob("*.py"), *PACKAGE.parent.glob("tools/*.py")]),
+                         ids=lambda path: str(path.relative_to(PACKAGE.parent)))
+def test_no_text_is_read_or_written_in_the_encoding_of_the_machine(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            keywords = {keyword.arg for keyword in node.keywords}
+            if name in ("read_text", "write_text") or "text" in keywords and name in ("run", "Popen", "check_output"):
+                assert "encoding" in keywords, f"line {node.lineno}: {name} needs an encoding"
 
 
 def modules_after(statement):

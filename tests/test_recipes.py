@@ -1,4 +1,4 @@
-"""Each recipe runs on a CPU: the very command of its docstring, on a few images."""
+"""Each recipe runs on a CPU: the command of its docstring with a narrow model, its own models as shapes alone."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -7,14 +7,17 @@ import pytest
 import torch
 
 from minivit.__main__ import main
-from minivit.data import Dataset, Split
+from minivit.data import Dataset, Split, list_datasets
 from minivit.models import create_model
 from minivit.training import load_config, load_variants, loop, read_record
+from minivit.training.optimizer import create_optimizers
 from minivit.training.trainer import find_diagonal_maps
 
 RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*.py"))
 SEARCHES = [path for path in RECIPES if path.stem.endswith("_search")]  # of the settings of a recipe beside them
-DRY_RUN = "--train-images 6 --held-out-images 5 --epochs 1 --warmup-epochs 0 --compile none".split()
+IMAGE = (3, 32, 32)
+DRY_RUN = "--train-images 6 --held-out-images 5 --epochs 1 --warmup-epochs 0 --compile none --model-options".split()
+NARROW = {"vit": "dim=24", "lavit": "dims=(8,16,32,48)"}  # as deep, with as many heads, tokens and options
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def few_images(monkeypatch):
     def few(name, root=None, **options):
         assert name == "cifar100"
         torch.manual_seed(0)
-        split = Split(torch.randint(256, (13, 3, 32, 32), dtype=torch.uint8), torch.arange(13))
+        split = Split(torch.randint(256, (13, *IMAGE), dtype=torch.uint8), torch.arange(13))
         return Dataset(name=name, train=split, test=split, classes=tuple(map(str, range(100))), mean=(0.5,) * 3,
                        std=(0.25,) * 3)
 
@@ -31,21 +34,49 @@ def few_images(monkeypatch):
 
 @pytest.mark.parametrize("recipe", sorted({*RECIPES} - {*SEARCHES}), ids=lambda path: path.stem)
 def test_takes_a_step(recipe, few_images, tmp_path):
-    assert main(["train", str(recipe), "--out", str(tmp_path), "--device", "cpu", *DRY_RUN]) == 0
-    run, history = read_record(tmp_path)
     config = load_config(recipe)
+    narrow = NARROW[config.model.partition("_")[0]]
+    assert main(["train", str(recipe), "--out", str(tmp_path), "--device", "cpu", *DRY_RUN, narrow]) == 0
+    run, history = read_record(tmp_path)
     assert run["config"]["model"] == config.model and run["config"]["learning_rate"] == config.learning_rate
+    assert run["config"]["model_options"].items() >= config.model_options.items()
     assert len(history) == 1 and history[0]["train_loss"] > 0
 
 
+def meta_model(config):
+    with torch.device("meta"):  # shapes without numbers: nothing is drawn and nothing multiplied
+        return create_model(config.model, **config.model_options | {"num_classes": 100})
+
+
+def diagonal_maps(model):
+    with torch.device("meta"):
+        return find_diagonal_maps(model, SimpleNamespace(image_shape=IMAGE))
+
+
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_says_how_it_is_run_and_its_models_exist(recipe):
-    variants = load_variants(recipe).values()
-    for model, options in {(v.model, tuple(v.model_options.items())) for v in variants}:
-        create_model(model, **dict(options))
+def test_its_models_take_the_images_and_its_optimizers_every_weight(recipe):
+    shown = set()
+    for config in load_variants(recipe).values():
+        model = meta_model(config)
+        if config.model not in shown:  # a variant changes nothing about the images
+            shown.add(config.model)
+            assert model(torch.zeros(1, *IMAGE, device="meta")).shape == (1, 100)
+        parts = [group for part in create_optimizers(model, config) for group in part.param_groups]
+        stepped = [id(p) for group in parts for p in group["params"]]
+        assert sorted(stepped) == sorted(map(id, model.parameters()))
+        assert all(p.ndim > 1 for group in parts if group["weight_decay"] for p in group["params"])
+        if config.diagonality:
+            assert set(diagonal_maps(model)) <= set(model.less_attention_maps)
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_says_how_it_is_run(recipe):
     commands = ("sweep",) if recipe in SEARCHES else ("train", "sweep")
-    assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in recipe.read_text()
+    text = recipe.read_text(encoding="utf-8")
+    assert any(f"python -m minivit {command} recipes/{recipe.name} --data DIR --out runs/" in text
                for command in commands)
+    variants = load_variants(recipe).values()
+    assert {v.dataset for v in variants} <= set(list_datasets())
     assert all(bool(v.held_out_images) == (recipe in SEARCHES) for v in variants)  # nothing is chosen on the test set
 
 
@@ -54,7 +85,7 @@ def test_the_printed_loss_on_the_diagonal_is_weighed_by_the_largest_map(family):
     variants = load_variants(Path(__file__).parents[1] / f"recipes/cifar100_{family}_less.py")
     turned, = (v for name, v in variants.items() if name.endswith("_diagonal"))
     printed, = (v for name, v in variants.items() if name.endswith("_printed"))
-    model = create_model(printed.model, **printed.model_options).eval()
-    maps = model(torch.zeros(1, 3, 32, 32), return_attention=True)[1]
-    tokens = max(maps[i].shape[-1] for i in find_diagonal_maps(model, SimpleNamespace(image_shape=(3, 32, 32))))
+    model = meta_model(printed).eval()
+    maps = model(torch.zeros(1, *IMAGE, device="meta"), return_attention=True)[1]
+    tokens = max(maps[i].shape[-1] for i in diagonal_maps(model))
     assert printed.diagonality * tokens**2 == pytest.approx(turned.diagonality)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from minivit.training import Config, load_config, load_variants, read_record
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted(path.parent for path in (ROOT / "results").rglob("run.json"))
+variants_of = cache(load_variants)  # the records of one recipe ask for it up to ninety times
 KEYS = {"epoch", "train_loss", "test_loss", "test_top1", "test_top5", "images_per_second", "time_s"}
 
 
@@ -18,7 +20,7 @@ def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
     name, *variant, seed = folder.relative_to(ROOT / "results").parts
     recipe = ROOT / "recipes" / f"{name}.py"
-    config = load_variants(recipe)[variant[0]] if variant else load_config(recipe)
+    config = variants_of(recipe)[variant[0]] if variant else load_config(recipe)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
     config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)
     assert Config.from_dict(run["config"]) == Config.from_dict(json.loads(json.dumps(asdict(config))))
@@ -28,7 +30,7 @@ def test_a_record_is_a_whole_run_of_its_recipe(folder):
 
 
 def test_no_two_records_are_the_same_run():
-    assert len({(folder / "metrics.jsonl").read_text() for folder in RECORDS}) == len(RECORDS)
+    assert len({(folder / "metrics.jsonl").read_text(encoding="utf-8") for folder in RECORDS}) == len(RECORDS)
 
 
 ANALYSES = sorted((ROOT / "results").rglob("analysis.json"))
@@ -36,7 +38,7 @@ ANALYSES = sorted((ROOT / "results").rglob("analysis.json"))
 
 @pytest.mark.parametrize("path", ANALYSES, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
 def test_an_analysis_is_of_the_run_beside_it(path):
-    analysis, (run, history) = json.loads(path.read_text()), read_record(path.parent)
+    analysis, (run, history) = json.loads(path.read_text(encoding="utf-8")), read_record(path.parent)
     assert Config.from_dict(analysis["config"]) == Config.from_dict(run["config"])  # a newer one may have more keys
     assert analysis["commit"] and not analysis["commit"].endswith("+changes")
     # The same weights: a sample of the test images has about the accuracy of all, within four standard errors.

@@ -1,71 +1,74 @@
-"""Build the book: execute what has changed, then let Jupyter Book make the pages, with every warning an error."""
+"""Build the pages of the book from the outputs that its notebooks hold; nothing is executed, a warning is an error."""
 
-import argparse
-import io
 import os
 import shutil
-from contextlib import redirect_stdout
+import sys
 from pathlib import Path
 
 import yaml
 
-from tools.execute import ROOT, execute_all, notebook_paths, open_cache
+from tools.notebooks import name_of, notebook_paths, stored_problem
+from tools.paths import BUILD, ROOT
 
 
-def configuration(base: dict, cache_path: Path, repository_url: str) -> dict:
-    """Return the settings of Jupyter Book: the base, where outputs are found and, if known, where the source lives.
+def configuration(base: dict, repository_url: str) -> dict:
+    """Return the settings of Jupyter Book: the base and, if known, where the source lives.
 
     Parameters
     ----------
     base
         The content of ``_config.yml``. It is not changed.
-    cache_path
-        The folder of executed notebooks.
     repository_url
         The public address of the repository. While empty, there is no button that would need it.
     """
-    config = {**base, "execute": {**base["execute"], "cache": str(cache_path)}}
-    if repository_url:
-        config["repository"] = {"url": repository_url.removesuffix("/"), "branch": "main", "path_to_book": "book"}
-        config["launch_buttons"] = {
+    if not repository_url:
+        return base
+    return base | {
+        "repository": {"url": repository_url.removesuffix("/"), "branch": "main", "path_to_book": "book"},
+        "launch_buttons": {
             "notebook_interface": "jupyterlab",
             "binderhub_url": "https://mybinder.org",
             "colab_url": "https://colab.research.google.com",
-        }
-        config["html"] = {**base["html"], "use_repository_button": True, "use_edit_page_button": True}
-    return config
+        },
+        "html": base["html"] | {"use_repository_button": True, "use_edit_page_button": True},
+    }
 
 
-def build_pages(root: Path, config: dict) -> bool:
-    """Write ``_build/html``; return whether it went without a warning."""
-    from jupyter_book.cli.main import main as jupyter_book  # heavy, and of no use to whoever asks for the settings
+def without_outputs(root: Path) -> dict[str, str]:
+    """Return the notebooks that cannot become pages as they stand, each with the reason."""
+    problems = {name_of(path, root): stored_problem(path) for path in notebook_paths(root)}
+    return {name: problem for name, problem in problems.items() if problem}
 
-    written = root / "_build" / "config.yml"
-    written.write_text(yaml.safe_dump(config, allow_unicode=True))
-    arguments = ["build", str(root / "book"), "--config", str(written), "--toc", str(root / "_toc.yml")]
-    arguments += ["--path-output", str(root), "-W", "-n", "--keep-going", "--quiet"]
-    try:
-        with redirect_stdout(io.StringIO()):  # which says where the pages are, as we do
-            jupyter_book(arguments, standalone_mode=False)
-    except (SystemExit, RuntimeError):
+
+def build_pages(root: Path, build: Path, config: dict) -> bool:
+    """Write the pages to ``build / "html"``; return whether it went without a warning."""
+    from jupyter_book.sphinx import build_sphinx  # heavy, and of no use to whoever asks for the settings
+
+    build.mkdir(parents=True, exist_ok=True)
+    written = build / "config.yml"
+    written.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    # It returns what went wrong: a status other than 0, or an exception that it has told already.
+    failed = build_sphinx(
+        root / "book", build / "html", noconfig=True, path_config=written, builder="html", quiet=True,
+        confoverrides={"external_toc_path": str(root / "_toc.yml"), "nitpicky": True, "latex_individualpages": False},
+        warningiserror=True, keep_going=True,
+    )
+    if failed:
         # Sphinx warns about a page only when it reads it: forget what it read, or the next build would pass.
-        shutil.rmtree(root / "_build" / ".doctrees", ignore_errors=True)
-        return False
-    return True
+        shutil.rmtree(build / ".doctrees", ignore_errors=True)
+    return not failed
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks executed side by side")
-    jobs = parser.parse_args().jobs
-
-    cache = open_cache(ROOT)
-    if not execute_all(notebook_paths(ROOT), cache, jobs):
+    if problems := without_outputs(ROOT):
+        for name, problem in problems.items():
+            print(f"{name}: {problem}", file=sys.stderr)
+        print("Pages show what notebooks hold: run `make notebooks`, which executes them.", file=sys.stderr)
         return 1
-    base = yaml.safe_load((ROOT / "_config.yml").read_text())
-    if not build_pages(ROOT, configuration(base, cache.path, os.environ.get("REPOSITORY_URL", ""))):
+    base = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    if not build_pages(ROOT, BUILD, configuration(base, os.environ.get("REPOSITORY_URL", ""))):
         return 1
-    print(f"The book is built. Open {ROOT / '_build' / 'html' / 'index.html'}")
+    print(f"The book is built. Open {BUILD / 'html' / 'index.html'}")
     return 0
 
 

@@ -9,7 +9,8 @@ import re
 
 import nbformat
 
-from tools.execute import ROOT, notebook_paths
+from tools.notebooks import name_of, notebook_paths
+from tools.paths import BUILD, ROOT
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 
@@ -72,12 +73,12 @@ def main() -> None:
         try:
             editions = {"learner": learner_edition(notebook), "instructor": notebook}
         except MarkerError as error:
-            raise SystemExit(f"{path.relative_to(ROOT)}, {error}") from None
+            raise SystemExit(f"{name_of(path)}, {error}") from None
         for name, edition in editions.items():
-            target = ROOT / "_build" / "editions" / name / path.relative_to(ROOT / "book")
+            target = BUILD / "editions" / name / path.relative_to(ROOT / "book")
             target.parent.mkdir(parents=True, exist_ok=True)
             nbformat.write(edition, target)
-    print(f"{len(chapters)} chapters in {ROOT / '_build' / 'editions'}")
+    print(f"{len(chapters)} chapters in {BUILD / 'editions'}")
 
 
 if __name__ == "__main__":

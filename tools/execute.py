@@ -1,15 +1,7 @@
-"""Execute the notebooks of the book side by side, and keep what they gave.
+"""Execute notebooks of the book side by side, each in a kernel of its own, and say what each one cost."""
 
-An executed notebook is kept under ``_build/cache/<digest>``, where the digest covers all that a notebook can import or
-read: the package, the recipes, the results and the pins. Within it jupyter-cache finds a notebook by its code cells. So
-an edited notebook is executed alone, and an edited package executes them all.
-"""
-
-import hashlib
-import os
 import re
 import resource
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -19,16 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from jupyter_cache import get_cache
-from jupyter_cache.base import CacheBundleIn, JupyterCacheAbstract
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-ROOT = Path(__file__).resolve().parent.parent
-INPUTS = ("minivit", "recipes", "results", "requirements.txt")
-
-# What a chapter may cost (design of the book), and where patience ends.
-BUDGET_TIME_S, BUDGET_MEMORY_GB = 60, 2
+# What a chapter may cost (design of the book), and where patience ends: the machine may be slow, or busy.
+BUDGET_TIME_S, BUDGET_MEMORY_GB = 40, 2
+PROCESSES_TIME_S = 80  # of a notebook with a cell tagged "processes", which starts some of its own
 LIMIT_TIME_S = 240
 
 ANSI_COLOUR = r"\x1b\[[0-9;]*m"
@@ -42,43 +30,35 @@ class Execution(NamedTuple):
     memory_gb: float
     error: str | None
 
-
-def notebook_paths(root: Path) -> list[Path]:
-    """Return the notebooks of the book, in the order of their paths."""
-    return sorted(path for path in (root / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
-
-
-def input_digest(root: Path) -> str:
-    """Return a short name that changes with anything outside a notebook that its outputs depend on."""
-    digest = hashlib.sha256(sys.version.encode())
-    for name in INPUTS:
-        for path in sorted([root / name, *(root / name).rglob("*")]):
-            if path.is_file() and "__pycache__" not in path.parts:
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                digest.update(f"{path.relative_to(root).as_posix()} {content}\n".encode())
-    return digest.hexdigest()[:16]
+    def __str__(self) -> str:
+        cost = f"{self.time_s:6.1f} s  {self.memory_gb:4.1f} GB"
+        if self.error:
+            return f"{cost}  failed"
+        budget_s = budget_time_s(self.notebook)
+        if self.time_s > budget_s or self.memory_gb > BUDGET_MEMORY_GB:
+            return f"{cost}  over the budget of {budget_s} s and {BUDGET_MEMORY_GB} GB"
+        return cost
 
 
-def open_cache(root: Path) -> JupyterCacheAbstract:
-    """Open the cache of the present inputs, and drop those of past ones."""
-    current = root / "_build" / "cache" / input_digest(root)
-    current.mkdir(parents=True, exist_ok=True)
-    for other in current.parent.iterdir():
-        if other != current:
-            shutil.rmtree(other)
-    return get_cache(str(current))
+def budget_time_s(notebook: nbformat.NotebookNode) -> int:
+    """Return the seconds that a notebook may take on a quiet machine."""
+    starts_processes = any("processes" in cell.metadata.get("tags", []) for cell in notebook.cells)
+    return PROCESSES_TIME_S if starts_processes else BUDGET_TIME_S
 
 
 def execute(path: Path) -> Execution:
     """Run one notebook in its own folder, in a kernel of its own."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":  # what stood there says nothing of this run, nor where it stops
+            cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
         notebook,
         resources={"metadata": {"path": str(path.parent)}},
         timeout=LIMIT_TIME_S,
         coalesce_streams=True,
         store_widget_state=False,
-        record_timing=False,  # it goes to the metadata of the cells, by which the cache knows them
+        record_timing=False,
         extra_arguments=["--log-level=CRITICAL"],
     )
     error = None
@@ -90,42 +70,20 @@ def execute(path: Path) -> Execution:
     time_s = time.perf_counter() - start
     _drop_widgets(notebook)
     if error is None and time_s > LIMIT_TIME_S:
-        error = f"took {time_s:.0f} s; a notebook is stopped at {LIMIT_TIME_S} s and should take {BUDGET_TIME_S} s"
+        error = f"took {time_s:.0f} s; a notebook is stopped at {LIMIT_TIME_S} s and should take " \
+                f"{budget_time_s(notebook)} s"
     return Execution(notebook, time_s, _children_memory_gb(), error)
 
 
-def execute_all(paths: list[Path], cache: JupyterCacheAbstract, jobs: int) -> bool:
-    """Execute the notebooks that the cache does not hold, print a line for each; return whether all went well."""
-    missing = [path for path in paths if not _is_cached(path, cache)]
-    print(f"{len(paths)} notebooks, {len(missing)} to execute", flush=True)
-    failures = 0
-    for path, execution in _in_parallel(missing, jobs):
-        print(f"  {_relative(path):<50} {_report(execution)}", flush=True)
-        if execution.error:
-            failures += 1
-            print(f"\n{_relative(path)}, {execution.error}\n", file=sys.stderr, flush=True)
-        else:
-            bundle = CacheBundleIn(execution.notebook, str(path), data={"execution_seconds": execution.time_s})
-            cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-    return failures == 0
-
-
-def _in_parallel(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]]:
-    # A fresh process a notebook: the peak memory that a process reports is the largest of all its children so far.
+def execute_all(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]]:
+    """Execute notebooks, ``jobs`` at a time, and yield each with what came of it as soon as it ends."""
     if not paths:
         return
+    # A fresh process a notebook: the peak memory that a process reports is the largest of all its children so far.
     with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = {pool.submit(execute, path): path for path in paths}
         for done in as_completed(running):
             yield running[done], done.result()
-
-
-def _is_cached(path: Path, cache: JupyterCacheAbstract) -> bool:
-    try:
-        cache.match_cache_notebook(nbformat.read(path, as_version=4))
-    except KeyError:
-        return False
-    return True
 
 
 def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
@@ -144,16 +102,3 @@ def _position(notebook: nbformat.NotebookNode) -> str:
 def _children_memory_gb() -> float:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
-
-
-def _report(execution: Execution) -> str:
-    text = f"{execution.time_s:6.1f} s  {execution.memory_gb:4.1f} GB"
-    if execution.error:
-        return f"{text}  failed"
-    if execution.time_s > BUDGET_TIME_S or execution.memory_gb > BUDGET_MEMORY_GB:
-        return f"{text}  over the budget of {BUDGET_TIME_S} s and {BUDGET_MEMORY_GB} GB"
-    return text
-
-
-def _relative(path: Path) -> str:
-    return os.path.relpath(path, ROOT)

@@ -10,7 +10,8 @@ import tempfile
 import venv
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.paths import ROOT
+
 TORCH = "torch==2.13.0"
 EXTRAS = "figures,book,lab,test"
 # What another platform needs beside, which an environment made on this one cannot tell.
@@ -40,7 +41,7 @@ def frozen_environment(folder: Path) -> str:
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
     subprocess.run([*pip, "install", "--quiet", "--editable", f"{ROOT}[{EXTRAS}]", TORCH], check=True)
     freeze = [*pip, "freeze", "--all", "--exclude-editable"]
-    return subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(freeze, check=True, capture_output=True, encoding="utf-8").stdout
 
 
 def main() -> None:
@@ -48,7 +49,7 @@ def main() -> None:
         sys.exit("Run this with Python 3.11: what its newest packages ask for, 3.12 and 3.13 have too.")
     beside = ROOT / "requirements.tmp"
     with tempfile.TemporaryDirectory() as folder:
-        beside.write_text(requirements(frozen_environment(Path(folder))))
+        beside.write_text(requirements(frozen_environment(Path(folder))), encoding="utf-8")
         os.replace(beside, ROOT / "requirements.txt")
 
 

@@ -1,16 +1,45 @@
-"""Store in every notebook the outputs that it gives now, and nothing that would differ the next time."""
+"""Execute the notebooks that changed and store in each what it gives now, and nothing that would differ the next time.
+
+``_build/stored.json`` keeps for each notebook the digest of its code, its outputs and all that it can import or read:
+the package, the recipes, the results and the pins. So an edited notebook is executed alone, an edited sentence executes
+nothing, and an edited package executes them all.
+"""
 
 import argparse
+import hashlib
+import json
 import os
+import sys
 from pathlib import Path
 
 import nbformat
-from jupyter_cache.base import JupyterCacheAbstract
 
-from tools.execute import ROOT, execute_all, notebook_paths, open_cache
+from tools.cores import usable_jobs
+from tools.execute import execute_all
+from tools.notebooks import name_of, notebook_paths
+from tools.paths import BUILD, ROOT
+
+INPUTS = ("minivit", "recipes", "results", "requirements.txt")
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 VOLATILE_CELL_METADATA = ("collapsed", "execution", "jupyter", "scrolled", "ExecuteTime")
+
+
+def input_digest(root: Path) -> str:
+    """Return a short name that changes with anything outside a notebook that its outputs depend on."""
+    digest = hashlib.sha256(sys.version.encode())
+    for name in INPUTS:
+        for path in sorted([root / name, *(root / name).rglob("*")]):
+            if path.is_file() and "__pycache__" not in path.parts:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+                digest.update(f"{name_of(path, root)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def notebook_digest(path: Path, inputs: str) -> str:
+    """Return a short name that changes with a notebook's code, with its outputs and with the digest of its inputs."""
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    return hashlib.sha256(json.dumps([inputs, cells], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def tidy(notebook: nbformat.NotebookNode) -> str:
@@ -24,37 +53,65 @@ def tidy(notebook: nbformat.NotebookNode) -> str:
     return nbformat.writes(notebook, indent=1) + "\n"
 
 
-def with_outputs(notebook: nbformat.NotebookNode, cache: JupyterCacheAbstract) -> nbformat.NotebookNode:
-    """Return the notebook with the outputs of its execution in the cache."""
-    _, merged = cache.merge_match_into_notebook(notebook)
-    return merged
+def with_outputs(notebook: nbformat.NotebookNode, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Give a notebook the outputs of its execution; its text may have been edited meanwhile, its code may not.
+
+    Raises
+    ------
+    ValueError
+        If the code is not that which was executed.
+    """
+    cells, ran = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (notebook, executed))
+    if [cell.source for cell in cells] != [cell.source for cell in ran]:
+        raise ValueError("its code was edited while it was executed: execute it again")
+    for cell, its in zip(cells, ran, strict=True):
+        cell.outputs, cell.execution_count = its.outputs, its.execution_count
+    return notebook
 
 
 def replace(path: Path, text: str) -> bool:
     """Write a file whole or not at all; return whether it was any different."""
-    if path.read_text(encoding="utf-8") == text:
+    if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".tmp")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
     return True
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="notebooks executed side by side")
-    jobs = parser.parse_args().jobs
-
-    paths, cache = notebook_paths(ROOT), open_cache(ROOT)
-    # Tidied first: the cache knows a notebook by its metadata too.
+def store_all(root: Path, build: Path, jobs: int) -> bool:
+    """Execute the notebooks that changed, store the outputs of each once it ends; return whether all went well."""
+    kept = build / "stored.json"
+    digests = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    paths, inputs = notebook_paths(root), input_digest(root)
     for path in paths:
         replace(path, tidy(nbformat.read(path, as_version=4)))
-    if not execute_all(paths, cache, jobs):
-        return 1
-    for path in paths:
-        if replace(path, tidy(with_outputs(nbformat.read(path, as_version=4), cache))):
-            print(f"  {path.relative_to(ROOT)} has new outputs")
-    return 0
+    changed = [path for path in paths if digests.get(name_of(path, root)) != notebook_digest(path, inputs)]
+    print(f"{len(paths)} notebooks, {len(changed)} to execute", flush=True)
+    well = True
+    for path, execution in execute_all(changed, jobs):
+        name = name_of(path, root)
+        print(f"  {name:<50} {execution}", flush=True)
+        error = execution.error
+        try:
+            if not error and replace(path, tidy(with_outputs(nbformat.read(path, as_version=4), execution.notebook))):
+                print(f"  {name} has new outputs", flush=True)
+        except ValueError as edited:
+            error = str(edited)
+        if error:
+            print(f"\n{name}, {error}\n", file=sys.stderr, flush=True)
+            well = False
+        else:
+            digests[name] = notebook_digest(path, inputs)
+            replace(kept, json.dumps(digests, indent=1, sort_keys=True) + "\n")
+    return well
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=usable_jobs(), help="notebooks executed side by side")
+    return 0 if store_all(ROOT, BUILD, parser.parse_args().jobs) else 1
 
 
 if __name__ == "__main__":

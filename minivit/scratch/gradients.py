@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import say
 from minivit.scratch.arrays import as_float
 
 
@@ -90,7 +91,7 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
             failed |= not right
     if failed:
         raise AssertionError("the gradients do not agree with central differences\n" + "\n".join(report))
-    print("\n".join(report))
+    say("\n".join(report))
 
 
 def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], float], rng: np.random.Generator,

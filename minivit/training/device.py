@@ -1,26 +1,153 @@
 """The device of a run: which one, and what it is good at."""
 
+import logging
 import os
-from contextlib import AbstractContextManager
+import re
+import shutil
+import warnings
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
 
 import torch
 
 from minivit.training.chance import choose_deterministic_kernels
 
+# What torch raises where a device is not there, not built in, not supported or full.
+FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)
+CHOOSING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
+PCI_DEVICES = Path("/sys/bus/pci/devices")
 
-def choose_device(name: str) -> torch.device:
-    """Return the device of that name; ``auto`` prefers an accelerator."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: a run is one process; start it without torchrun")
-    try:
-        best = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-        device = best if name == "auto" else torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name!r} is not to be had here: {str(error).splitlines()[0]}; try cpu") from None
+
+def choose_device(name: str | torch.device) -> torch.device:
+    """Return the device of that name; ``auto`` takes the accelerator that is there and answers, else the CPU.
+
+    Where somebody might expect a GPU, ``auto`` logs in one line why it is the CPU.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device, if it does not answer, or if this is one of many processes.
+    """
+    _refuse_many_processes()
+    device = _best_device() if name == "auto" else _named_device(name)
     if device.type != "cpu":
         choose_deterministic_kernels()
     return device
+
+
+def answers(device: str | torch.device) -> bool:
+    """Say whether the device works: whether it takes a number, adds one and hands it back."""
+    try:
+        _try(torch.device(device))
+    except FAILURES:
+        return False
+    return True
+
+
+def _refuse_many_processes() -> None:
+    processes = os.environ.get("WORLD_SIZE") or "1"
+    if not processes.isdecimal():
+        raise ValueError(f"WORLD_SIZE={processes!r} must be a whole number, or not set at all")
+    if int(processes) > 1:
+        raise ValueError(f"WORLD_SIZE={processes}: a run is one process; start it without torchrun")
+
+
+def _named_device(name: str | torch.device) -> torch.device:
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device={str(name)!r} must be auto, cpu, cuda, cuda:1, mps, ...") from None
+    try:
+        _try(device)
+    except FAILURES as error:
+        raise ValueError(f"device={str(name)!r} is not available: {_reason(device, error)}; try cpu") from None
+    return device
+
+
+def _best_device() -> torch.device:
+    known = torch.accelerator.current_accelerator()  # what this build of torch was made for, there or not
+    cpu = torch.device("cpu")
+    if known is None:
+        if _has_nvidia_driver():
+            _tell_why(f"an NVIDIA driver is here, but torch {torch.__version__} was built without CUDA")
+        return cpu
+    try:
+        _try(known)
+    except FAILURES as error:
+        if _has_no_driver(error) and not (_has_nvidia_card() or _has_nvidia_driver() or _choice()):
+            return cpu  # as most laptops: nobody expects a GPU
+        _tell_why(_reason(known, error))
+        return cpu
+    return known
+
+
+def _try(device: torch.device) -> None:
+    # Memory alone is not enough: a card for which torch has no kernels gives memory too, and so does `meta`.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch warns at length of what is told here in a line
+        torch.ones(1, device=device).add_(1).item()
+
+
+def _tell_why(reason: str) -> None:
+    logging.getLogger(__name__).warning("running on the CPU: %s", reason)
+
+
+def _reason(device: torch.device, error: Exception) -> str:
+    """Put what torch said about a device into one line of plain words."""
+    said = str(error)
+    if "driver on your system is too old" in said:
+        found = re.search(r"found version (\d+)", said)
+        knows = f"it knows CUDA {int(found[1]) // 1000}.{int(found[1]) % 1000 // 10}, " if found else ""
+        return (f"the NVIDIA driver is too old ({knows}torch {torch.__version__} needs {torch.version.cuda}); "
+                "update it, or install torch for an older CUDA")
+    if _has_no_driver(error):
+        if _has_nvidia_card() or _has_nvidia_driver():
+            return "an NVIDIA card is here, but no driver that torch finds; a container must be started with its GPUs"
+        return "there is no NVIDIA driver" + (f" (and {_choice()} is set)" if _choice() else "")
+    if re.search(r"No (CUDA|HIP) GPUs are available", said):
+        return f"{_choice()} leaves no GPU to see" if _choice() else "the driver finds no GPU"
+    if "no kernel image" in said:
+        return f"torch {torch.__version__} has no kernels for {_card(device)}, only for {_supported()}"
+    if "out of memory" in said:
+        return f"no memory is left on {device}; another program may have taken it"
+    if "MPS backend is supported" in said:
+        return "macOS gives torch no Metal device; it needs macOS 14 or newer, and a GPU that this process may use"
+    if isinstance(error, ImportError | NotImplementedError) or "not compiled with" in said:
+        return f"torch {torch.__version__} was built without it"
+    return said.strip().splitlines()[0].split(". ")[0].rstrip(".") if said.strip() else type(error).__name__
+
+
+def _has_no_driver(error: Exception) -> bool:
+    return "Found no NVIDIA driver" in str(error)
+
+
+def _choice() -> str:
+    """Return the variables that say which GPUs this process may see, as they are set; empty if none is."""
+    return " ".join(f"{name}={os.environ[name]!r}" for name in CHOOSING if name in os.environ)
+
+
+def _has_nvidia_driver() -> bool:
+    return Path("/proc/driver/nvidia/version").exists() or shutil.which("nvidia-smi") is not None
+
+
+def _has_nvidia_card() -> bool:
+    """Look for a display or 3D controller of NVIDIA's on the PCI bus, which Linux shows without any driver."""
+    with suppress(OSError):
+        return any((card / "vendor").read_text(encoding="ascii").strip() == "0x10de"
+                   and (card / "class").read_text(encoding="ascii").startswith("0x03")
+                   for card in PCI_DEVICES.iterdir())
+    return False
+
+
+def _card(device: torch.device) -> str:
+    with suppress(*FAILURES):
+        major, minor = torch.cuda.get_device_capability(device)
+        return f"{torch.cuda.get_device_name(device)}, compute capability {major}.{minor}"
+    return f"the GPU {device}"
+
+
+def _supported() -> str:
+    return ", ".join(torch.cuda.get_arch_list()) or "others"
 
 
 def synchronize(device: torch.device) -> None:

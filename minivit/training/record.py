@@ -44,7 +44,7 @@ def describe_device(device: torch.device) -> str:
 
 def processor() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return f"{names[0] if names else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
@@ -55,7 +55,7 @@ def commit() -> str | None:
 
     def git(*words: str) -> str:
         return subprocess.run(["git", "-C", str(package), *words], capture_output=True, encoding="utf-8",
-                              check=True).stdout.strip()
+                              errors="replace", check=True).stdout.strip()
     try:
         if not package.parent.samefile(git("rev-parse", "--show-toplevel")):
             return None  # an installed copy, or one that was downloaded, inside another repository

@@ -21,6 +21,7 @@ from minivit.analysis import paired_difference
 from minivit.data import Dataset, load
 from minivit.options import did_you_mean
 from minivit.training.config import Config, load_config, run_recipe
+from minivit.training.device import choose_device
 from minivit.training.loop import fit_classes, flatten, train
 from minivit.training.record import METRICS, read_record
 from minivit.training.trainer import Trainer, TrainingError
@@ -77,6 +78,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
     check_fit(path, {name: variants[name] for name in unfinished}, root)
+    device = str(choose_device(device)) if unfinished else device  # once: what it has to say is said once
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:

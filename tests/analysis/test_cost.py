@@ -20,28 +20,41 @@ def test_equals_the_count_by_hand():
     assert result.params == sum(q.numel() for q in model.parameters())
 
 
+def test_shapes_without_numbers_cost_the_same():
+    options = dict(image_size=35, patch_size=5, dim=21, depth=3, num_heads=3, context="cb_hybrid",
+                   uniform_head="append")
+    with torch.device("meta"):
+        without = ViT(**options)
+    assert cost(without, 35) == cost(ViT(**options), 35)
+
+
 # The CB paper's accounting, from our models. Where its own numbers contradict each other:
 # - Tables S16 and S17 head the FLOPs of ViT-S with 1260 M, which is ViT-Ti; table 5 has 4.6 G for ViT-S.
 # - Their +0.9 M is CB in all 12 blocks, as the text says of these tables; in the upper half, the paper's choice, it is
 #   half of that. CB_S's 0.02 % of parameters holds for all 12 blocks too, and is 0.01 % for the upper half.
 
 
+def paper_model(name, **options):
+    with torch.device("meta"):  # a count needs shapes and no numbers
+        return create_model(name, **options)
+
+
 @pytest.fixture(scope="module")
 def small():
-    return cost(create_model("vit_small_patch16_224"), 224)
+    return cost(paper_model("vit_small_patch16_224"), 224)
 
 
 @pytest.mark.parametrize("name, params, macs", [
     ("vit_tiny_patch16_224", 5.7, 1.3), ("vit_small_patch16_224", 22.1, 4.6), ("vit_base_patch16_224", 86.6, 17.6),
 ])
 def test_paper_table_5(name, params, macs):
-    result = cost(create_model(name), 224)
+    result = cost(paper_model(name), 224)
     assert (round(result.params / 1e6, 1), round(result.macs / 1e9, 1)) == (params, macs)
 
 
 @pytest.mark.parametrize("uniform_head, params", [("replace", 21), ("matched", 22), ("append", 29)])
 def test_paper_table_1(uniform_head, params, small):
-    result = cost(create_model("vit_small_patch16_224", uniform_head=uniform_head), 224)
+    result = cost(paper_model("vit_small_patch16_224", uniform_head=uniform_head), 224)
     assert int(result.params / 1e6) == params  # 21.5 M is written 21
     if uniform_head == "matched":
         assert abs(result.params - small.params) / small.params < 1e-4
@@ -54,20 +67,20 @@ def test_paper_table_1(uniform_head, params, small):
     ("cb_hybrid", "mlp_end", 1.8), ("cb_hybrid", "both", 3.6), ("cb_hybrid", "mlp_mid", 7.3),
 ])
 def test_paper_tables_s16_and_s17(context, position, extra, small):
-    model = create_model("vit_small_patch16_224", context=context, context_position=position, context_layers="all")
+    model = paper_model("vit_small_patch16_224", context=context, context_position=position, context_layers="all")
     assert round((cost(model, 224).macs - small.macs) / 1e6, 1) == extra
 
 
 @pytest.mark.parametrize("layers, per_cent", [("all", 0.02), ("upper", 0.01)])
 def test_paper_section_3_2_cb_s(layers, per_cent, small):
-    model = create_model("vit_small_patch16_224", context="cb_s", context_layers=layers)
+    model = paper_model("vit_small_patch16_224", context="cb_s", context_layers=layers)
     assert round(100 * (cost(model, 224).params / small.params - 1), 2) == per_cent
 
 
 @pytest.mark.parametrize("extra_block", ["msa", "mlp"])
 def test_paper_figure_3_the_two_blocks_cost_nearly_the_same(extra_block, small):
     c, n = 384, 197
-    without, with_extra = (cost(create_model("vit_small_patch16_224", depth=8, extra_block=extra), 224)
+    without, with_extra = (cost(paper_model("vit_small_patch16_224", depth=8, extra_block=extra), 224)
                            for extra in ("none", extra_block))
     assert abs(with_extra.params - without.params - 4 * c**2) < 0.02 * 4 * c**2  # biases and LayerNorm are the rest
     maps = 2 * n**2 * c if extra_block == "msa" else 0

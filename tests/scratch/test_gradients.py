@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pytest
 
@@ -83,3 +85,11 @@ def test_inputs_are_left_alone(inputs):
 
 def test_a_function_of_a_number_to_a_number():
     check_gradients(lambda x: x**2, lambda d_out, x: 2 * d_out * x, x=3.0)
+
+
+def test_a_console_of_few_characters_gets_the_report_too(monkeypatch):
+    console = io.TextIOWrapper(io.BytesIO(), "cp1252", newline="\n")
+    monkeypatch.setattr("sys.stdout", console)
+    check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((2, 3)))
+    console.flush()
+    assert console.buffer.getvalue() == b"ok d_x (2, 3): 6 of 6 entries agree (to 1e-06)\n"

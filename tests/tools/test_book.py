@@ -1,30 +1,36 @@
-"""The settings that `make book` adds: where outputs are, and buttons only where they lead somewhere."""
+"""`make book`: buttons only where they lead somewhere, no page without outputs, and a warning is an error."""
 
+import subprocess
+import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
+from nbformat.v4 import new_output
 
+from tools import book
 from tools.book import configuration
+from tools.store import tidy
 
-BASE = yaml.safe_load((Path(__file__).resolve().parents[2] / "_config.yml").read_text())
+ROOT = Path(__file__).resolve().parents[2]
+BASE = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
 URL = "https://example.org/someone/book"
 
 
-def test_outputs_come_from_the_cache_and_errors_stop_the_build():
-    execute = configuration(BASE, Path("there"), "")["execute"]
-    assert execute["cache"] == "there" and execute["execute_notebooks"] == "cache" and execute["raise_on_error"]
+def test_nothing_is_executed():
+    assert BASE["execute"] == {"execute_notebooks": "off"}
 
 
 def test_without_a_repository_there_is_no_button():
-    config = configuration(BASE, Path("there"), "")
+    config = configuration(BASE, "")
     assert "repository" not in config and "launch_buttons" not in config
     assert not any(key.startswith("use_") for key in config["html"])
 
 
 @pytest.mark.parametrize("url", [URL, URL + "/"])
 def test_with_a_repository_there_are_links_to_it(url):
-    config = configuration(BASE, Path("there"), url)
+    config = configuration(BASE, url)
     assert config["repository"] == {"url": URL, "branch": "main", "path_to_book": "book"}
     assert {"binderhub_url", "colab_url"} <= config["launch_buttons"].keys()
     assert config["html"]["use_repository_button"] and config["html"]["use_edit_page_button"]
@@ -33,5 +39,39 @@ def test_with_a_repository_there_are_links_to_it(url):
 
 def test_the_base_is_left_as_it_was():
     before = yaml.safe_dump(BASE)
-    configuration(BASE, Path("there"), URL)
+    configuration(BASE, URL)
     assert yaml.safe_dump(BASE) == before
+
+
+def test_a_notebook_without_outputs_is_an_error_that_names_the_way_out(root, write_notebook, monkeypatch, capsys):
+    write_notebook("empty", "print(6)")
+    monkeypatch.setattr(book, "ROOT", root)
+    assert book.main() == 1
+    error = capsys.readouterr().err
+    assert "book/empty.ipynb: cell 2 has not been executed" in error and "make notebooks" in error
+
+
+def test_pages_show_stored_outputs_and_a_warning_fails_every_build_until_it_is_mended(root, write_notebook):
+    path = write_notebook("one", "print(6)")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[1].outputs, notebook.cells[1].execution_count = [new_output("stream", text="stored, not run")], 1
+    for file, text in (("book/one.ipynb", "[Nowhere](nowhere.md)"), ("mended.ipynb", "Somewhere")):
+        notebook.cells[0].source = f"# Title\n\n{text}"
+        (root / file).write_text(tidy(notebook), encoding="utf-8")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: one\n", encoding="utf-8")
+    code = f"""if True:
+        from pathlib import Path
+        from tools.book import build_pages
+        root = Path({str(root)!r})
+        def build():
+            print(build_pages(root, root / "made", {{"title": "Book", "execute": {BASE["execute"]}}}))
+        build()
+        build()
+        (root / "mended.ipynb").replace(root / "book" / "one.ipynb")
+        build()
+    """
+    built = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert built.stdout.split() == ["False", "False", "True"], built.stderr
+    assert built.stderr.count("nowhere.md") == 2
+    page = (root / "made" / "html" / "one.html").read_text(encoding="utf-8")
+    assert "stored, not run" in page and "Somewhere" in page

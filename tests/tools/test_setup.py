@@ -8,8 +8,8 @@ from pathlib import Path
 from tools.pins import EXTRAS, TORCH, requirements
 
 ROOT = Path(__file__).resolve().parents[2]
-REQUIREMENTS = (ROOT / "requirements.txt").read_text()
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+REQUIREMENTS = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def canonical(requirement: str) -> str:
@@ -40,7 +40,7 @@ def test_pins_drop_the_build_of_torch_and_pip_itself():
 
 
 def test_make_alone_lists_every_target():
-    makefile = (ROOT / "Makefile").read_text()
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
     make = ["make", "--no-print-directory"]
     listed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout

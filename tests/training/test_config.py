@@ -1,21 +1,9 @@
 import json
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-from minivit.data import list_datasets
-from minivit.models import create_model
 from minivit.training import Config, load_config
-
-RECIPES = sorted(Path(__file__).parents[2].glob("recipes/*.py"))
-
-
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
-def test_every_recipe_loads_and_names_what_exists(recipe):
-    config = load_config(recipe)
-    create_model(config.model, **config.model_options)
-    assert config.dataset in list_datasets()
 
 
 @pytest.mark.parametrize("values, message", [

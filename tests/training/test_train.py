@@ -105,7 +105,7 @@ def test_killed_with_kill_9_then_resumed_is_bitwise_the_same(config, tmp_path):
     recipe, out = tmp_path / "recipe.py", tmp_path / "run"
     values = {name: getattr(config, name) for name in vars(config)}
     recipe.write_text(f"def get_config():\n    return {values!r}\n")
-    process = subprocess.Popen([sys.executable, "-m", "minivit", "train", recipe, "--out", out],
+    process = subprocess.Popen([sys.executable, "-m", "minivit", "train", recipe, "--out", out, "--device", "cpu"],
                                stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2])
     while process.poll() is None and not (out / "metrics.jsonl").exists():
         time.sleep(0.01)
