@@ -43,7 +43,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     Raises
     ------
     ValueError
-        If the model does not have one logit for each class of the data.
+        If the model has fewer logits than the data have classes.
     """
     device = first_weights(model).device
     was_training = model.training
@@ -63,8 +63,8 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
 
 
 def check_logits(logits: Tensor, dataset: Dataset) -> Tensor:
-    """Return the logits, if there is one for each class of the data."""
-    if logits.shape[1:] != (dataset.num_classes,):
+    """Return the logits, if there is one at least for each class of the data: a model may know more."""
+    if logits.ndim != 2 or logits.shape[1] < dataset.num_classes:
         raise ValueError(f"the model gives {' x '.join(map(str, logits.shape[1:]))} logits for an image, and "
                          f"{dataset.name} has {dataset.num_classes} classes; make it with "
                          f"num_classes={dataset.num_classes}")
