@@ -3,11 +3,11 @@
 Letters: N tokens (queries), M keys, C channels, H heads, r rank.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from minivit.options import check_at_least, check_positive
+from minivit.options import check_at_least, check_positive, image_sides
 
 ATTENTION_KINDS = ("va", "la", "la_factors")
 
@@ -123,8 +123,8 @@ class Latency:
     calls: int
 
 
-def latency(make_step: Callable[[int], Callable[[], Any]], sizes: Iterable[int], *, min_time_s: float = 0.2
-            ) -> list[Latency]:
+def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int | Sequence[int]], *,
+            min_time_s: float = 0.2) -> list[Latency]:
     """Measure how the time of a step grows with its size, on whatever device it runs.
 
     PyTorch's own timer does the work: it warms up, waits for the device and repeats short steps, with as many threads
@@ -135,7 +135,7 @@ def latency(make_step: Callable[[int], Callable[[], Any]], sizes: Iterable[int],
     make_step
         Called with a size; returns the step, a function without arguments.
     sizes
-        Numbers of tokens, say.
+        Numbers of tokens, say, or sides of images, or (height, width).
     min_time_s
         Seconds to spend on each size, at least.
 
@@ -155,7 +155,7 @@ def latency(make_step: Callable[[int], Callable[[], Any]], sizes: Iterable[int],
     check_positive(min_time_s=min_time_s)
     sizes = list(sizes)
     for size in sizes:
-        check_at_least(1, sizes=size)
+        image_sides(size, "sizes")
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from minivit.options import check_at_least
+
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 
@@ -43,7 +45,13 @@ def plot_simplex(ax: Any, value: Callable[[np.ndarray], np.ndarray], steps: int 
     Returns
     -------
     The coloured mesh, for a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If ``steps`` is below 1.
     """
+    check_at_least(1, steps=steps)
     i, j = np.meshgrid(np.arange(steps + 1), np.arange(steps + 1), indexing="ij")
     inside = i + j <= steps
     probs = np.stack([i[inside], j[inside], steps - i[inside] - j[inside]], axis=-1) / steps

@@ -40,8 +40,8 @@ def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType)
     array
         What was given.
     *wanted
-        Its axes: a number where the size is fixed, a letter where any size will do; ``...`` in front stands for any
-        number of axes.
+        Its axes: a number where the size is fixed, a letter where any size from 1 on will do, and of a batch, ``B``, 0
+        as well; ``...`` in front stands for any number of axes.
 
     Raises
     ------
@@ -61,9 +61,11 @@ def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType)
     sizes = [size for size in wanted if size is not ...]
     front = array.ndim - len(sizes)
     fits = front == 0 or (front > 0 and ... in wanted)
-    if not fits or any(isinstance(size, int) and size != given
-                       for size, given in zip(sizes, array.shape[front:], strict=True)):
+    found = list(zip(sizes, array.shape[front:], strict=True)) if fits else []
+    empty = [size for size, given in found if isinstance(size, str) and size != "B" and not given]
+    if not fits or empty or any(isinstance(size, int) and size != given for size, given in found):
         text = ", ".join("..." if size is ... else str(size) for size in wanted)
         text += "," if len(wanted) == 1 else ""
-        raise ValueError(f"{name} has shape {array.shape}; wanted ({text})")
+        raise ValueError(f"{name} has shape {array.shape}; wanted ({text})"
+                         + (f" with {', '.join(empty)} at least 1" if empty else ""))
     return array

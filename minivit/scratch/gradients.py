@@ -5,7 +5,11 @@ from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from minivit.checks import say
+=======
+from minivit.options import check_at_least, check_positive
+>>>>>>> w-numerics
 from minivit.scratch.arrays import as_float
 
 
@@ -28,7 +32,13 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
     Returns
     -------
     array of the shape of x
+
+    Raises
+    ------
+    ValueError
+        If the step is not larger than 0.
     """
+    check_positive(step=step)
     x = as_float(x)
     return np.array([_difference(function, x, index, step) for index in np.ndindex(x.shape)]).reshape(x.shape)
 
@@ -64,12 +74,16 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     AssertionError
         If an entry differs by more than the tolerance, or a gradient is missing or of a wrong shape: with the report,
         which names the input, the index and both values.
+    ValueError
+        If the tolerance, the step or the number of entries is none.
 
     Examples
     --------
     >>> check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((2, 3)))
     ✓ d_x (2, 3): 6 of 6 entries agree (to 1e-06)
     """
+    check_positive(tolerance=tolerance, step=step)
+    check_at_least(1, entries=entries)
     rng = np.random.default_rng(seed)
     values = [_copy(value) for value in inputs.values()]
     d_out = rng.normal(size=np.shape(_output(forward(*values))))
@@ -106,6 +120,8 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], 
         by_difference = _difference(lambda _: weighed(), array, index, step)
         error = abs(gradient[index] - by_difference) / max(1, abs(by_difference))
         errors.append((error if np.isfinite(error) else np.inf, tuple(map(int, index)), by_difference))
+    if not errors:
+        return True, f"✓ d_{name} {array.shape}: it has no entries"
     worst, index, by_difference = max(errors)
     wrong = sum(error > tolerance for error, _, _ in errors)
     if wrong:

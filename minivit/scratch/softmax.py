@@ -33,8 +33,6 @@ def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
     """
     check_scale(scale)
     scores = check_shape("scores", scores, ..., "N")
-    if not scores.shape[-1]:
-        raise ValueError(f"scores has shape {scores.shape}; wanted at least one along the last axis")
     scaled = scale * scores
     # The largest score is taken away first: softmax does not change, and no exponential overflows.
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))

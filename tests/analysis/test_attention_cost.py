@@ -57,6 +57,15 @@ def test_low_rank_can_be_cheaper_for_any_number_of_tokens(kind, rank, n):
         assert (less < attention_macs("va", tokens, 384, 6)) is (n > 0)
 
 
+@pytest.mark.parametrize("sizes, min_time_s, message", [
+    ([3, 0], 0.01, "sizes=0"), ([3.0], 0.01, "sizes=3.0"), ([(3, 0)], 0.01, r"sizes=\(3, 0\)"),
+    ([3], 0, "min_time_s=0"),
+])
+def test_what_is_no_size_is_named_before_anything_is_timed(sizes, min_time_s, message):
+    with pytest.raises(ValueError, match=message):
+        latency(lambda size: pytest.fail("it was called"), sizes, min_time_s=min_time_s)
+
+
 def test_latency_calls_every_size():
     made = []
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from minivit.analysis import cost
-from minivit.models import ViT, create_model
+from minivit.models import Mixer, ViT, create_model
 
 
 def test_equals_the_count_by_hand():
@@ -109,3 +109,28 @@ def test_a_model_is_left_as_it_was():
     cost(model, 11)
     assert model.training and all(torch.equal(p, before[name]) for name, p in model.named_parameters())
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_wide_image_costs_in_proportion_to_its_patches():
+    # No attention here: the cost of a Mixer's channels grows with the tokens, N = 4 and N = 12.
+    wide, square = (cost(Mixer(image_size=size, patch_size=4, num_classes=3, dim=7, depth=1), size)
+                    for size in ((8, 24), 8))
+    name = "blocks.0.mlp_channels"
+    assert wide.macs_by_module[name] == 3 * square.macs_by_module[name] == 12 * 2 * 7 * 28
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_precision_does_not_change_what_is_counted(dtype):
+    options = dict(image_size=8, patch_size=4, num_classes=3, dim=6, depth=2, num_heads=2, context="cb")
+    assert cost(ViT(**options).to(dtype), 8) == cost(ViT(**options), 8)
+
+
+@pytest.mark.parametrize("image_size, in_channels, message", [
+    (12, 3, r"\(1, 3, 12, 12\); this model takes \(B, 3, 8, 8\)"), (8, 1, r"\(1, 1, 8, 8\); this model takes"),
+    ((8, 0), 3, r"image_size=\(8, 0\)"), (8, 0, "in_channels=0"), (8.0, 3, "image_size=8.0"),
+])
+def test_other_images_than_the_models_are_named(image_size, in_channels, message):
+    model = ViT(image_size=8, patch_size=4, num_classes=3, dim=6, depth=1, num_heads=2)
+    with pytest.raises(ValueError, match=message):
+        cost(model, image_size, in_channels)
+    assert model.training

@@ -49,7 +49,7 @@ disturbances = pytest.mark.parametrize("disturb", DISTURBANCES.values(), ids=DIS
 
 
 @disturbances
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_shape_type_and_range_stay_and_every_image_changes(images, disturb, dtype):
     images = images.to(dtype)
     before = images.clone()
@@ -226,3 +226,11 @@ def test_a_bad_strength_is_named(images, disturb, message, bad):
 def test_0_is_no_strength_of_shot_noise_and_blur(images, disturb):
     with pytest.raises(ValueError, match="=0 .* larger than 0"):
         disturb(images)
+
+
+@pytest.mark.parametrize("label", [-100, -1, 2])
+def test_a_label_that_the_model_has_no_class_for_is_named(images, label):
+    # -100 is what cross-entropy leaves out: such an image would not be attacked, without a word.
+    labels = torch.full((len(images),), label)
+    with pytest.raises(ValueError, match=f"labels go from {label} to {label}: they must stay in 0 ... 1"):
+        fgsm(lambda x: torch.stack([x.sum(dim=(1, 2, 3)), x.mean(dim=(1, 2, 3))], dim=1), images, labels, 1.0)

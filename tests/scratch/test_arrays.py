@@ -53,3 +53,12 @@ def test_shapes_that_fit(shape, wanted):
 def test_shapes_that_do_not(shape, wanted, text):
     with pytest.raises(ValueError, match=text):
         check_shape("x", np.zeros(shape), *wanted)
+
+
+def test_a_batch_may_be_empty_and_nothing_else():
+    assert check_shape("x", np.zeros((0, 3)), "B", "C").shape == (0, 3)
+    assert check_shape("x", np.zeros((0, 3)), ..., "C").shape == (0, 3)
+    with pytest.raises(ValueError, match=r"x has shape \(0, 0, 3\); wanted \(B, N, C\) with N at least 1"):
+        check_shape("x", np.zeros((0, 0, 3)), "B", "N", "C")
+    with pytest.raises(ValueError, match=r"q has shape \(1, 2, 0\); wanted \(..., N, D\) with D at least 1"):
+        attention(*[np.zeros((1, 2, 0))] * 3)

@@ -87,6 +87,20 @@ def test_a_function_of_a_number_to_a_number():
     check_gradients(lambda x: x**2, lambda d_out, x: 2 * d_out * x, x=3.0)
 
 
+@pytest.mark.parametrize("options", [{"entries": 0}, {"entries": 2.0}, {"step": 0}, {"step": float("nan")},
+                                     {"tolerance": -1}])
+def test_impossible_options_are_named(options):
+    with pytest.raises(ValueError, match=f"{next(iter(options))}="):
+        check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones(3), **options)
+    with pytest.raises(ValueError, match="step=0"):
+        numerical_gradient(np.sum, np.ones(3), step=0)
+
+
+def test_an_array_without_entries_has_no_wrong_one(capsys):
+    check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((0, 3)))
+    assert "no entries" in capsys.readouterr().out
+
+
 def test_a_console_of_few_characters_gets_the_report_too(monkeypatch):
     console = io.TextIOWrapper(io.BytesIO(), "cp1252", newline="\n")
     monkeypatch.setattr("sys.stdout", console)
