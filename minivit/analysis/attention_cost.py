@@ -5,6 +5,7 @@ Letters: N tokens (queries), M keys, C channels, H heads, r rank.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from minivit.options import check_at_least, check_positive, image_sides
@@ -127,8 +128,9 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
             min_time_s: float = 0.2) -> list[Latency]:
     """Measure how the time of a step grows with its size, on whatever device it runs.
 
-    PyTorch's own timer does the work: it warms up, waits for the device and repeats short steps, with as many threads
-    as the process has.
+    A block of calls takes a tenth of the time, so that the clock's own noise is lost in it; a longer call is a block by
+    itself. Before each look at the clock the device has done what it was given. PyTorch's own timer repeats short calls
+    by the thousand, and its import asks for a CUDA toolkit, aloud.
 
     Parameters
     ----------
@@ -150,7 +152,14 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
         If a size is below 1 or the time is not positive.
     """
     import torch
-    from torch.utils.benchmark import Timer
+
+    def seconds(step: Callable[[], Any], calls: int) -> float:
+        start = perf_counter()
+        for _ in range(calls):
+            step()
+        if torch.accelerator.is_available():
+            torch.accelerator.synchronize()
+        return (perf_counter() - start) / calls
 
     check_positive(min_time_s=min_time_s)
     sizes = list(sizes)
@@ -159,10 +168,13 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)
-        step()  # what is made at the first call
-        timer = Timer("step()", globals={"step": step}, num_threads=torch.get_num_threads())
-        times = timer.blocked_autorange(min_run_time=min_time_s)
-        low, middle, high = torch.tensor(times.times, dtype=torch.float64).quantile(
+        seconds(step, 1)  # what is made at the first call
+        once = seconds(step, 1)
+        calls = max(1, round(min_time_s / 10 / once))
+        blocks = [once] if calls == 1 else []
+        while calls * sum(blocks) < min_time_s:
+            blocks.append(seconds(step, calls))
+        low, middle, high = torch.tensor(blocks, dtype=torch.float64).quantile(
             torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)).tolist()
-        found.append(Latency(middle, low, high, times.number_per_run * len(times.times)))
+        found.append(Latency(middle, low, high, calls * len(blocks)))
     return found

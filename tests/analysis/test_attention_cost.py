@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.analysis import attention_macs, break_even_tokens, cost, latency
+from minivit.analysis import attention_cost, attention_macs, break_even_tokens, cost, latency
 from minivit.models import LaViT, ViT
 
 VIT = dict(image_size=15, patch_size=3, dim=14, depth=2, num_heads=7)  # 26 tokens
@@ -77,6 +77,18 @@ def test_latency_calls_every_size():
     assert made == [3, 5]
     for one in found:
         assert 0 < one.low_s <= one.median_s <= one.high_s and one.calls > 1
+
+
+@pytest.mark.parametrize("call_s, calls, made", [
+    (1e-3, 20, 22),  # ten blocks of two calls, after one to warm up and one to see how long a call is
+    (7e-3, 3, 4), (0.5, 1, 2),  # each call a block
+])
+def test_latency_takes_the_time_it_is_given(monkeypatch, call_s, calls, made):
+    clock = [0.0]
+    monkeypatch.setattr(attention_cost, "perf_counter", lambda: sum(clock))
+    [found] = latency(lambda _: lambda: clock.append(call_s), [1], min_time_s=0.0199)
+    assert (found.calls, len(clock) - 1) == (calls, made)
+    assert found.low_s == pytest.approx(call_s) == found.high_s
 
 
 @pytest.mark.parametrize("arguments, options, message", [
