@@ -5,11 +5,8 @@ from typing import Any
 
 import numpy as np
 
-<<<<<<< HEAD
 from minivit.checks import say
-=======
 from minivit.options import check_at_least, check_positive
->>>>>>> w-numerics
 from minivit.scratch.arrays import as_float
 
 
