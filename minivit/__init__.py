@@ -8,6 +8,8 @@ The rooms of the house, each readable on its own::
     minivit.data        data sets and augmentation
     minivit.analysis    pure functions that measure attention and count its cost
     minivit.training    configuration, checkpoints, the loop
+    minivit.report      what trained models do: analyze, sweep
+    minivit.bench       how fast models and recipes are
     minivit.figures     the book's plots
 """
 

@@ -139,7 +139,7 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_sweep(options: argparse.Namespace) -> None:
-    from minivit.training.sweep import sweep, table
+    from minivit.report.sweep import sweep, table
 
     rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
                  overrides=read_overrides(options), root=options.data, device=options.device, tell=tell)
@@ -156,7 +156,7 @@ def run_eval(options: argparse.Namespace) -> None:
 
 
 def run_analyze(options: argparse.Namespace) -> None:
-    from minivit.training.report import report, table  # the other commands need none of it
+    from minivit.report.folder import report, table  # the other commands need none of it
 
     result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
                          classes=read_classes(options.classes),
@@ -175,8 +175,8 @@ def run_data(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    from minivit.training.bench import bench, table  # the other commands need none of it
-    from minivit.training.bench_recipe import bench_recipe
+    from minivit.bench.models import bench, table  # the other commands need none of it
+    from minivit.bench.recipes import bench_recipe
 
     chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled")
               if name in options}

@@ -39,7 +39,7 @@ def test_train_then_eval_then_train_again_from_the_record(recipe, tmp_path, caps
 
 
 def test_analyze_writes_the_numbers_and_tells_them(recipe, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    monkeypatch.setattr("minivit.report.folder.draw_figures", lambda *_: {})
     run, out = tmp_path / "run", tmp_path / "out"
     assert main(["train", recipe, "--out", str(run), "--model-options", "context=cb_s"]) == 0
     capsys.readouterr()
@@ -55,7 +55,7 @@ def test_analyze_writes_the_numbers_and_tells_them(recipe, tmp_path, capsys, mon
 
 
 def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    monkeypatch.setattr("minivit.report.folder.draw_figures", lambda *_: {})
     run, names = tmp_path / "run", tmp_path / "names.txt"
     names.write_text("3\n\n1\n")
     assert main(["train", recipe, "--out", str(run)]) == 0
@@ -74,7 +74,7 @@ def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkey
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_console_without_greek_ends_nothing(recipe, tmp_path, monkeypatch, encoding):
-    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    monkeypatch.setattr("minivit.report.folder.draw_figures", lambda *_: {})
     assert main(["train", recipe, "--out", str(tmp_path / "run")]) == 0
     console = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
     monkeypatch.setattr("sys.stdout", console)

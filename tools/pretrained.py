@@ -14,7 +14,8 @@ from safetensors.torch import save
 
 from minivit.models.pretrained import weights_path
 from minivit.training import RESULTS, CheckpointError, load_trained, read_record
-from minivit.training.checkpoint import WEIGHTS, write_whole
+from minivit.training.checkpoint import WEIGHTS
+from minivit.training.files import write_whole
 from minivit.training.record import RUN
 
 LIMIT_MB = 3  # a clone fetches every version there ever was

@@ -1,7 +1,6 @@
 """Pure functions that measure attention, count what a model costs, spoil images and compare results in pairs."""
 
 from minivit.analysis.attention_cost import Latency, attention_macs, break_even_tokens, latency
-from minivit.analysis.broadcast import scale_statistics
 from minivit.analysis.cost import Cost, cost
 from minivit.analysis.density import (
     EntropyStatistics,
@@ -15,6 +14,7 @@ from minivit.analysis.paired import paired_difference
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
 from minivit.analysis.saturation import attention_similarity
+from minivit.analysis.scales import scale_statistics
 
 __all__ = [
     "Cost",

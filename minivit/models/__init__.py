@@ -1,12 +1,12 @@
 """Whole models: the layers assembled, their names, and a few that are trained."""
 
 from minivit.models.classifier import keep_classes
+from minivit.models.interpolate import interpolate_weights
 from minivit.models.lavit import LaViT
 from minivit.models.mixer import Mixer
 from minivit.models.pit import PiT
 from minivit.models.pretrained import list_pretrained
 from minivit.models.registry import create_model, list_models
-from minivit.models.resize import interpolate_weights
 from minivit.models.unwrap import unwrap_weights
 from minivit.models.vit import ViT
 

@@ -1,12 +1,13 @@
 """Training: what to run, how a step is taken, and what is kept of it."""
 
-from minivit.training.checkpoint import CheckpointError, read_weights
-from minivit.training.config import Config, load_config
+from minivit.training.checkpoint import read_weights
+from minivit.training.config import Config
 from minivit.training.evaluate import evaluate
+from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
+from minivit.training.recipe import load_config, load_variants
 from minivit.training.record import RESULTS, read_record, read_records
-from minivit.training.sweep import load_variants
 from minivit.training.trained import Trained, load_data, load_model, load_trained
 from minivit.training.trainer import Trainer, TrainingError
 

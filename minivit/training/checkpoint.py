@@ -1,9 +1,7 @@
-"""Files that are whole or not there: checkpoints, weights and records."""
+"""Checkpoints and weights: what a run goes on from, and what is left of it."""
 
 import json
-import os
 import pickle
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,37 +14,9 @@ from torch import Tensor, nn
 from minivit.data import DataInfo
 from minivit.models import unwrap_weights
 from minivit.training.config import Config
+from minivit.training.files import CheckpointError, write_whole
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "model.safetensors"
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be written or read; the message names the file and the way out."""
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file beside ``path``, flush it to the disk, and only then give it the name ``path``.
-
-    Raises
-    ------
-    CheckpointError
-        If it cannot be written. A file that was there before is still there, unchanged.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is a RuntimeError to torch.save
-        part.unlink(missing_ok=True)
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
-        raise CheckpointError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented JSON."""
-    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8"))
 
 
 def save_weights(path: Path, model: nn.Module, config: Config, data: DataInfo | None = None) -> None:

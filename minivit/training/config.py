@@ -1,11 +1,7 @@
-"""What a run is made of: a typed configuration, read from a recipe or from the record of an earlier run."""
+"""What a run is made of: a typed configuration."""
 
-import json
-import runpy
-import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from minivit.options import check_options, from_json
@@ -143,39 +139,3 @@ class Config:
                 values[name] = getattr(self, name) | dict(values[name])
         check_options(Config, values, "a run's configuration")
         return replace(self, **values)
-
-
-def load_config(path: str | Path) -> Config:
-    """Read a recipe (a Python file with ``get_config()``, which returns a dict) or a ``run.json``.
-
-    Raises
-    ------
-    ValueError
-        Naming the file and what is wrong with it.
-    """
-    path = Path(path).expanduser()
-    if not path.is_file():
-        others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
-        raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
-    try:
-        values = (json.loads(path.read_text(encoding="utf-8"))["config"] if path.suffix == ".json"
-                  else run_recipe(path)["get_config"]())
-        if not isinstance(values, Mapping):
-            raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
-        return Config.from_dict(values)
-    except Exception as error:  # a recipe is code: whatever it raises is told as the recipe's fault
-        reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"recipe {path}: {reason}") from error
-
-
-def run_recipe(path: Path) -> dict[str, Any]:
-    """Run a recipe and return the names it defines, ``get_config`` among them."""
-    folder = str(path.parent.resolve())
-    sys.path.insert(0, folder)  # one recipe may start from another beside it
-    try:
-        names = runpy.run_path(str(path))
-    finally:
-        sys.path.remove(folder)
-    if "get_config" not in names:
-        raise TypeError("it defines no get_config()")
-    return names

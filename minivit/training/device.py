@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from minivit.training.chance import choose_deterministic_kernels
+from minivit.training.seeding import choose_deterministic_kernels
 
 # What torch raises where a device is not there, not built in, not supported or full.
 FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)

@@ -12,16 +12,10 @@ from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
 from minivit.options import from_json
-from minivit.training.checkpoint import (
-    CHECKPOINT,
-    WEIGHTS,
-    CheckpointError,
-    load_checkpoint,
-    save_checkpoint,
-    save_weights,
-)
+from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, save_checkpoint, save_weights
 from minivit.training.config import Config
 from minivit.training.device import choose_device
+from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped, stop_on_signals
 from minivit.training.record import RUN, write_metrics, write_run
 from minivit.training.trained import differences
@@ -34,8 +28,8 @@ LOOK_EVERY_S = 0.5    # between two glances at the loss
 OTHER = "resume with the same data, or choose another --out"
 
 
-def train(config: Config, out: str | Path, *, root: str | Path | None = None, resume: bool = False,
-          device: str = "auto", progress: bool = True) -> list[dict[str, Any]]:
+def train(config: Config, out: str | Path, *, root: str | Path | None = None, dataset: Dataset | None = None,
+          resume: bool = False, device: str = "auto", progress: bool = True) -> list[dict[str, Any]]:
     """Train a model and keep everything about it in a folder.
 
     Parameters
@@ -46,6 +40,8 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
         Folder for ``run.json``, ``metrics.jsonl``, ``checkpoint.pt`` and ``model.safetensors``.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    dataset
+        The data of the configuration, if they are loaded already.
     resume
         Go on from the folder's checkpoint, if there is one.
     device
@@ -71,7 +67,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, trainer = Path(out).expanduser(), create_trainer(config, root, choose_device(device))
+    out, trainer = Path(out).expanduser(), create_trainer(config, root, choose_device(device), dataset)
     open_folder(out, trainer, resume)
     trainer.compile()
     write_run(out, trainer.config, trainer.device, trainer.prepare_s, trainer.dataset.info)
@@ -114,10 +110,31 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, re
     return trainer.history
 
 
-def create_trainer(config: Config, root: str | Path | None, device: torch.device) -> Trainer:
+class SharedData:
+    """The data of several configurations: those that share a data set share it in memory too.
+
+    Parameters
+    ----------
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    """
+
+    def __init__(self, root: str | Path | None):
+        self.root = root
+        self.loaded: dict[str, Dataset] = {}
+
+    def load(self, config: Config) -> Dataset:
+        """Return what :func:`minivit.data.load` gives for a configuration."""
+        key = repr((config.dataset, config.dataset_options))
+        if key not in self.loaded:
+            self.loaded[key] = load(config.dataset, self.root, **config.dataset_options)
+        return self.loaded[key]
+
+
+def create_trainer(config: Config, root: str | Path | None, device: torch.device, dataset: Dataset | None) -> Trainer:
     """Load the data and make a run on it."""
     start = time.perf_counter()
-    dataset = load(config.dataset, root, **config.dataset_options)
+    dataset = dataset or load(config.dataset, root, **config.dataset_options)
     data_s = round(time.perf_counter() - start, 2)
     trainer = Trainer(fit_classes(config, dataset), dataset, device)
     trainer.prepare_s["data"] = data_s

@@ -15,9 +15,9 @@ import torch
 
 import minivit
 from minivit.data import DataInfo
-from minivit.training.checkpoint import write_json, write_whole
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision
+from minivit.training.files import read_json, write_json, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -105,21 +105,6 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
                          "the book's records are in a clone of its repository, in results/")
     return read_json(folder / RUN), read_json(folder / METRICS, lines=True)
-
-
-def read_json(path: Path, *, lines: bool = False) -> Any:
-    """Read a file of JSON, or of one JSON a line.
-
-    Raises
-    ------
-    ValueError
-        Naming the file, if it is damaged.
-    """
-    text = path.read_text(encoding="utf-8")
-    try:
-        return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, or take another folder") from None
 
 
 def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:

@@ -13,8 +13,9 @@ from minivit.data import DataInfo, Dataset, load
 from minivit.models import create_model, keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, from_json
-from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, CheckpointError, load_checkpoint, read_safetensors
+from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, read_safetensors
 from minivit.training.config import Config
+from minivit.training.files import CheckpointError
 
 log = logging.getLogger(__name__)
 

@@ -24,12 +24,12 @@ from minivit.data.erasing import random_erasing
 from minivit.data.randaugment import rand_augment, trivial_augment
 from minivit.layers import PatchDropout
 from minivit.models import create_model
-from minivit.training.chance import permutation, seed_torch
 from minivit.training.compilation import compiling
 from minivit.training.config import Config
 from minivit.training.device import autocast, resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
 from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
+from minivit.training.seeding import permutation, seed_torch
 from minivit.wrappers import as_input, unwrap
 
 AUGMENTATIONS = {"none": lambda images: images, "randaugment": rand_augment, "trivialaugment": trivial_augment}

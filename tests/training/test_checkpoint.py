@@ -6,7 +6,8 @@ import torch
 
 from minivit.models import create_model
 from minivit.training import CheckpointError, load_model
-from minivit.training.checkpoint import load_checkpoint, save_checkpoint, save_weights, write_whole
+from minivit.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from minivit.training.files import write_whole
 
 
 class Code:

@@ -16,10 +16,10 @@ from minivit.analysis import attention_rollout
 from minivit.data import Dataset, batches
 from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
 from minivit.figures.robustness import LABELS
-from minivit.training.analyze import analyze, choose_images, token_grid
-from minivit.training.checkpoint import CheckpointError, write_json, write_whole
+from minivit.report.analyze import analyze, choose_images, token_grid
 from minivit.training.device import choose_device
 from minivit.training.evaluate import predict
+from minivit.training.files import CheckpointError, write_json, write_whole
 from minivit.training.record import describe
 from minivit.training.trained import load_data, load_trained
 from minivit.wrappers import first_weights
@@ -48,14 +48,14 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     classes
         As for :func:`minivit.training.load_data`.
     images, seed, epsilon, progress
-        As for :func:`minivit.training.analyze.analyze`.
+        As for :func:`minivit.report.analyze.analyze`.
     device
         ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
 
     Returns
     -------
     dict, Path
-        What ``analysis.json`` holds: what :func:`~minivit.training.analyze.analyze` returns, the run's ``config`` (its
+        What ``analysis.json`` holds: what :func:`~minivit.report.analyze.analyze` returns, the run's ``config`` (its
         model and options, data set and seed), the ``data`` (classes, shape, mean and deviation), and ``commit``,
         ``device``, ``precision``, ``versions`` and ``started`` of the analysis, as in ``run.json``. And the folder.
 

@@ -10,10 +10,10 @@ from torch import nn
 
 from minivit.data import load
 from minivit.models import create_model
+from minivit.report.analyze import analyze
+from minivit.report.folder import draw_figures, draw_robustness, draw_rollout, report, save_figures, table
 from minivit.training import CheckpointError, Config
-from minivit.training.analyze import analyze
 from minivit.training.checkpoint import save_weights
-from minivit.training.report import draw_figures, draw_robustness, draw_rollout, report, save_figures, table
 
 OPTIONS = dict(image_size=8, patch_size=4, in_channels=1, num_classes=10, dim=12, depth=3, num_heads=3)
 
@@ -46,7 +46,7 @@ def test_the_folder_holds_the_numbers_and_the_figures(tmp_path):
 
 
 def test_the_same_analysis_gives_the_same_files(tmp_path, monkeypatch):
-    monkeypatch.setattr("minivit.training.report.draw_figures",
+    monkeypatch.setattr("minivit.report.folder.draw_figures",
                         lambda result, *_: {"robustness": draw_robustness(result["robustness"], "black")})
     run = save_run(tmp_path / "run")
     one, other = (report(run / "model.safetensors", tmp_path / name, images=2, progress=False)
@@ -76,7 +76,7 @@ def test_where_tokens_change_with_the_layer_there_is_no_rollout():
 
 
 def test_the_table_has_every_layer_and_every_condition(tmp_path, monkeypatch):
-    monkeypatch.setattr("minivit.training.report.draw_figures", lambda *_: {})
+    monkeypatch.setattr("minivit.report.folder.draw_figures", lambda *_: {})
     result, _ = report(save_run(tmp_path / "run", context="cb_s"), images=5, progress=False)
     attention, scale, robustness = (part.splitlines() for part in table(result).split("\n\n"))
     assert (len(attention), len(scale), len(robustness)) == (1 + 3, 1 + 2, 1 + 8)
@@ -113,7 +113,7 @@ def test_a_wrong_value_leaves_nothing_behind(tmp_path, options):
 def test_a_folder_that_cannot_be_written_is_told_before_the_analysis(tmp_path, monkeypatch):
     run, out = save_run(tmp_path / "run"), tmp_path / "out"
     out.write_text("a file")
-    monkeypatch.setattr("minivit.training.report.analyze", None)
+    monkeypatch.setattr("minivit.report.folder.analyze", None)
     with pytest.raises(CheckpointError, match=f"cannot write to {out}: File exists; choose another --out"):
         report(run, out, progress=False)
     assert out.read_text() == "a file"

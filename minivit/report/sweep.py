@@ -1,16 +1,8 @@
-"""Every variant of a recipe with every seed: a search for settings, or a comparison in pairs.
-
-A recipe may say, beside its own configuration, in what each variant differs from it::
-
-    def get_variants():
-        return dict(plain={}, cb=dict(model_options=dict(context="cb")))
-"""
+"""Every variant of a recipe with every seed: a search for settings, or a comparison in pairs."""
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from itertools import combinations
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -18,15 +10,13 @@ from typing import Any
 import torch
 
 from minivit.analysis import paired_difference
-from minivit.data import Dataset, load
-from minivit.options import did_you_mean
-from minivit.training.config import Config, load_config, run_recipe
+from minivit.training.config import Config
 from minivit.training.device import choose_device
-from minivit.training.loop import fit_classes, flatten, train
+from minivit.training.loop import SharedData, fit_classes, flatten, train
+from minivit.training.recipe import choose_variants, load_recipe
 from minivit.training.record import METRICS, read_record
 from minivit.training.trainer import Trainer, TrainingError
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
 
 
@@ -71,79 +61,23 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
-    base = load_config(path).override(**overrides)
-    variants = choose_variants(load_variants(path, **overrides), names)
+    base, variants = load_recipe(path, **overrides)
+    variants, data = choose_variants(variants, names), SharedData(root)
     runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
             for seed in seeds for name, config in variants.items()}
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
-    check_fit(path, {name: variants[name] for name in unfinished}, root)
+    check_fit(path, {name: variants[name] for name in unfinished}, data)
     device = str(choose_device(device)) if unfinished else device  # once: what it has to say is said once
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
             try:
-                histories[run] = train(config, folder, root=root, resume=True, device=device, progress=progress)
+                histories[run] = train(config, folder, dataset=data.load(config), resume=True, device=device,
+                                       progress=progress)
             except TrainingError as error:
                 tell(f"{folder} failed: {error}")
     return summarize(base, variants, histories)
-
-
-def load_variants(path: str | Path, **overrides: Any) -> dict[str, Config]:
-    """Read the variants of a recipe, by name and in its order; one without a name where it has no ``get_variants()``.
-
-    Parameters
-    ----------
-    path
-        A recipe, or a ``run.json``, which has no variants.
-    **overrides
-        Values instead of the recipe's, in all variants.
-
-    Raises
-    ------
-    ValueError
-        Naming the recipe and the variant, and what is wrong with it; also if two variants are the same.
-    """
-    path, base = Path(path).expanduser(), load_config(path)
-    try:
-        get_variants = None if path.suffix == ".json" else run_recipe(path).get("get_variants")
-        if get_variants is None:
-            return {"": base.override(**overrides)}
-        values = get_variants()
-        if not isinstance(values, Mapping) or not values:
-            raise TypeError(f"get_variants() must return a dict of variants, not {values!r}")
-        variants = {name: create_variant(base, name, its, overrides) for name, its in values.items()}
-        for one, other in combinations(variants, 2):
-            if variants[one] == variants[other]:
-                raise ValueError(f"variants {one!r} and {other!r} are the same run")
-        return variants
-    except Exception as error:  # as in load_config
-        reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"recipe {path}: {reason}") from error
-
-
-def choose_variants(variants: dict[str, Config], names: Sequence[str] | None) -> dict[str, Config]:
-    if names is None:
-        return variants
-    for name in names:
-        if name not in variants:
-            known = ", ".join(variants) if "" not in variants else "none, the recipe has no get_variants()"
-            raise ValueError(f"variant {name!r} is not in the recipe{did_you_mean(name, variants)}; there are: {known}")
-    return {name: config for name, config in variants.items() if name in names}
-
-
-def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str, Any]) -> Config:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise ValueError(f"variant {name!r} must be named in lower-case letters, digits, '_', '-' and '.', "
-                         "with a letter or digit first")
-    if not isinstance(values, Mapping):
-        raise TypeError(f"variant {name!r} must be a dict of what differs, not {values!r}")
-    if "seed" in values:
-        raise ValueError(f"variant {name!r}: seed={values['seed']!r} is not its own; a sweep gives all the same seeds")
-    try:
-        return base.override(**values).override(**overrides)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"variant {name!r}: {error}") from error
 
 
 def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
@@ -160,15 +94,12 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
     return history if len(history) == config.epochs else None
 
 
-def check_fit(path: Path, variants: Mapping[str, Config], root: str | Path | None) -> None:
+def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> None:
     """Make what each run starts from, and throw it away: a wrong last variant is told before the first has run."""
-    datasets: dict[str, Dataset] = {}  # variants that share one share it in memory too
     for name, config in variants.items():
-        key = repr((config.dataset, config.dataset_options))
         try:
-            if key not in datasets:
-                datasets[key] = load(config.dataset, root, **config.dataset_options)
-            Trainer(fit_classes(config, datasets[key]), datasets[key], torch.device("cpu"))
+            dataset = data.load(config)
+            Trainer(fit_classes(config, dataset), dataset, torch.device("cpu"))
         except ValueError as error:
             raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 

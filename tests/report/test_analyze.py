@@ -7,11 +7,11 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
+from minivit.bench.memory import peak_bytes
 from minivit.data import Dataset, Split
 from minivit.models import LaViT, PiT, ViT
+from minivit.report.analyze import analyze, choose_images, create_conditions, token_grid
 from minivit.training import evaluate
-from minivit.training.analyze import analyze, choose_images, create_conditions, token_grid
-from minivit.training.memory import peak_bytes
 
 K, SIDE, IMAGES = 3, 6, 23
 TOKENS = 10  # nine patches and the class token

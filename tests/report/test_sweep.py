@@ -4,9 +4,10 @@ import weakref
 
 import pytest
 
-import minivit.training.sweep as sweep_module
+import minivit.report.sweep as sweep_module
 from minivit.__main__ import main
 from minivit.analysis import paired_difference
+from minivit.report.sweep import summarize, sweep, table
 from minivit.training import (
     Config,
     Stopped,
@@ -18,7 +19,6 @@ from minivit.training import (
     read_record,
     read_records,
 )
-from minivit.training.sweep import summarize, sweep, table
 
 VARIANTS = {"plain": {}, "cb-0.5": {"learning_rate": 3e-3, "model_options": {"context": "cb", "context_layers": (1,)}}}
 

@@ -9,14 +9,14 @@ from torch import nn
 
 from minivit.__main__ import main
 from minivit.analysis import cost
+from minivit.bench import models as bench_module
+from minivit.bench.models import OURS, PHASES, Subject, bench, table
+from minivit.bench.peers import create_peers
+from minivit.bench.recipes import Run, bench_recipe
 from minivit.data import load
 from minivit.models import PiT, ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.training import Trainer, load_variants
-from minivit.training import bench as bench_module
-from minivit.training.bench import OURS, PHASES, Subject, bench, table
-from minivit.training.bench_recipe import Run, bench_recipe
-from minivit.training.peers import create_peers
 
 NAME = "vit_test_patch2_6"
 SIZES = {"image_size": 6, "patch_size": 2, "num_classes": 7, "dim": 12, "depth": 2, "num_heads": 3}

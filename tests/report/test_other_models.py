@@ -12,9 +12,9 @@ from torch.optim.swa_utils import AveragedModel
 from minivit.analysis import attention_distance, cost, fgsm
 from minivit.data import Dataset, Split
 from minivit.models import LaViT, Mixer, ViT
+from minivit.report.analyze import analyze, has_maps, measure_scales
+from minivit.report.folder import draw_figures
 from minivit.training import Config, evaluate
-from minivit.training.analyze import analyze, has_maps, measure_scales
-from minivit.training.report import draw_figures
 from minivit.training.trainer import Trainer, find_diagonal_maps
 
 K, IMAGES, SIZE = 3, 14, (4, 16)

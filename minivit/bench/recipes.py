@@ -6,13 +6,12 @@ from typing import Any
 
 from torch import Tensor
 
-from minivit.data import load
+from minivit.bench.models import Subject, describe, measure_groups
 from minivit.data.augment import normalize
 from minivit.options import check_options
-from minivit.training.bench import Subject, describe, measure_groups
 from minivit.training.device import autocast, choose_device
-from minivit.training.loop import fit_classes
-from minivit.training.sweep import choose_variants, load_variants
+from minivit.training.loop import SharedData, fit_classes
+from minivit.training.recipe import choose_variants, load_variants
 from minivit.training.trainer import Trainer
 
 
@@ -66,7 +65,7 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     Returns
     -------
     dict
-        As :func:`minivit.training.bench.bench` has it; ``models`` has one entry, the recipe's name, and in it the
+        As :func:`minivit.bench.models.bench` has it; ``models`` has one entry, the recipe's name, and in it the
         variants. ``compiled`` speaks of training steps: a run evaluates without.
 
     Raises
@@ -81,13 +80,10 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         raise ValueError(f"rounds={rounds} must be at least 1")
     path, chosen = Path(path), choose_device(device)
     variants = choose_variants(load_variants(path), names)
-    datasets: dict[str, Any] = {}
-    runs = {}
+    data, runs = SharedData(root), {}
     for name, config in variants.items():
-        key = repr((config.dataset, config.dataset_options))
-        if key not in datasets:
-            datasets[key] = load(config.dataset, root, **config.dataset_options)
-        runs[name or "run"] = Run(Trainer(fit_classes(config, datasets[key]), datasets[key], chosen))
+        dataset = data.load(config)
+        runs[name or "run"] = Run(Trainer(fit_classes(config, dataset), dataset, chosen))
     settings = {name: {"batch_size": len(run.images), "precision": run.precision, "compiled": run.compiled}
                 for name, run in runs.items()}
     first = next(iter(settings.values()))

@@ -23,13 +23,13 @@ from tqdm import tqdm
 
 import minivit
 from minivit.analysis import cost
+from minivit.bench.memory import peak_bytes
+from minivit.bench.peers import PEERS, create_peers
 from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
 from minivit.training.compilation import compiling
 from minivit.training.device import autocast, choose_device, synchronize
-from minivit.training.memory import peak_bytes
-from minivit.training.peers import PEERS, create_peers
 from minivit.training.record import commit, describe_device
 
 OURS = "minivit"                        # the subject that all others are compared with

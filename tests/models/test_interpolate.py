@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 
 from minivit.models import LaViT, PiT, ViT, interpolate_weights
-from minivit.models.resize import interpolation
+from minivit.models.interpolate import interpolation
 from minivit.options import image_sides
 
 SMALL = dict(patch_size=4, num_classes=3, dim=6, depth=3, num_heads=2, attention_layers=[0])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from minivit.training.memory import TensorBytes, peak_bytes
+from minivit.bench.memory import TensorBytes, peak_bytes
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,1 @@
+"""How fast: models beside those of other libraries, and the very steps of a recipe."""

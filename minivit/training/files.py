@@ -1,0 +1,53 @@
+"""Files that are whole or not there."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be written or read; the message names the file and the way out."""
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a file beside ``path``, flush it to the disk, and only then give it the name ``path``.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be written. A file that was there before is still there, unchanged.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        write(part)
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is a RuntimeError to torch.save
+        part.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+        raise CheckpointError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write ``value`` as indented JSON."""
+    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8"))
+
+
+def read_json(path: Path, *, lines: bool = False) -> Any:
+    """Read a file of JSON, or of one JSON a line.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it is damaged.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}); delete it, or take another folder") from None

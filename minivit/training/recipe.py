@@ -1,0 +1,141 @@
+"""Recipes: what to run, as Python code, and in what the variants of a comparison differ.
+
+A recipe has ``get_config()``, which returns keyword arguments of :class:`minivit.training.Config`. It may say, beside
+that, in what each variant differs::
+
+    def get_config():
+        return dict(model="vit_nano_patch4_32", epochs=20)
+
+    def get_variants():
+        return dict(plain={}, cb=dict(model_options=dict(context="cb")))
+"""
+
+import json
+import re
+import runpy
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from minivit.options import did_you_mean
+from minivit.training.config import Config
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
+
+
+def load_config(path: str | Path) -> Config:
+    """Read the configuration of a recipe or of a ``run.json``.
+
+    Raises
+    ------
+    ValueError
+        Naming the file and what is wrong with it.
+    """
+    path = Path(path).expanduser()
+    with recipe_errors(path):
+        return create_config(read_recipe(path))
+
+
+def load_variants(path: str | Path, **overrides: Any) -> dict[str, Config]:
+    """Read the variants of a recipe: see :func:`load_recipe`."""
+    return load_recipe(path, **overrides)[1]
+
+
+def load_recipe(path: str | Path, **overrides: Any) -> tuple[Config, dict[str, Config]]:
+    """Read a recipe and its variants.
+
+    Parameters
+    ----------
+    path
+        A recipe, or a ``run.json``, which has no variants.
+    **overrides
+        Values instead of the recipe's, in all variants.
+
+    Returns
+    -------
+    Config, dict
+        What the recipe itself says, and its variants by name and in its order; one without a name where it has no
+        ``get_variants()``.
+
+    Raises
+    ------
+    ValueError
+        Naming the recipe and the variant, and what is wrong with it; also if two variants are the same.
+    """
+    path = Path(path).expanduser()
+    with recipe_errors(path):
+        names = read_recipe(path)
+        base = create_config(names)
+        if "get_variants" not in names:
+            return base.override(**overrides), {"": base.override(**overrides)}
+        values = names["get_variants"]()
+        if not isinstance(values, Mapping) or not values:
+            raise TypeError(f"get_variants() must return a dict of variants, not {values!r}")
+        variants = {name: create_variant(base, name, its, overrides) for name, its in values.items()}
+        for one, other in combinations(variants, 2):
+            if variants[one] == variants[other]:
+                raise ValueError(f"variants {one!r} and {other!r} are the same run")
+        return base.override(**overrides), variants
+
+
+def choose_variants(variants: dict[str, Config], names: Sequence[str] | None) -> dict[str, Config]:
+    if names is None:
+        return variants
+    for name in names:
+        if name not in variants:
+            known = ", ".join(variants) if "" not in variants else "none, the recipe has no get_variants()"
+            raise ValueError(f"variant {name!r} is not in the recipe{did_you_mean(name, variants)}; there are: {known}")
+    return {name: config for name, config in variants.items() if name in names}
+
+
+def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str, Any]) -> Config:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ValueError(f"variant {name!r} must be named in lower-case letters, digits, '_', '-' and '.', "
+                         "with a letter or digit first")
+    if not isinstance(values, Mapping):
+        raise TypeError(f"variant {name!r} must be a dict of what differs, not {values!r}")
+    if "seed" in values:
+        raise ValueError(f"variant {name!r}: seed={values['seed']!r} is not its own; a sweep gives all the same seeds")
+    try:
+        return base.override(**values).override(**overrides)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"variant {name!r}: {error}") from error
+
+
+def create_config(names: Mapping[str, Any]) -> Config:
+    values = names["get_config"]()
+    if not isinstance(values, Mapping):
+        raise TypeError(f"get_config() must return a dict, not {type(values).__name__}")
+    return Config.from_dict(values)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Run a recipe once, and return the names it defines, ``get_config`` among them."""
+    if path.suffix == ".json":
+        values = json.loads(path.read_text(encoding="utf-8"))["config"]
+        return {"get_config": lambda: values}
+    folder = str(path.parent.resolve())
+    sys.path.insert(0, folder)  # one recipe may start from another beside it
+    try:
+        names = runpy.run_path(str(path))
+    finally:
+        sys.path.remove(folder)
+    if "get_config" not in names:
+        raise TypeError("it defines no get_config()")
+    return names
+
+
+@contextmanager
+def recipe_errors(path: Path) -> Iterator[None]:
+    """Tell whatever a recipe raises as the recipe's fault: it is code."""
+    if not path.is_file():
+        others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
+        raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
+    try:
+        yield
+    except Exception as error:
+        reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"recipe {path}: {reason}") from error
