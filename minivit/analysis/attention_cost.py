@@ -3,11 +3,11 @@
 Letters: N tokens (queries), M keys, C channels, H heads, r rank.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from minivit.options import check_at_least, check_positive, image_sides
+from minivit.options import check_at_least, check_positive
 
 ATTENTION_KINDS = ("va", "la", "la_factors")
 
@@ -123,8 +123,8 @@ class Latency:
     calls: int
 
 
-def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int | Sequence[int]], *,
-            min_time_s: float = 0.2) -> list[Latency]:
+def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[Any], *, min_time_s: float = 0.2
+            ) -> list[Latency]:
     """Measure how the time of a step grows with its size, on whatever device it runs.
 
     PyTorch's own timer does the work: it warms up, waits for the device and repeats short steps, with as many threads
@@ -135,7 +135,7 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
     make_step
         Called with a size; returns the step, a function without arguments.
     sizes
-        Numbers of tokens, say, or sides of images, or (height, width).
+        Numbers of tokens, say, or (height, width) of images: whatever ``make_step`` takes.
     min_time_s
         Seconds to spend on each size, at least.
 
@@ -147,15 +147,12 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
     Raises
     ------
     ValueError
-        If a size is below 1 or the time is not positive.
+        If the time is not positive.
     """
     import torch
     from torch.utils.benchmark import Timer
 
     check_positive(min_time_s=min_time_s)
-    sizes = list(sizes)
-    for size in sizes:
-        image_sides(size, "sizes")
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)
