@@ -13,7 +13,9 @@ export REPOSITORY_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread a notebook: they run side by side, and sums come out in the same order on every machine.
 export OMP_NUM_THREADS := 1
-# UTF-8 whatever the locale is, and no settings of the user's, who may have no home that can be written to.
+# UTF-8 whatever the locale is, and no settings of the user's, who may have no home, or none that can be written to.
+HOME ?= $(CURDIR)/.venv/home
+export HOME
 export PYTHONUTF8 := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/matplotlib
 export IPYTHONDIR := $(CURDIR)/.venv/ipython

@@ -164,7 +164,8 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Say whether it is a real number, or an array or tensor of a single one."""
+    return isinstance(value, Real) and not isinstance(value, bool) or getattr(value, "ndim", None) == 0
 
 
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:

@@ -1,9 +1,21 @@
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
 import pytest
+import torch
 
-from minivit.options import check_options, did_you_mean, image_sides
+from minivit.options import (
+    check_at_least,
+    check_options,
+    check_positive,
+    check_rate,
+    did_you_mean,
+    image_sides,
+    layer_indices,
+    patch_grid,
+    scaled_size,
+)
 
 
 def cook(pan, eggs: int, heat: float = 1.0, cover: bool = False, herbs: str | Sequence[str] = "none",
@@ -54,7 +66,57 @@ def test_one_side_is_a_square(image_size, sides):
     assert image_sides(image_size) == sides
 
 
-@pytest.mark.parametrize("image_size", [0, -8, (5,), (5, 0), (5, 7, 3), (5, 7.0), ()])
+@pytest.mark.parametrize("image_size", [0, -8, (5,), (5, 0), (5, 7, 3), (5, 7.0), (), 5.0, True, (True, 5),
+                                        "57", None, float("nan")])
 def test_an_impossible_size_is_named(image_size):
     with pytest.raises(ValueError, match="side=.*at least 1"):
         image_sides(image_size, "side")
+
+
+def test_sides_are_pythons_own_whole_numbers():
+    sides = image_sides((np.int64(5), 7))
+    assert sides == (5, 7) and all(type(side) is int for side in sides)
+
+
+@pytest.mark.parametrize("check, value, message", [
+    (check_at_least, 0, "n=0 must be at least 1"), (check_at_least, 1.0, "n=1.0 must be a whole number, at least 1"),
+    (check_at_least, True, "n=True"), (check_at_least, "1", "n='1'"), (check_at_least, None, "n=None"),
+    (check_positive, 0, "n=0 must be a finite number larger than 0"), (check_positive, float("inf"), "n=inf"),
+    (check_positive, float("nan"), "n=nan"), (check_positive, "1", "n='1'"), (check_positive, True, "n=True"),
+    (check_rate, 1, r"n=1 is not a rate in \[0, 1\)"), (check_rate, -0.1, "n=-0.1"),
+    (check_rate, float("nan"), "n=nan"), (check_rate, "0", "n='0'"), (check_rate, False, "n=False"),
+])
+def test_what_is_no_such_number_is_named(check, value, message):
+    with pytest.raises(ValueError, match=message):
+        check(*[1] * (check is check_at_least), m=0.5 if check is not check_at_least else 1, n=value)
+
+
+@pytest.mark.parametrize("one", [2, 0.5, np.float32(0.5), np.int64(3), np.array(0.5), torch.tensor(0.5),
+                                 torch.tensor(0.5, requires_grad=True)])
+def test_a_number_may_be_numpys_or_torchs(one):
+    check_positive(n=one)
+    if one < 1:
+        check_rate(n=one)
+
+
+@pytest.mark.parametrize("size, ratio, scaled", [(5, 0.5, 2), (7, 0.5, 4), (3, 4, 12), (128, 4 + 32 / 128, 544),
+                                                 (1, 0.6, 1)])
+def test_scaled_sizes_are_rounded_a_half_to_the_even_number(size, ratio, scaled):
+    assert scaled_size(size, "ratio", ratio) == scaled == int(np.round(size * ratio))
+
+
+def test_nothing_may_not_be_left():
+    with pytest.raises(ValueError, match="ratio=0.1 leaves nothing of 5: 0.5 is rounded to 0"):
+        scaled_size(5, "ratio", 0.1)
+
+
+def test_a_patch_divides_both_sides():
+    assert patch_grid((8, 20), 4) == (2, 5)
+    with pytest.raises(ValueError, match=r"patch_size=5 does not divide image_size=\(8, 20\)"):
+        patch_grid((8, 20), 5)
+
+
+def test_true_is_no_layer():
+    with pytest.raises(ValueError, match=r"layers=\[True\]"):
+        layer_indices("layers", [True], 3)
+    assert layer_indices("layers", [np.int64(1)], 3) == {1}

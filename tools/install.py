@@ -14,8 +14,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 
 # Measured with Python 3.11 on x86-64.
 NOTICE = """\
-About 3 GB to download and 5.4 GB on disk: on Linux torch comes with CUDA. That is wasted where there is no NVIDIA GPU;
-make TORCH_CPU=PLACE takes 1.7 GB in all; README.md says how. Now it is installed, for minutes without a word."""
+Installing about 3 GB of downloads, 5.4 GB on disk: on Linux, torch comes with CUDA. Without an NVIDIA GPU that's
+wasted, and make TORCH_CPU=PLACE takes 1.7 GB in all: see README.md. It takes minutes and prints nothing more."""
 
 
 def pinned_torch(requirements: str) -> str:

@@ -10,11 +10,9 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from safetensors.torch import save
-
 from minivit.models.pretrained import weights_path
 from minivit.training import RESULTS, CheckpointError, load_trained, read_record
-from minivit.training.checkpoint import WEIGHTS
+from minivit.training.checkpoint import WEIGHTS, pack_weights
 from minivit.training.files import write_whole
 from minivit.training.record import RUN
 
@@ -48,7 +46,7 @@ def pack(run: Path) -> Path:
               "test_top1": json.dumps(history[-1]["test_top1"])}
     if data:
         header["data"] = json.dumps(asdict(data))
-    content = save({name: tensor.half() for name, tensor in model.state_dict().items()}, metadata=header)
+    content = pack_weights({name: tensor.half() for name, tensor in model.state_dict().items()}, header)
     if len(content) > LIMIT_MB * 1e6:
         raise ValueError(f"{run} would take {len(content) / 1e6:.1f} MB, more than {LIMIT_MB} MB; take a smaller model")
     path = weights_path(config.model, config.model_options.get("context", "none"))

@@ -3,12 +3,12 @@
 Letters: N tokens (queries), M keys, C channels, H heads, r rank.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from minivit.options import check_at_least, check_positive, image_sides
+from minivit.options import check_at_least, check_positive
 
 ATTENTION_KINDS = ("va", "la", "la_factors")
 
@@ -124,8 +124,8 @@ class Latency:
     calls: int
 
 
-def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int | Sequence[int]], *,
-            min_time_s: float = 0.2) -> list[Latency]:
+def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[Any], *, min_time_s: float = 0.2
+            ) -> list[Latency]:
     """Measure how the time of a step grows with its size, on whatever device it runs.
 
     A block of calls takes a tenth of the time, so that the clock's own noise is lost in it; a longer call is a block by
@@ -137,7 +137,7 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
     make_step
         Called with a size; returns the step, a function without arguments.
     sizes
-        Numbers of tokens, say, or sides of images, or (height, width).
+        Numbers of tokens, say, or (height, width) of images: whatever ``make_step`` takes.
     min_time_s
         Seconds to spend on each size, at least.
 
@@ -149,7 +149,7 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
     Raises
     ------
     ValueError
-        If a size is below 1 or the time is not positive.
+        If the time is not positive.
     """
     import torch
 
@@ -162,9 +162,6 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[int |
         return (perf_counter() - start) / calls
 
     check_positive(min_time_s=min_time_s)
-    sizes = list(sizes)
-    for size in sizes:
-        image_sides(size, "sizes")
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from minivit.models.unwrap import load_weights
+from minivit.options import image_sides
 
 FOLDER = Path(__file__).parent / "weights"
 RATES = ("dropout", "drop_path")  # options that act in training alone: weights fit whatever they are
@@ -98,7 +99,8 @@ def load_pretrained(model: nn.Module, name: str, defaults: dict[str, Any], optio
     defaults = {p.name: p.default for p in inspect.signature(type(model)).parameters.values()} | defaults
 
     def architecture(options: dict[str, Any]) -> dict[str, Any]:
-        return {name: value for name, value in (defaults | options).items() if name not in (*RATES, "num_classes")}
+        chosen = {name: value for name, value in (defaults | options).items() if name not in (*RATES, "num_classes")}
+        return chosen | {"image_size": image_sides(chosen["image_size"])}  # (32, 32) is 32
 
     known = list_pretrained()
     fitting = [it for it in known if it.name == name and architecture(it.options) == architecture(options)]

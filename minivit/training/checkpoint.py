@@ -15,15 +15,26 @@ from minivit.data import DataInfo
 from minivit.models import unwrap_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError, write_whole
+from minivit.wrappers import unwrap
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "model.safetensors"
 
 
 def save_weights(path: Path, model: nn.Module, config: Config, data: DataInfo | None = None) -> None:
     """Write a model's weights as safetensors; the header has what rebuilds it and what its images and classes are."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unwrap(model).state_dict().items()}
     header = {"config": json.dumps(asdict(config))} | ({"data": json.dumps(asdict(data))} if data else {})
-    write_whole(path, lambda part: part.write_bytes(save(tensors, metadata=header)))
+    write_whole(path, lambda part: part.write_bytes(pack_weights(tensors, header)))
+
+
+def pack_weights(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
+    """Return what a safetensors file holds: the same bytes for the same weights, while the library shuffles headers."""
+    content = save(tensors, metadata=header)
+    end = 8 + int.from_bytes(content[:8], "little")
+    about = json.loads(content[8:end]) | {"__metadata__": header}
+    text = json.dumps(about, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # the numbers behind it are aligned
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The training loop: from a configuration to a folder with the run's record, checkpoint and weights."""
 
+import json
 import logging
 import shutil
 import time
@@ -165,7 +166,8 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
     if resume and checkpoint.exists():
         state = load_checkpoint(checkpoint)
-        before, now = (flatten(asdict(c)) for c in (Config.from_dict(state["config"]), trainer.config))
+        before, now = (flatten(json.loads(json.dumps(asdict(config))))  # a run.json has lists where a recipe has tuples
+                       for config in (Config.from_dict(state["config"]), trainer.config))
         for name in before | now:
             if before.get(name) != now.get(name):
                 raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "

@@ -57,13 +57,14 @@ def test_low_rank_can_be_cheaper_for_any_number_of_tokens(kind, rank, n):
         assert (less < attention_macs("va", tokens, 384, 6)) is (n > 0)
 
 
-@pytest.mark.parametrize("sizes, min_time_s, message", [
-    ([3, 0], 0.01, "sizes=0"), ([3.0], 0.01, "sizes=3.0"), ([(3, 0)], 0.01, r"sizes=\(3, 0\)"),
-    ([3], 0, "min_time_s=0"),
-])
-def test_what_is_no_size_is_named_before_anything_is_timed(sizes, min_time_s, message):
-    with pytest.raises(ValueError, match=message):
-        latency(lambda size: pytest.fail("it was called"), sizes, min_time_s=min_time_s)
+@pytest.mark.parametrize("min_time_s", [0, -1, float("nan"), float("inf")])
+def test_a_time_that_is_none_is_named_before_anything_is_made(min_time_s):
+    with pytest.raises(ValueError, match=f"min_time_s={min_time_s}"):
+        latency(lambda size: pytest.fail("it was called"), [3], min_time_s=min_time_s)
+
+
+def test_latency_takes_whatever_the_step_is_made_of():
+    assert len(latency(lambda size: lambda: torch.ones(size), [(3, 5), 7], min_time_s=0.001)) == 2
 
 
 def test_latency_calls_every_size():

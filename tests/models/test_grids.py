@@ -107,3 +107,17 @@ def test_sizes_that_do_not_fit_are_named(name, size, message):
         return
     with pytest.raises(ValueError, match=message):
         MAKE[name](size)
+
+
+@pytest.mark.parametrize("name", MAKE)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_every_model_runs_in_half_precision(name, dtype):
+    torch.manual_seed(0)
+    model = randomize(MAKE[name]((8, 24)))
+    for p in model.parameters():
+        p.data = p.data.to(dtype).float()
+    images = torch.randn(3, 3, 8, 24).to(dtype)
+    want = model(images.float())
+    got = model.to(dtype)(images)
+    assert got.dtype == dtype
+    torch.testing.assert_close(got.float(), want, rtol=0.1, atol=0.1 * want.abs().max().item())

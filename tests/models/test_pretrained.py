@@ -83,6 +83,16 @@ def test_only_what_changes_the_trained_function_must_be_as_in_training(packed, i
     assert create_model(NAME, pretrained=True, **SIZE | {"dropout": 0.3}).dropout.p == 0.3
 
 
+@pytest.mark.parametrize("image_size", [(32, 32), [32, 32]])
+def test_a_pair_of_equal_sides_is_the_square_that_was_trained(image_size):
+    options = dict(context="cb", pretrained=True)
+    want = create_model("vit_nano_patch4_32", **options).state_dict()
+    got = create_model("vit_nano_patch4_32", image_size=image_size, **options).state_dict()
+    assert all(torch.equal(weight, want[name]) for name, weight in got.items())
+    with pytest.raises(ValueError, match=r"image_size=\(32, 64\), .*: no such model was trained"):
+        create_model("vit_nano_patch4_32", image_size=(32, 64), **options)
+
+
 @pytest.mark.parametrize("options, message", [
     ({"context": "cb_s"}, "context='cb_s'"),
     ({"context": "cb", "context_layers": "all"}, "context_layers='all'"),

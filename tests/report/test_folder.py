@@ -42,7 +42,7 @@ def test_the_folder_holds_the_numbers_and_the_figures(tmp_path):
     assert (result["images"], result["seed"], result["epsilon"]) == (5, 3, 2.0)
     assert result.keys() >= {"commit", "device", "precision", "versions", "started"}
     assert all((out / f"{name}.png").read_bytes().startswith(b"\x89PNG") for name in figures)
-    assert all("</svg>" in (out / f"{name}.svg").read_text() for name in figures)
+    assert all(b"</svg>" in (out / f"{name}.svg").read_bytes() for name in figures)
 
 
 def test_the_same_analysis_gives_the_same_files(tmp_path, monkeypatch):

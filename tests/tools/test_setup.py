@@ -1,5 +1,6 @@
 """The set-up that the two commands of the quickstart rest on."""
 
+import os
 import re
 import subprocess
 import tomllib
@@ -39,9 +40,18 @@ def test_pins_drop_the_build_of_torch_and_pip_itself():
     assert [line for line in pinned(text) if "sys_platform" not in line] == ["Alpha==2", "torch==2.13.0", "zlib==1.0"]
 
 
+def make(*words):
+    names = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}  # those of `make test`
+    return subprocess.run(["make", "--no-print-directory", *words], cwd=ROOT, env=names, capture_output=True,
+                          encoding="utf-8", check=True).stdout
+
+
 def test_make_alone_lists_every_target():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
-    make = ["make", "--no-print-directory"]
-    listed = subprocess.run(make, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert [line.split()[1] for line in listed.splitlines()] == targets
+    assert [line.split()[1] for line in make().splitlines()] == targets
+
+
+def test_make_hands_on_where_torch_comes_from():
+    steps = make("--dry-run", "--always-make", "TORCH_CPU=a folder", ".venv/.ready").splitlines()
+    assert [line for line in steps if line.endswith('-m tools.install --torch-cpu "a folder"')]

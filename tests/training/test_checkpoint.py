@@ -3,7 +3,9 @@ import pickle
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
+from minivit.data import load
 from minivit.models import create_model
 from minivit.training import CheckpointError, load_model
 from minivit.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
@@ -36,6 +38,16 @@ def test_weights_come_back_with_their_model(saved):
         again, again_config = load_model(place)
         assert again_config == config and not again.training
         assert all(torch.equal(p, q) for p, q in zip(model.parameters(), again.parameters(), strict=True))
+
+
+def test_the_same_weights_are_the_same_bytes_and_aligned(saved):
+    path, model, config = saved
+    files = set()
+    for _ in range(9):  # the library's order of the header changes from call to call
+        save_weights(path, model, config, load("digits").info)
+        files.add(path.read_bytes())
+    assert len(files) == 1 and int.from_bytes(files.pop()[:8], "little") % 8 == 0
+    assert all(torch.equal(weight, model.state_dict()[name]) for name, weight in load_file(path).items())
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from minivit.data import Split, load
-from minivit.training import CheckpointError, loop, train
+from minivit.training import CheckpointError, load_config, loop, train
 from minivit.training.checkpoint import load_checkpoint, save_checkpoint
 
 DIGITS = load("digits")
@@ -62,6 +62,14 @@ def test_other_code_or_another_device_is_told(stopped, monkeypatch, caplog, chan
         resume(stopped, monkeypatch)
         resume(stopped, monkeypatch)  # the second time, it goes on as it stopped
     assert [told in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_recipe_and_its_record_are_the_same_run(stopped, monkeypatch):
+    out, config = stopped
+    other = out.with_name("other")
+    config = config.override(model_options={"context_layers": (1,)})
+    train(config, other, progress=False)
+    assert len(resume((other, load_config(other / "run.json")), monkeypatch)) == 2
 
 
 def test_a_checkpoint_of_before_is_taken_at_its_word(stopped, monkeypatch, caplog):
