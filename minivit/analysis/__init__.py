@@ -10,7 +10,7 @@ from minivit.analysis.density import (
 )
 from minivit.analysis.diagonality import diagonality_loss
 from minivit.analysis.distance import attention_distance
-from minivit.analysis.paired import paired_difference
+from minivit.analysis.paired import holm, paired_difference
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
 from minivit.analysis.saturation import attention_similarity
@@ -33,6 +33,7 @@ __all__ = [
     "fgsm",
     "gaussian_blur",
     "gaussian_noise",
+    "holm",
     "latency",
     "paired_difference",
     "scale_statistics",

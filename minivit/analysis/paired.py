@@ -1,12 +1,12 @@
-"""How far two results lie apart that were measured in pairs: the same seeds, the same images."""
+"""How far two results lie apart that were measured in pairs, the same seeds, the same images; and many such claims."""
 
-from math import sqrt
+import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 
-def paired_difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
+def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, float]:
     r"""Return the mean of ``a - b`` with its 95 % confidence interval: Student's, for n pairs.
 
     .. math:: \bar d \pm t_{0.975,\,n-1}\, s_d / \sqrt n
@@ -16,8 +16,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     Parameters
     ----------
     a, b
-        Results, (n,), n at least 2; ``a[i]`` and ``b[i]`` are a pair. The differences are taken to be independent and
-        normal.
+        Results, (n,), n at least 2; ``a[i]`` and ``b[i]`` are a pair. Or differences, and no ``b``. They are taken to
+        be independent and normal.
 
     Returns
     -------
@@ -33,13 +33,46 @@ def paired_difference(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     ----------
     Student, "The probable error of a mean", Biometrika 6, 1908.
     """
-    from scipy.stats import t
+    from scipy.stats import ttest_rel
 
     a, b = np.asarray(a, float), np.asarray(b, float)
-    if a.ndim != 1 or a.shape != b.shape or len(a) < 2:
+    if a.ndim != 1 or b.shape not in ((), a.shape) or len(a) < 2:
         raise ValueError(f"a and b have the shapes {a.shape} and {b.shape}; both must be (n,), with n at least 2")
     if not (np.isfinite(a) & np.isfinite(b)).all():
         raise ValueError(f"a={a.tolist()} and b={b.tolist()} must be finite numbers; leave both of a pair out")
-    d = a - b
-    mean, half = d.mean(), t.ppf(0.975, len(d) - 1) * d.std(ddof=1) / sqrt(len(d))
-    return float(mean), float(mean - half), float(mean + half)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # if all differences are the same, the interval has no width
+        low, high = ttest_rel(a, np.broadcast_to(b, a.shape)).confidence_interval(0.95)
+    return float((a - b).mean()), float(low), float(high)
+
+
+def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:
+    """Say which of several claims may be made together: the chance that one of them is false stays below ``level``.
+
+    In the order of their p-values, the first of m claims needs p at most ``level / m``, the second ``level / (m - 1)``,
+    and so on; the first that fails ends it.
+
+    Parameters
+    ----------
+    p
+        p-values, (..., m): families of m claims.
+    level
+        In (0, 1).
+
+    Returns
+    -------
+    Boolean array of shape (..., m)
+        Which are claimed.
+
+    References
+    ----------
+    Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6, 1979.
+    """
+    p = np.asarray(p, float)
+    if p.ndim < 1 or not ((p >= 0) & (p <= 1)).all() or not 0 < level < 1:
+        raise ValueError(f"p={p.tolist()} must be p-values in [0, 1], of shape (..., m), and level={level} in (0, 1)")
+    order, m = p.argsort(axis=-1), p.shape[-1]
+    passed = np.take_along_axis(p, order, -1) <= level / (m - np.arange(m))
+    claimed = np.empty_like(passed)
+    np.put_along_axis(claimed, order, np.logical_and.accumulate(passed, axis=-1), -1)
+    return claimed

@@ -28,6 +28,7 @@ from minivit.bench.peers import PEERS, create_peers
 from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
+from minivit.report.table import text_table
 from minivit.training.compilation import compiling
 from minivit.training.device import autocast, choose_device, synchronize
 from minivit.training.record import commit, describe_device
@@ -260,18 +261,17 @@ def table(result: dict[str, Any]) -> str:
              f"{result['rounds']} rounds; "
              f"matrix peak {result['matrix_peak_macs_per_second'] / 1e9:.1f} G multiply-adds/s"]
     for name, subjects in result["models"].items():
-        first, width = next(iter(subjects)), 2 + max(12, *map(len, subjects))
+        first = next(iter(subjects))
         for phase in PHASES:
-            lines += ["", f"{name}, {phase}",
-                      f"{'':<{width}}{'images/s':>10}{'ms a step':>11}{'peak MB':>10}{'% of matrix peak':>18}"
-                      f"   time over {first}'s"]
+            rows = [[f"{name}, {phase}", "images/s", "ms a step", "peak MB", "% of matrix peak",
+                     f"time over {first}'s"]]
             for key, subject in subjects.items():
                 got, ratio = subject[phase], subject[phase]["time_ratio"]
                 memory = got["peak_memory_bytes"]
-                lines.append(f"{key:<{width}}{got['images_per_second']:>10.1f}{1e3 * got['step_time_s']:>11.1f}"
-                             f"{'-' if memory is None else format(memory / 1e6, '.1f'):>10}"
-                             f"{100 * got['peak_share']:>18.1f}"
-                             f"   {ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]")
+                rows.append([key, f"{got['images_per_second']:.1f}", f"{1e3 * got['step_time_s']:.1f}",
+                             "-" if memory is None else f"{memory / 1e6:.1f}", f"{100 * got['peak_share']:.1f}",
+                             f"{ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"])
+            lines += ["", text_table(rows, "<>>>><")]
     return "\n".join([*lines, "", "Time over the first's: median [quartiles] of the rounds; above 1, the first is "
                                   "faster. Peak MB:\nthe parameters, in training the optimiser's state, and the most "
                                   "that a step has in tensors at once."])

@@ -17,6 +17,7 @@ from minivit.data import Dataset, batches
 from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
 from minivit.figures.robustness import LABELS
 from minivit.report.analyze import analyze, choose_images, token_grid
+from minivit.report.table import text_table
 from minivit.training.device import choose_device
 from minivit.training.evaluate import predict
 from minivit.training.files import CheckpointError, write_json, write_whole
@@ -220,6 +221,4 @@ def table(result: Mapping[str, Any]) -> str:
 def lay_out(columns: Mapping[str, Iterable[Any]]) -> str:
     cells = [[title, *("-" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
                        for value in values)] for title, values in columns.items()]
-    widths = [max(map(len, column)) for column in cells]
-    return "\n".join("  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
-                     for row in zip(*cells, strict=True))
+    return text_table(list(zip(*cells, strict=True)))

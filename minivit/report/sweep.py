@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from minivit.analysis import paired_difference
+from minivit.report.table import text_table
 from minivit.training.config import Config
 from minivit.training.device import choose_device
 from minivit.training.loop import SharedData, fit_classes, flatten, train
@@ -160,7 +161,5 @@ def table(rows: Sequence[Mapping[str, Any]]) -> str:
                       (f"{row['top1_mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
                       "{mean:+.2f} [{low:+.2f}, {high:+.2f}], n = {n}".format(**difference) if difference else "-",
                       f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
-    return "\n".join([*lines, "", "Top-1 of the last epoch: mean ± sd of n runs. Difference: mean [95 % interval] of "
-                                  "n pairs with the\nsame seed. Time: mean of training and evaluation."])
+    return "\n".join([text_table(cells, "<"), "", "Top-1 of the last epoch: mean ± sd of n runs. Difference: mean [95 "
+                      "% interval] of n pairs with the\nsame seed. Time: mean of training and evaluation."])
