@@ -139,7 +139,7 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
     Raises
     ------
     ValueError
-        On a model that is not known, a device that is not to be had, or an argument out of its range.
+        On a model that is not known, a device that is not available, or an argument out of its range.
     """
     check_options(bench, {"batch_size": batch_size, "precision": precision, "rounds": rounds}, "bench")
     for name, count in (("batch_size", batch_size), ("rounds", rounds)):

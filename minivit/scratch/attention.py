@@ -155,7 +155,7 @@ def self_attention_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[n
     Raises
     ------
     ValueError
-        If ``d_out`` has not the shape of the output.
+        If ``d_out`` does not have the shape of the output.
     """
     params, q, k, v = (saved[name] for name in ("params", "q", "k", "v"))
     d_merged, d_proj_weight, d_proj_bias = linear_backward(d_out, saved["merged"], params["proj.weight"])

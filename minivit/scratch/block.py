@@ -74,7 +74,7 @@ def block_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray
     Raises
     ------
     ValueError
-        If ``d_out`` has not the shape of the output.
+        If ``d_out`` does not have the shape of the output.
     """
     d_normal, d_mlp = mlp_backward(d_out, saved["mlp"])
     d_branch, d_weight2, d_bias2 = layer_norm_backward(d_normal, saved["middle"], saved["norm2"]["weight"])

@@ -83,7 +83,7 @@ def mlp_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray, 
     Raises
     ------
     ValueError
-        If ``d_out`` has not the shape of the output.
+        If ``d_out`` does not have the shape of the output.
     """
     params, d_params = saved["params"], {}
     if saved["context"] == "cb":

@@ -43,8 +43,9 @@ def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
     """
     missing, unknown = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
     if missing or unknown:
-        raise ValueError(f"{what} has not the names wanted: " + "; ".join(
-            f"{state} {_list(names)}" for state, names in (("missing", missing), ("unknown", unknown)) if names))
+        problems = {"lacks the keys": missing, "has the unknown keys": unknown}
+        raise ValueError(f"{what} " + " and ".join(f"{problem} {_list(names)}"
+                                                   for problem, names in problems.items() if names))
     return {name: check_shape(f"{what}[{name!r}]", params[name], *shape) for name, shape in wanted.items()}
 
 

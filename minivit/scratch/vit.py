@@ -198,7 +198,7 @@ class ViT:
         Raises
         ------
         ValueError
-            If ``d_logits`` has not the shape of the logits.
+            If ``d_logits`` does not have the shape of the logits.
         """
         params, d = saved["params"], {}
         d_logits = check_shape("d_logits", d_logits, len(saved["images"]), len(params["head.bias"]))

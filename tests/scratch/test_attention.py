@@ -69,7 +69,7 @@ def test_float32_stays_float32(draw, params):
     (lambda x: attention_backward(x(N, D), x(N, D), x(N, D), x(N, D), np.eye(3)), r"maps has shape \(3, 3\); wanted"),
     (lambda x: split_heads(x(B, N, 7), 3), "num_heads=3 does not divide the channels of x, 7"),
     (lambda x: self_attention(x(N, C), {}, H), r"x has shape \(7, 15\); wanted \(B, N, C\)"),
-    (lambda x: self_attention(x(B, N, C), {"qkv.weight": x(3, C)}, H), "missing proj.bias, proj.weight, qkv.bias"),
+    (lambda x: self_attention(x(B, N, C), {"qkv.weight": x(3, C)}, H), "lacks the keys proj.bias, proj.weight, qkv.bias"),
     (lambda x: self_attention(x(B, N, C), {"qkv.weight": x(3, C), "qkv.bias": x(3 * C), "proj.weight": x(C, C),
                                            "proj.bias": x(C)}, H),
      r"params\['qkv.weight'\] has shape \(3, 15\); wanted \(45, 15\)"),

@@ -151,9 +151,9 @@ def test_a_seed_draws_the_same_weights():
 def test_bad_weights_are_named_and_change_nothing(draw):
     model = ViT(**SIZES)
     kept = {name: value.copy() for name, value in model.params.items()}
-    with pytest.raises(ValueError, match="missing head.bias; unknown head.bais"):
+    with pytest.raises(ValueError, match="lacks the keys head.bias and has the unknown keys head.bais"):
         model.load({name.replace("head.bias", "head.bais"): value for name, value in kept.items()})
-    with pytest.raises(ValueError, match=r"missing blocks.0.attn.proj.bias, .* and \d+ more$"):
+    with pytest.raises(ValueError, match=r"lacks the keys blocks.0.attn.proj.bias, .* and \d+ more$"):
         model.load({})
     with pytest.raises(ValueError, match=r"params\['norm.bias'\] has shape \(3,\); wanted \(22,\)"):
         model.load(kept | {"norm.bias": draw(3)})
