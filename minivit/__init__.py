@@ -3,7 +3,8 @@
 The rooms of the house, each readable on its own::
 
     minivit.scratch     NumPy only, every gradient written by hand
-    minivit.layers      torch modules, one idea a file
+    minivit.mixers      how tokens mix, one idea a file, one table
+    minivit.layers      the rest of a block
     minivit.models      the layers assembled; create_model(name)
     minivit.data        data sets and augmentation
     minivit.analysis    pure functions that measure attention and count its cost

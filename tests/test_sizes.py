@@ -5,16 +5,21 @@ from math import inf, nan
 import numpy as np
 import pytest
 
-from minivit import layers, models, scratch
+from minivit import layers, mixers, models, scratch
 from minivit.analysis import attention_macs, break_even_tokens
 
 IMAGE = dict(image_size=8, in_channels=1)
+GRID = dict(grid=(2, 3), prefix_tokens=1)
 MAKE = [
     (layers.Attention, dict(dim=12, num_heads=3, head_size=4, dropout=0.1)),
     (layers.UniformHeadAttention, dict(dim=12, num_heads=3, dropout=0.1)),
-    (layers.LessAttention, dict(num_tokens=7, dim=12, num_heads=3, num_keys=5, rank=2, dropout=0.1)),
+    (layers.LessAttention, dict(GRID, dim=12, num_heads=3, num_keys=5, rank=2, dropout=0.1)),
+    (mixers.LinearAttention, dict(dim=12, num_heads=3, dropout=0.1)),
+    (mixers.NeighbourhoodAttention, dict(GRID, dim=12, num_heads=3, window=2, stride=1, dropout=0.1)),
+    (mixers.TokenMlp, dict(GRID, dim=12, hidden_tokens=5, dropout=0.1)),
+    (mixers.SpectralMixer, dict(GRID, dim=12)),
     (layers.TokenMap, dict(num_tokens=7, rank=2)),
-    (layers.Block, dict(dim=12, num_heads=3, mlp_ratio=1.5, dropout=0.1, drop_path=0.1)),
+    (layers.Block, dict(dim=12, mixer=layers.Attention(12, 3), mlp_ratio=1.5, dropout=0.1, drop_path=0.1)),
     (layers.ExtraMsa, dict(dim=12, num_heads=3, dropout=0.1)),
     (layers.ExtraMlp, dict(dim=12, dropout=0.1)),
     (layers.Mlp, dict(dim=12, hidden_dim=5, dropout=0.1)),
@@ -46,8 +51,10 @@ NO_RATE = (-0.1, 1, 1.0, nan, inf, True, "0.1", None)
 
 def values_for(name, value):
     """What the argument must not be."""
-    if name in ("kind", "attention_layers") or name == "num_classes":  # the last may be 0 where there is to be no head
-        return NO_SIZE[1:] if name == "num_classes" else ()
+    if name in ("kind", "attention_layers", "mixer", "grid"):
+        return ()
+    if name in ("num_classes", "prefix_tokens"):  # there may be none of them
+        return NO_SIZE[1:]
     return NO_RATIO if "ratio" in name and name != "ratio" else NO_RATE if isinstance(value, float) else NO_SIZE
 
 
@@ -66,7 +73,7 @@ def test_what_is_no_size_and_no_rate_is_named(make, options):
 
 @pytest.mark.parametrize("make, options, message", [
     (models.ViT, dict(dim=10, num_heads=3), "dim=10 cannot be split into num_heads=3"),
-    (layers.Block, dict(dim=10, num_heads=3), "dim=10 cannot be split into num_heads=3"),
+    (layers.Attention, dict(dim=10, num_heads=3), "dim=10 cannot be split into num_heads=3"),
     (models.PiT, dict(patch_size=16, image_size=8), "patch_size=16 .*image_size=8"),
     (models.Mixer, dict(patch_size=16, image_size=8), "patch_size=16 does not divide image_size=8"),
     (models.Mixer, dict(dim=3, token_mlp_ratio=0.1), "token_mlp_ratio=0.1 leaves nothing of 3: 0.3 is rounded to 0"),

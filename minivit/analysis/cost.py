@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
 
 import torch
 from torch import nn
@@ -41,7 +41,8 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
 
     PyTorch's own counter sees matrix products and convolutions. It does not see what context modules are made of: a
     mean over n numbers is n additions, a gate on n numbers n products, and both count as n multiply-adds, as in the CB
-    paper (its tables S16 and S17). Softmax, LayerNorm, GELU, sums and multiples are left out, as is usual.
+    paper (its tables S16 and S17). A Fourier transform of n real numbers counts as n log₂ n. Softmax, LayerNorm, GELU,
+    sums and multiples are left out, as is usual.
 
     Parameters
     ----------
@@ -62,8 +63,9 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
     check_at_least(1, in_channels=in_channels)
     model = unwrap(model)
     image = as_input(torch.zeros(1, in_channels, *image_sides(image_size)), model)
-    counter = FlopCounterMode(display=False, custom_mapping={torch.ops.aten.mean: mean_flops,
-                                                             torch.ops.aten.mul: mul_flops})
+    counter = FlopCounterMode(display=False, custom_mapping={
+        torch.ops.aten.mean: mean_flops, torch.ops.aten.mul: mul_flops,
+        torch.ops.aten._fft_r2c: fft_flops, torch.ops.aten._fft_c2r: inverse_fft_flops})
     was_training = model.training
     try:
         # The unfused kernel is made of products every back end counts alike.
@@ -88,3 +90,12 @@ def mean_flops(input_shape: torch.Size, *args, **kwargs) -> int:
 
 def mul_flops(input_shape: torch.Size, other: torch.Size | float, *args, out_shape: torch.Size, **kwargs) -> int:
     return 2 * prod(out_shape) if isinstance(other, torch.Size) else 0
+
+
+def fft_flops(input_shape: torch.Size, dims: list[int], *args, **kwargs) -> int:
+    points = prod(input_shape[dim] for dim in dims)
+    return round(2 * prod(input_shape) * log2(points))
+
+
+def inverse_fft_flops(*args, out_shape: torch.Size, **kwargs) -> int:
+    return fft_flops(out_shape, args[1])

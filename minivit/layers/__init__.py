@@ -1,7 +1,5 @@
-"""The parts of a Vision Transformer, one idea a file."""
+"""The parts of a Vision Transformer, one idea a file; how its tokens mix stands in :mod:`minivit.mixers`."""
 
-from minivit.layers.attention import Attention, split_dim
-from minivit.layers.attention_downsample import AttentionDownsample
 from minivit.layers.block import Block, DropPath
 from minivit.layers.context import (
     CONTEXTS,
@@ -14,12 +12,17 @@ from minivit.layers.context import (
 )
 from minivit.layers.embed import PatchDropout, PatchEmbed, check_images
 from minivit.layers.extra_block import ExtraMlp, ExtraMsa
-from minivit.layers.less_attention import LessAttention
-from minivit.layers.mlp import Mlp
-from minivit.layers.scores import Factors
-from minivit.layers.spatial_reduction import SpatialReduction
-from minivit.layers.token_map import TokenMap
-from minivit.layers.uniform_head import UniformHeadAttention
+from minivit.mixers import (
+    Attention,
+    AttentionDownsample,
+    Factors,
+    LessAttention,
+    Mlp,
+    SpatialReduction,
+    TokenMap,
+    UniformHeadAttention,
+    split_dim,
+)
 
 __all__ = [
     "Attention",

@@ -5,11 +5,10 @@ Axes: B batch, N tokens, C channels, H heads.
 
 from torch import Tensor, nn
 
-from minivit.layers.attention import Attention, split_dim
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
-from minivit.layers.mlp import Mlp
-from minivit.layers.scores import Scores
-from minivit.options import check_rate, scaled_size
+from minivit.mixers.mlp import Mlp
+from minivit.mixers.scores import Scores
+from minivit.options import check_at_least, check_rate, scaled_size
 
 
 class DropPath(nn.Module):
@@ -49,10 +48,10 @@ class Block(nn.Module):
 
     Parameters
     ----------
-    dim, num_heads
-        Channels C and heads H.
-    attention
-        What mixes the tokens; :class:`minivit.layers.Attention` of ``num_heads`` and ``dropout`` if None.
+    dim
+        Channels C.
+    mixer
+        What mixes the tokens, such as ``Attention(dim, num_heads)``: see :mod:`minivit.mixers`.
     mlp_ratio
         Hidden channels of the MLP, as a multiple of ``dim``; rounded to a whole number, at least 1.
     dropout, drop_path
@@ -68,9 +67,8 @@ class Block(nn.Module):
         If ``context`` or ``context_position`` is not known, or a number is out of its range.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, attention: nn.Module | None = None, mlp_ratio: float = 4.0,
-                 dropout: float = 0.0, drop_path: float = 0.0, context: str = "none",
-                 context_position: str = "mlp_end"):
+    def __init__(self, dim: int, mixer: nn.Module, *, mlp_ratio: float = 4.0, dropout: float = 0.0,
+                 drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end"):
         super().__init__()
         if context_position not in CONTEXT_POSITIONS:
             raise ValueError(f"context_position={context_position!r} is not known; "
@@ -80,11 +78,11 @@ class Block(nn.Module):
             places = ("msa_end", "mlp_end") if context_position == "both" else (context_position,)
             return create_context(context if position in places else "none", size)
 
+        check_at_least(1, dim=dim)
         check_rate(dropout=dropout, drop_path=drop_path)
-        split_dim(dim, num_heads)
         hidden_dim = scaled_size(dim, "mlp_ratio", mlp_ratio)
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = Attention(dim, num_heads, dropout=dropout) if attention is None else attention
+        self.attn = mixer  # timm's name
         self.context = context_at("msa_end", dim)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = Mlp(dim, hidden_dim, dropout=dropout, front=context_at("mlp_front", dim),
@@ -109,7 +107,8 @@ class Block(nn.Module):
         Tensor or (Tensor, Tensor) or (Tensor, Factors)
             (B, N, C); with ``keep`` also the scores, (B, H, N, M), or what they are the product of.
         """
-        mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), keep=keep)
+        kept = {} if keep == "none" else {"keep": keep}  # a mixer that keeps nothing need not know the word
+        mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), **kept)
         mixed, scores = (mixed, None) if keep == "none" else mixed
         x = x + self.drop_path(self.context(mixed))
         x = x + self.drop_path(self.mlp(self.norm2(x)))

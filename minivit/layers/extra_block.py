@@ -5,9 +5,9 @@ Axes: B batch, N tokens, C channels, H heads.
 
 from torch import Tensor, nn
 
-from minivit.layers.attention import Attention
-from minivit.layers.mlp import Mlp
-from minivit.layers.scores import Scores
+from minivit.mixers.attention import Attention
+from minivit.mixers.mlp import Mlp
+from minivit.mixers.scores import Scores
 from minivit.options import check_at_least
 
 

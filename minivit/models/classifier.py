@@ -3,15 +3,18 @@
 Axes: B batch, N tokens, M keys, C channels, H heads.
 """
 
+import logging
 from collections.abc import Sequence
 from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Block, LessAttention
-from minivit.layers.scores import Scores, attention_map
+from minivit.layers import Block
+from minivit.mixers.scores import Scores, attention_map
 from minivit.options import check_at_least
+
+log = logging.getLogger(__name__)
 
 
 class Classifier(nn.Module):
@@ -69,6 +72,8 @@ class AttentionClassifier(Classifier):
     A model gives ``forward_features(images, return_attention)``, its tokens and with ``return_attention`` its maps.
     """
 
+    told = False  # which layers have no map
+
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first."""
         return x[:, 0]
@@ -76,8 +81,18 @@ class AttentionClassifier(Classifier):
     @property
     def less_attention_maps(self) -> tuple[int, ...]:
         """Which of the maps, counted from 0, are those of less-attention layers."""
-        blocks = [module for module in self.modules() if isinstance(module, Block)]
-        return tuple(i for i, block in enumerate(blocks) if is_less_attention(block))
+        blocks = [block for block in blocks_of(self) if has_map(block)]
+        return tuple(i for i, block in enumerate(blocks) if takes_scores(block))
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether any of the blocks has an attention map."""
+        return any(map(has_map, blocks_of(self)))
+
+    @property
+    def layers_without_map(self) -> tuple[int, ...]:
+        """Which of the blocks, counted from 0, mix tokens without an attention map."""
+        return tuple(i for i, block in enumerate(blocks_of(self)) if not has_map(block))
 
     def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Classify.
@@ -94,11 +109,33 @@ class AttentionClassifier(Classifier):
         Tensor or (Tensor, list of Tensor)
             Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with attention, rows
             of sum 1. H and N may differ from stage to stage, and with a spatial reduction maps are (B, H, N, M).
+
+        Raises
+        ------
+        ValueError
+            If maps are asked for and no block has one. Where only some have, which have none is logged, once.
         """
+        if return_attention and self.layers_without_map:
+            self.tell_layers_without_map()
         x = self.forward_features(images, return_attention)
         x, maps = x if return_attention else (x, None)
         logits = self.head(self.pool(x))
         return (logits, maps) if return_attention else logits
+
+
+    def tell_layers_without_map(self) -> None:
+        without, blocks = self.layers_without_map, blocks_of(self)
+        kinds = ", ".join(sorted({type(blocks[i].attn).__name__ for i in without}))
+        if not self.has_maps:
+            raise ValueError(f"return_attention=True: no layer of this model has an attention map ({kinds})")
+        if not self.told:
+            log.warning("no attention maps of layers %s, counted from 1 (%s)", ", ".join(str(i + 1) for i in without),
+                        kinds)
+            self.told = True
+
+
+def blocks_of(model: nn.Module) -> list[Block]:
+    return [module for module in model.modules() if isinstance(module, Block)]
 
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
@@ -128,8 +165,8 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
     """
     below = residual
     for block, above in zip_longest(blocks, blocks[1:]):
-        passed_on = keep if above is None else form if is_less_attention(above) else "none"
-        kept = "scores" if passed_on == "none" and maps is not None and hasattr(block, "attn") else passed_on
+        passed_on = keep if above is None else form if takes_scores(above) else "none"
+        kept = "scores" if passed_on == "none" and maps is not None and has_map(block) else passed_on
         scores_below = [] if below is None else [below]
         x, scores = (block(x, *scores_below), None) if kept == "none" else block(x, *scores_below, keep=kept)
         if maps is not None and scores is not None:
@@ -138,5 +175,9 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
     return x, below
 
 
-def is_less_attention(block: nn.Module) -> bool:
-    return isinstance(getattr(block, "attn", None), LessAttention)
+def has_map(block: nn.Module) -> bool:
+    return getattr(getattr(block, "attn", None), "has_map", False)
+
+
+def takes_scores(block: nn.Module) -> bool:
+    return getattr(getattr(block, "attn", None), "takes_scores", False)

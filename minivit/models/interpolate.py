@@ -3,14 +3,14 @@
 Axes: R x S rows and columns of a grid of tokens, N = R * S tokens, or R * S + 1 with a class token, C channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import gcd, isqrt, prod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.layers import TokenMap
+from minivit.mixers import TokenMap, TokenMixer
 from minivit.models.unwrap import name_differences, unwrap_weights
 from minivit.options import image_sides
 from minivit.wrappers import unwrap
@@ -67,16 +67,21 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
     old = None if grid is None else image_sides(grid, "grid")
     same_grid = old is None or old == new
     maps = {name for name, module in model.named_modules() if isinstance(module, TokenMap)}
+    mixers = {name: module for name, module in model.named_modules() if isinstance(module, TokenMixer)}
     fitted = {}
     for name, weight in weights.items():
         owner, _, last = name.rpartition(".")
         wants = wanted[name].shape
-        if weight.shape == wants and (same_grid or last != "pos_embed" and owner not in maps):
+        belongs_to_places = last == "pos_embed" or owner in maps or fits(name, mixers)
+        if weight.shape == wants and (same_grid or not belongs_to_places):
             fitted[name] = weight
         elif last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): it says its grid itself
             fitted[name] = F.interpolate(weight.double(), size=wants[2:], mode="bilinear").to(weight)
         elif last == "pos_embed":
             fitted[name] = between(weight.shape[1], wants[1], old, new).to(weight) @ weight
+        elif mixer := fits(name, mixers):
+            fitted[name] = mixer.fit(name.partition(".attn.")[2], weight,
+                                     lambda before, mixer=mixer: between(before, mixer.num_tokens, old, new))
         elif owner in maps:
             before, after = max(weight.shape), max(wants)
             there = between(before, after, old, new)
@@ -90,6 +95,13 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
             raise ValueError(f"{name} is of shape {tuple(weight.shape)}, the model's of {tuple(wants)}; "
                              "the two must differ in image_size alone")
     return fitted
+
+
+def fits(name: str, mixers: Mapping[str, TokenMixer]) -> TokenMixer | None:
+    """Return the mixer that says how its weights of that name are fitted to its grid, if there is one."""
+    owner, attn, last = name.partition(".attn.")
+    mixer = mixers.get(owner + attn.rstrip("."))
+    return mixer if mixer is not None and last in mixer.grid_weights else None
 
 
 def between(before: int, after: int, old: Grid | None, new: Grid) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
-from minivit.layers.token_map import check_rank
+from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.vit import init_linear_layers
 from minivit.options import (
@@ -191,11 +191,12 @@ class LaViT(AttentionClassifier):
             reduction = SpatialReduction(dim, ratio, grids[stage]) if ratio > 1 else None
             if layer < attention_depths[stage]:
                 return Attention(dim, heads, reduction=reduction)
-            return LessAttention(tokens, dim, heads, tokens // ratio**2, rank=less_attention_rank, reduction=reduction)
+            return LessAttention(dim, heads, grid=grids[stage], num_keys=tokens // ratio**2, rank=less_attention_rank,
+                                 reduction=reduction)
 
         def block(stage: int, layer: int) -> Block:
             through_all = sum(depths[:stage]) + layer
-            return Block(dims[stage], num_heads[stage], attention=attention(stage, layer), mlp_ratio=mlp_ratios[stage],
+            return Block(dims[stage], attention(stage, layer), mlp_ratio=mlp_ratios[stage],
                          drop_path=drop_path * through_all / max(depth - 1, 1),
                          context=context if through_all in with_context else "none", context_position=context_position)
 

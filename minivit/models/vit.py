@@ -6,23 +6,22 @@ The names of modules and parameters, the epsilon of LayerNorm and the exact GELU
 so that published weights load as they are.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from minivit.layers import (
-    Attention,
     Block,
     ExtraMlp,
     ExtraMsa,
-    LessAttention,
     PatchDropout,
     PatchEmbed,
-    UniformHeadAttention,
     split_dim,
 )
-from minivit.layers.token_map import check_rank
+from minivit.mixers import create_mixer, mixer_class
+from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
 
@@ -65,6 +64,11 @@ class ViT(AttentionClassifier):
     less_attention_form
         What is transformed: the ``scores``, as in the paper, or their ``factors``, the queries and keys. The output is
         the same, the cost is not.
+    mixer, mixer_options
+        How tokens mix, a key of :data:`minivit.mixers.MIXERS`, and keyword arguments of its class.
+    mixer_layers
+        Which blocks mix so: ``all``, ``upper`` (the deeper half), or a sequence of indices in [0, depth); the others
+        compute attention.
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
@@ -87,7 +91,9 @@ class ViT(AttentionClassifier):
                  context_position: str = "mlp_end", context_layers: str | Sequence[int] = "upper",
                  uniform_head: str = "none", extra_block: str = "none",
                  attention_layers: str | Sequence[int] = "all", less_attention_rank: int | None = None,
-                 less_attention_form: str = "scores", global_pool: str = "token"):
+                 less_attention_form: str = "scores", mixer: str = "attention",
+                 mixer_options: Mapping[str, Any] | None = None, mixer_layers: str | Sequence[int] = "all",
+                 global_pool: str = "token"):
         super().__init__()
         check_rate(dropout=dropout, drop_path=drop_path)
         check_at_least(1, depth=depth, dim=dim)
@@ -116,27 +122,35 @@ class ViT(AttentionClassifier):
             if len(computes) == depth and choice != default:
                 raise ValueError(f"{name}={choice!r} needs less-attention layers: with attention_layers="
                                  f"{attention_layers!r} every block computes attention")
+        with_mixer = layer_indices("mixer_layers", mixer_layers, depth)
+        if mixer_class(mixer).takes_scores:
+            raise ValueError(f"mixer={mixer!r} transforms the scores of the layer below: say which layers compute them "
+                             "with attention_layers")
+        for name, choice, default in (("attention_layers", attention_layers, "all"),
+                                      ("uniform_head", uniform_head, "none")):
+            if mixer != "attention" and choice != default:
+                raise ValueError(f"mixer={mixer!r} and {name}={choice!r} do not go together: both say how tokens mix")
+        mixers = ["uniform_head" if uniform_head != "none" else "less_attention" if layer not in computes
+                  else mixer if layer in with_mixer else "attention" for layer in range(depth)]
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         check_rank("less_attention_rank", less_attention_rank, 1 + self.patch_embed.num_patches)
+        rank = None if less_attention_rank is None else int(less_attention_rank)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
-        # Training may set its rate; a layer that transforms scores needs all the tokens, each in its place.
-        self.patch_dropout = PatchDropout() if len(computes) == depth else nn.Identity()
+        # Training may set its rate; some mixers need all the patches, each in its place.
+        bound_to_grid = any(mixer_class(name).bound_to_grid for name in mixers)
+        self.patch_dropout = nn.Identity() if bound_to_grid else PatchDropout()
         self.dropout = nn.Dropout(dropout)
 
-        def attention(layer: int) -> nn.Module:
-            if uniform_head != "none":
-                return UniformHeadAttention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
-            if layer in computes:
-                return Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
-            return LessAttention(self.pos_embed.shape[1], dim, num_heads, rank=less_attention_rank, v_bias=qkv_bias,
-                                 dropout=dropout)
+        def create_block(layer: int) -> Block:
+            options = {"less_attention": {"rank": rank}, mixer: mixer_options}.get(mixers[layer])
+            mixes = create_mixer(mixers[layer], dim, num_heads, grid=self.patch_embed.grid, prefix_tokens=1,
+                                 options=options, qkv_bias=qkv_bias, v_bias=qkv_bias, dropout=dropout)
+            return Block(dim, mixes, mlp_ratio=mlp_ratio, dropout=dropout,
+                         drop_path=drop_path * layer / max(depth - 1, 1),
+                         context=context if layer in with_context else "none", context_position=context_position)
 
-        self.blocks = nn.ModuleList(
-            Block(dim, num_heads, attention=attention(layer), mlp_ratio=mlp_ratio, dropout=dropout,
-                  drop_path=drop_path * layer / max(depth - 1, 1),
-                  context=context if layer in with_context else "none", context_position=context_position)
-            for layer in range(depth))
+        self.blocks = nn.ModuleList(map(create_block, range(depth)))
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = create_head(dim, num_classes)
         self.init_weights()

@@ -158,7 +158,8 @@ def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: 
 
 
 def has_maps(model: nn.Module) -> bool:
-    return "return_attention" in inspect.signature(unwrap(model).forward).parameters
+    model = unwrap(model)
+    return "return_attention" in inspect.signature(model.forward).parameters and getattr(model, "has_maps", True)
 
 
 def token_grid(model: nn.Module, tokens: int) -> tuple[tuple[int, int] | None, int]:

@@ -1,10 +1,12 @@
 """AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024), warm-up and cosine."""
 
+from collections.abc import Iterator
 from math import cos, pi
 
 import torch
 from torch import nn
 
+from minivit.mixers import TokenMixer
 from minivit.training.config import Config
 from minivit.training.muon import Muon
 
@@ -16,7 +18,7 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     the mean and not near zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest
     by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
     """
-    decays = {id(p) for m in model.modules() if isinstance(m, nn.Linear | nn.Conv2d) for p in [m.weight]}
+    decays = {id(p) for p in matrices_of(model)}
     matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
     others = [p for p in model.parameters() if id(p) not in decays]
     muons = {name for name, p in matrices.items()
@@ -28,6 +30,17 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     if by_muon:
         optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay))
     return optimizers
+
+
+def matrices_of(module: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters that decay: what a mixer says of its own, and elsewhere the weights of linear maps."""
+    if isinstance(module, TokenMixer):
+        yield from module.matrices()
+    elif isinstance(module, nn.Linear | nn.Conv2d):
+        yield module.weight
+    else:
+        for child in module.children():
+            yield from matrices_of(child)
 
 
 def learning_rate(step: int, steps: int, config: Config) -> float:

@@ -1,14 +1,14 @@
 import pytest
 import torch
 
-from minivit.layers import Block, ContextBroadcast, DropPath, Mlp
+from minivit.layers import Attention, Block, ContextBroadcast, DropPath, Mlp
 
 B, N, H, C = 2, 7, 3, 15
 
 
 def make_block(**options):
     torch.manual_seed(0)
-    return Block(C, H, **options).double()
+    return Block(C, Attention(C, H), **options).double()
 
 
 @pytest.fixture

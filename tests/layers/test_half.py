@@ -12,7 +12,7 @@ from minivit.layers import (
     TokenMap,
     UniformHeadAttention,
 )
-from minivit.layers.scores import Factors, attend
+from minivit.mixers.scores import Factors, attend
 from minivit.models import ViT
 
 HALVES = [(torch.float16, 2**-9), (torch.bfloat16, 2**-6)]
@@ -67,7 +67,7 @@ def test_less_attention_of_scores_whose_bare_product_overflows(dtype, tolerance)
     # q k is 80 * 80 * 64 = 409600 for the first key; scaled, 51200. The rows of a map of which each has one key.
     q = torch.full((1, 1, 5, 64), 80.0)
     k = q * torch.tensor([1.0, 0.5, 0.25, 0.1, 0.0])[:, None]
-    layer = LessAttention(5, 64, 1)
+    layer = LessAttention(64, 1, grid=(1, 5))
     x = torch.randn(1, 5, 64)
     with torch.no_grad():
         want = layer(x, Factors(q, k, 64**-0.5))

@@ -49,7 +49,7 @@ def test_two_layers_hand_their_gradients_down(check_operation, draw, inputs):
 
 def test_is_the_layer(inputs):
     s, v, theta, psi = (torch.tensor(x) for x in inputs)
-    layer = LessAttention(N, H * D, H, M).double()
+    layer = LessAttention(H * D, H, grid=(1, N), num_keys=M).double()
     with torch.no_grad():
         layer.theta.weight.copy_(theta)
         layer.psi.weight.copy_(psi)

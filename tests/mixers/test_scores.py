@@ -1,6 +1,6 @@
 import torch
 
-from minivit.layers.scores import Factors, attend
+from minivit.mixers.scores import Factors, attend
 
 
 def test_half_precision_holds_scores_whose_bare_product_overflows():

@@ -6,11 +6,12 @@ Axes: B batch, N tokens, C channels, H heads, D = C / H head size, M keys (N, or
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.layers.scores import KEEPS, Factors, Scores, attend, attention_map, multiply_out
+from minivit.mixers.base import Grid, TokenMixer
+from minivit.mixers.scores import KEEPS, Factors, Scores, attend, attention_map, multiply_out
 from minivit.options import check_at_least, check_rate
 
 
-class Attention(nn.Module):
+class Attention(TokenMixer):
     r"""Every token asks every token, and takes an average of their values.
 
     In each head, :math:`\operatorname{softmax}(Q K^\top / \sqrt{D})\, V`; the heads are concatenated and projected.
@@ -24,6 +25,8 @@ class Attention(nn.Module):
         Channels C, a multiple of ``num_heads``.
     num_heads
         Heads H.
+    grid, prefix_tokens
+        Of no effect: attention sees no places.
     head_size
         Size D of a head; C / H if None, and then H must divide C.
     qkv_bias
@@ -40,8 +43,12 @@ class Attention(nn.Module):
         If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None, or a number is out of its range.
     """
 
-    def __init__(self, dim: int, num_heads: int = 8, *, head_size: int | None = None, qkv_bias: bool = True,
-                 dropout: float = 0.0, reduction: nn.Module | None = None):
+    has_map = True
+    gives_scores = True
+
+    def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid | None = None, prefix_tokens: int = 0,
+                 head_size: int | None = None, qkv_bias: bool = True, dropout: float = 0.0,
+                 reduction: nn.Module | None = None):
         super().__init__()
         check_rate(dropout=dropout)
         if head_size is None:

@@ -21,7 +21,7 @@ def x():
 
 def make(**options):
     torch.manual_seed(0)
-    return LessAttention(N, C, H, **options).double()
+    return LessAttention(C, H, grid=(1, N), **options).double()
 
 
 def disturbed(layer):
@@ -155,17 +155,18 @@ def test_scores_that_do_not_fit_are_named(x, shape, message):
 
 def test_a_block_without_scores_below_says_so(x):
     with pytest.raises(ValueError, match="scores=None.*layer below"):
-        Block(C, H, attention=LessAttention(N, C, H)).double()(x)
+        Block(C, LessAttention(C, H, grid=(1, N))).double()(x)
 
 
-@pytest.mark.parametrize("layer, scores", [(Attention(C, H), []), (LessAttention(N, C, H), [torch.zeros(B, H, N, N)])])
+@pytest.mark.parametrize("layer, scores", [
+    (Attention(C, H), []), (LessAttention(C, H, grid=(1, N)), [torch.zeros(B, H, N, N)])])
 def test_what_cannot_be_kept_is_named(layer, scores):
     with pytest.raises(ValueError, match="keep='score' is not known.*none, scores, factors"):
         layer(torch.zeros(B, N, C), *scores, keep="score")
 
 
 @pytest.mark.parametrize("layer, scores", [
-    (Attention(C, H, dropout=0.5), []), (LessAttention(N, C, H, dropout=0.5), [torch.zeros(B, H, N, N)]),
+    (Attention(C, H, dropout=0.5), []), (LessAttention(C, H, grid=(1, N), dropout=0.5), [torch.zeros(B, H, N, N)]),
 ])
 def test_dropout_acts_on_the_output(layer, scores):
     zeros = (layer.train()(torch.randn(B, N, C), *scores) == 0).float().mean()

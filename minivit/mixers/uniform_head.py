@@ -6,11 +6,12 @@ Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 import torch
 from torch import Tensor, nn
 
-from minivit.layers.attention import Attention, split_dim, with_scores
+from minivit.mixers.attention import Attention, split_dim, with_scores
+from minivit.mixers.base import Grid, TokenMixer
 from minivit.options import check_at_least
 
 
-class UniformHeadAttention(nn.Module):
+class UniformHeadAttention(TokenMixer):
     r"""Let H - 1 heads compute their maps, and give the last one the map whose weights are all 1/N.
 
     A uniform head asks nothing, so it has no queries and keys. Its values are averaged, and the average of linear maps
@@ -25,6 +26,8 @@ class UniformHeadAttention(nn.Module):
     ----------
     dim, num_heads
         Channels C and heads H, at least 2, the uniform one counted.
+    grid, prefix_tokens
+        Of no effect.
     qkv_bias, dropout
         As of :class:`minivit.layers.Attention`.
 
@@ -34,7 +37,10 @@ class UniformHeadAttention(nn.Module):
         If ``dim`` is not a multiple of ``num_heads``, or there is no other head.
     """
 
-    def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
+    has_map = True
+
+    def __init__(self, dim: int, num_heads: int, *, grid: Grid | None = None, prefix_tokens: int = 0,
+                 qkv_bias: bool = True, dropout: float = 0.0):
         super().__init__()
         check_at_least(1, num_heads=num_heads)
         if num_heads < 2:

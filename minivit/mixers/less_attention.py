@@ -5,13 +5,14 @@ Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction)
 
 from torch import Tensor, nn
 
-from minivit.layers.attention import split_dim, with_scores
-from minivit.layers.scores import Factors, Scores, attend
-from minivit.layers.token_map import TokenMap
+from minivit.mixers.attention import split_dim, with_scores
+from minivit.mixers.base import Grid, TokenMixer, count_tokens
+from minivit.mixers.scores import Factors, Scores, attend
+from minivit.mixers.token_map import TokenMap
 from minivit.options import check_at_least, check_rate
 
 
-class LessAttention(nn.Module):
+class LessAttention(TokenMixer):
     r"""Ask nothing: transform the scores of the layer below, and average values of one's own.
 
     .. math:: S' = \Psi\big(\Theta(S)^\top\big)^\top, \qquad Y = \operatorname{softmax}(S')\, V
@@ -30,11 +31,12 @@ class LessAttention(nn.Module):
 
     Parameters
     ----------
-    num_tokens
-        N. The layer fits no other number: a model for images of another size has to be made for them, and
-        :func:`minivit.models.interpolate_weights` makes weights for it.
     dim, num_heads
         Channels C and heads H.
+    grid, prefix_tokens
+        Rows and columns of patches, and how many tokens stand before them: together N. The layer fits no other number:
+        a model for images of another size has to be made for them, and :func:`minivit.models.interpolate_weights` makes
+        weights for it.
     num_keys
         M; N if None.
     rank
@@ -51,13 +53,17 @@ class LessAttention(nn.Module):
         If ``dim`` is not a multiple of ``num_heads``, or another number is out of its range.
     """
 
-    def __init__(self, num_tokens: int, dim: int, num_heads: int = 8, num_keys: int | None = None, *,
-                 rank: int | None = None, v_bias: bool = True, dropout: float = 0.0,
+    has_map = True
+    gives_scores = takes_scores = bound_to_grid = True
+
+    def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid, prefix_tokens: int = 0,
+                 num_keys: int | None = None, rank: int | None = None, v_bias: bool = True, dropout: float = 0.0,
                  reduction: nn.Module | None = None):
         super().__init__()
+        num_tokens = count_tokens(grid, prefix_tokens)
         split_dim(dim, num_heads)
         check_rate(dropout=dropout)
-        check_at_least(1, num_tokens=num_tokens, num_keys=num_tokens if num_keys is None else num_keys)
+        check_at_least(1, num_keys=num_tokens if num_keys is None else num_keys)
         self.num_heads = num_heads
         self.num_tokens, self.num_keys = num_tokens, num_tokens if num_keys is None else num_keys
         self.reduction = reduction

@@ -1,0 +1,37 @@
+"""How tokens mix, one idea a file, one table."""
+
+from minivit.mixers.attention import Attention, split_dim
+from minivit.mixers.attention_downsample import AttentionDownsample
+from minivit.mixers.base import TokenMixer
+from minivit.mixers.less_attention import LessAttention
+from minivit.mixers.linear import LinearAttention
+from minivit.mixers.mlp import Mlp
+from minivit.mixers.neighbourhood import NeighbourhoodAttention
+from minivit.mixers.registry import MIXERS, create_mixer, mixer_class, register_mixer
+from minivit.mixers.scores import Factors
+from minivit.mixers.spatial_reduction import SpatialReduction
+from minivit.mixers.spectral import SpectralMixer
+from minivit.mixers.token_map import TokenMap
+from minivit.mixers.token_mlp import TokenMlp
+from minivit.mixers.uniform_head import UniformHeadAttention
+
+__all__ = [
+    "Attention",
+    "AttentionDownsample",
+    "Factors",
+    "LessAttention",
+    "LinearAttention",
+    "MIXERS",
+    "Mlp",
+    "NeighbourhoodAttention",
+    "SpatialReduction",
+    "SpectralMixer",
+    "TokenMap",
+    "TokenMixer",
+    "TokenMlp",
+    "UniformHeadAttention",
+    "create_mixer",
+    "mixer_class",
+    "register_mixer",
+    "split_dim",
+]

@@ -1,0 +1,65 @@
+"""Attention of linear cost: efficient attention (Shen et al., 2021).
+
+Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from minivit.mixers.attention import split_dim, with_scores
+from minivit.mixers.base import Grid, TokenMixer
+from minivit.mixers.scores import Scores
+from minivit.options import check_rate
+
+
+class LinearAttention(TokenMixer):
+    r"""Sum up the values once for each channel of the keys, and let every token mix the D sums.
+
+    .. math:: Y = \operatorname{softmax}_D(Q)\,\big(\operatorname{softmax}_N(K)^\top V\big)
+
+    The softmax of a query is over its channels, that of the keys over the tokens. So the implied map
+    :math:`\operatorname{softmax}_D(Q)\operatorname{softmax}_N(K)^\top` has positive weights and rows of sum 1, as
+    attention's, but rank D at most; and the product in this order costs N D², not N² D.
+
+    Parameters
+    ----------
+    dim, num_heads
+        Channels C and heads H.
+    grid, prefix_tokens
+        Of no effect: it sees no places.
+    qkv_bias, dropout
+        As of :class:`minivit.mixers.Attention`.
+
+    Raises
+    ------
+    ValueError
+        If ``dim`` is not a multiple of ``num_heads``.
+
+    References
+    ----------
+    Shen et al., "Efficient Attention: Attention with Linear Complexities", WACV 2021.
+    """
+
+    has_map = True
+
+    def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid | None = None, prefix_tokens: int = 0,
+                 qkv_bias: bool = True, dropout: float = 0.0):
+        super().__init__()
+        check_rate(dropout=dropout)
+        split_dim(dim, num_heads)
+        self.num_heads = num_heads
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Scores]:
+        """Map tokens (B, N, C) to tokens (B, N, C); the map, (B, H, N, N), is made only on request."""
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, H, N, D)
+                   for part in self.qkv(x).chunk(3, dim=-1))
+        q, k = q.softmax(dim=-1), k.softmax(dim=-2)
+        out = self.dropout(self.proj((q @ (k.mT @ v)).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        if not return_attention and keep == "none":
+            return out
+        weights = (q @ k.mT).clamp(min=torch.finfo(q.dtype).tiny)
+        return with_scores(out, weights.log(), return_attention, keep)  # rows of sum 1: softmax undoes the logarithm

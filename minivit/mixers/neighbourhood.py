@@ -1,0 +1,127 @@
+"""Attention in a window around each token (Ramachandran et al., 2019; Hassani et al., 2023).
+
+Axes: B batch, P prefix tokens, N tokens, C channels, H heads, D head size, G groups of queries, W keys of a window.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minivit.mixers.attention import split_dim, with_scores
+from minivit.mixers.base import Grid, TokenMixer, count_tokens
+from minivit.mixers.scores import Scores
+from minivit.options import check_rate, image_sides
+
+
+class NeighbourhoodAttention(TokenMixer):
+    """Every patch asks those in a window around it, and the tokens without a place; these ask all.
+
+    The window keeps its size at the border: it is shifted inwards. With a ``stride``, the patches of each square of
+    that side share the window around the square. A window of the whole grid is full attention; a stride as long as the
+    window cuts the grid into blocks that do not see each other. The cost is in proportion to N, as the window is fixed.
+
+    Parameters
+    ----------
+    dim, num_heads
+        Channels C and heads H.
+    grid
+        Rows and columns of patches.
+    prefix_tokens
+        P.
+    window
+        Side of the window in patches, or (rows, columns); where it is longer than the grid, the grid is taken.
+    stride
+        Side of the squares of patches that share a window, or (rows, columns), at most the window's.
+    qkv_bias, dropout
+        As of :class:`minivit.mixers.Attention`.
+
+    Raises
+    ------
+    ValueError
+        If ``dim`` is not a multiple of ``num_heads``, or the stride is longer than the window.
+
+    References
+    ----------
+    Ramachandran et al., "Stand-Alone Self-Attention in Vision Models", NeurIPS 2019. Hassani et al., "Neighborhood
+    Attention Transformer", CVPR 2023.
+    """
+
+    has_map = True
+    bound_to_grid = True
+
+    def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid, prefix_tokens: int = 0,
+                 window: int | Sequence[int] = 3, stride: int | Sequence[int] = 1, qkv_bias: bool = True,
+                 dropout: float = 0.0):
+        super().__init__()
+        check_rate(dropout=dropout)
+        self.num_tokens = count_tokens(grid, prefix_tokens)
+        windows = [min(pair) for pair in zip(image_sides(window, "window"), grid, strict=True)]
+        strides = [min(pair) for pair in zip(image_sides(stride, "stride"), grid, strict=True)]
+        if any(s > w for s, w in zip(strides, windows, strict=True)):
+            raise ValueError(f"stride={stride} must be at most window={window}: a patch has to be in its own window")
+        self.num_heads, self.prefix_tokens = num_heads, prefix_tokens
+        self.scale = split_dim(dim, num_heads) ** -0.5
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.dropout = nn.Dropout(dropout)
+        lines = [group(*sides) for sides in zip(grid, windows, strides, strict=True)]
+        (rows, row_keys, row_place), (columns, column_keys, column_place) = lines
+        places = torch.arange(prefix_tokens, self.num_tokens).reshape(grid)
+        asks = places[rows[:, None, :, None], columns[None, :, None, :]].flatten(0, 1).flatten(1)          # (G, s s')
+        keys = places[row_keys[:, None, :, None], column_keys[None, :, None, :]].flatten(0, 1).flatten(1)  # (G, W)
+        prefix = torch.arange(prefix_tokens).expand(len(keys), -1)
+        # Of each patch, where its answer stands in (G, s s'): a square that hung over the border has others twice.
+        answers = torch.arange(asks.numel()).reshape(len(rows), len(columns), *strides).transpose(1, 2).flatten(2)
+        answers = answers.flatten(0, 1)[row_place[:, None], column_place]
+        self.register_buffer("asks", asks, persistent=False)
+        self.register_buffer("keys", torch.cat([prefix, keys], dim=1), persistent=False)  # (G, P + W)
+        self.register_buffer("answers", answers.flatten(), persistent=False)              # (R S,)
+
+    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
+                ) -> Tensor | tuple[Tensor, Scores]:
+        """Map tokens (B, N, C) to tokens (B, N, C).
+
+        With ``return_attention`` also return the maps, (B, H, N, N), zero outside the windows; with ``keep`` the
+        scores, (B, H, N, N), minus infinity there.
+        """
+        if x.shape[1] != self.num_tokens:
+            raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(self).__name__} made for {self.num_tokens}")
+        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, H, N, D)
+                   for part in self.qkv(x).chunk(3, dim=-1))
+        if return_attention or keep != "none":
+            scores = ((q * self.scale) @ k.mT).masked_fill(~self.sees(), -torch.inf)
+            out = scores.softmax(dim=-1) @ v
+        else:
+            prefix = F.scaled_dot_product_attention(q[:, :, :self.prefix_tokens], k, v, scale=self.scale)
+            patches = F.scaled_dot_product_attention(q[:, :, self.asks], k[:, :, self.keys], v[:, :, self.keys],
+                                                     scale=self.scale)                   # (B, H, G, ..., D)
+            out = torch.cat([prefix, patches.flatten(2, 3)[:, :, self.answers]], dim=2)  # (B, H, N, D)
+        out = self.dropout(self.proj(out.transpose(1, 2).flatten(2)))                     # (B, H, N, D) -> (B, N, C)
+        return with_scores(out, scores, return_attention, keep) if return_attention or keep != "none" else out
+
+    def sees(self) -> Tensor:
+        """Return which tokens each token asks, (N, N)."""
+        sees = torch.zeros(self.num_tokens, self.num_tokens, dtype=torch.bool, device=self.keys.device)
+        sees[:self.prefix_tokens] = True
+        patches = torch.arange(self.prefix_tokens, self.num_tokens, device=self.keys.device)
+        sees[patches[:, None], self.keys[self.answers // self.asks.shape[1]]] = True
+        return sees
+
+
+def group(length: int, window: int, stride: int) -> tuple[Tensor, Tensor]:
+    """Cut a line of patches into groups that share a window.
+
+    Returns
+    -------
+    Tensor of shape (groups, stride), (groups, window) and (length,)
+        The places of each group, the last one's moved back onto the line; those of its window, which has it in its
+        middle, or near it, and stays on the line; and for each place, which of (groups x stride) it is.
+    """
+    first = torch.arange(0, length, stride).clamp(max=length - stride)
+    start = (first - (window - stride) // 2).clamp(0, length - window)
+    place = torch.arange(length)
+    mine = place // stride
+    return (first[:, None] + torch.arange(stride), start[:, None] + torch.arange(window),
+            mine * stride + place - first[mine])

@@ -1,0 +1,61 @@
+"""An MLP over the tokens (MLP-Mixer; Tolstikhin et al., 2021).
+
+Axes: B batch, N tokens, C channels.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from minivit.mixers.base import Grid, TokenMixer, count_tokens, no_map
+from minivit.mixers.mlp import Mlp
+from minivit.options import check_at_least
+
+
+class TokenMlp(TokenMixer):
+    r"""Mix the tokens of each channel by the same two-layer MLP.
+
+    .. math:: Y^\top = \operatorname{MLP}(X^\top)
+
+    How much a token takes from another depends on their places alone, not on what they hold. Without the nonlinearity
+    it would be one fixed N x N map.
+
+    Parameters
+    ----------
+    dim, num_heads
+        Of no effect: channels are not mixed, and all have the same weights.
+    grid, prefix_tokens
+        They give N.
+    hidden_tokens
+        Hidden size of the MLP; half of ``dim`` if None, as in MLP-Mixer.
+    dropout
+        Rate in [0, 1) after each linear layer.
+
+    References
+    ----------
+    Tolstikhin et al., "MLP-Mixer: An all-MLP Architecture for Vision", NeurIPS 2021.
+    """
+
+    bound_to_grid = True
+    grid_weights = ("mlp.fc1.weight", "mlp.fc2.weight", "mlp.fc2.bias")
+
+    def __init__(self, dim: int, num_heads: int = 1, *, grid: Grid, prefix_tokens: int = 0,
+                 hidden_tokens: int | None = None, dropout: float = 0.0):
+        super().__init__()
+        hidden_tokens = max(1, dim // 2) if hidden_tokens is None else hidden_tokens
+        check_at_least(1, dim=dim, hidden_tokens=hidden_tokens)
+        self.num_tokens = count_tokens(grid, prefix_tokens)
+        self.mlp = Mlp(self.num_tokens, hidden_tokens, dropout=dropout)
+
+    def forward(self, x: Tensor, *, return_attention: bool = False) -> Tensor:
+        """Map tokens (B, N, C) to tokens (B, N, C)."""
+        no_map(self, return_attention)
+        if x.shape[1] != self.num_tokens:
+            raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(self).__name__} made for {self.num_tokens}")
+        return self.mlp(x.mT).mT  # (B, N, C) -> (B, C, N) and back
+
+    def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:
+        """Read interpolated tokens by the pseudo-inverse, and write tokens that are interpolated: R W₂ σ(W₁ R⁺ x)."""
+        if name == "mlp.fc1.weight":
+            return weight @ between(weight.shape[1]).pinverse().to(weight)
+        return between(len(weight)).to(weight) @ weight
