@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "minivit"
-FLOORS = [["__main__"], ["bench"], ["report"], ["training"], ["models", "figures"],
+FLOORS = [["__main__"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"],
           ["layers", "data", "analysis", "scratch"], ["options", "checks", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -11,7 +11,9 @@ from minivit.data import Dataset, Split, list_datasets
 from minivit.models import create_model
 from minivit.training import load_config, load_variants, loop, read_record
 from minivit.training.optimizer import create_optimizers
+from minivit.training.step import Step
 from minivit.training.trainer import find_diagonal_maps
+from tests.host_free import host_free
 
 RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*.py"))
 SEARCHES = [path for path in RECIPES if path.stem.endswith("_search")]  # of the settings of a recipe beside them
@@ -32,8 +34,19 @@ def few_images(monkeypatch):
     monkeypatch.setattr(loop, "load", few)
 
 
+@pytest.fixture
+def nothing_of_the_host(monkeypatch):
+    take_step = Step.__call__
+
+    def watched(step, *batch):
+        with host_free():
+            take_step(step, *batch)
+
+    monkeypatch.setattr(Step, "__call__", watched)
+
+
 @pytest.mark.parametrize("recipe", sorted({*RECIPES} - {*SEARCHES}), ids=lambda path: path.stem)
-def test_takes_a_step(recipe, few_images, tmp_path):
+def test_takes_a_step_that_asks_nothing_of_the_host(recipe, few_images, nothing_of_the_host, tmp_path):
     config = load_config(recipe)
     narrow = NARROW[config.model.partition("_")[0]]
     assert main(["train", str(recipe), "--out", str(tmp_path), "--device", "cpu", *DRY_RUN, narrow]) == 0
