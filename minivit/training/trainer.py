@@ -14,13 +14,11 @@ from math import inf, isfinite
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.data import Dataset, Split, batches
 from minivit.layers import PatchDropout
-from minivit.models import create_model
-from minivit.tasks.augmentation import Augmentation
+from minivit.tasks import find_task
 from minivit.training.compilation import compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
@@ -52,7 +50,7 @@ def find_diagonal_maps(model: nn.Module, dataset: Dataset) -> list[int]:
 def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
     """Make the model with its first weights, which the seed decides; what does not fit the data is told here."""
     seed_torch(config.seed, START)
-    model = create_model(config.model, **config.model_options)
+    model = find_task(config.task).create_model(config.model, **config.model_options)
     with torch.no_grad():
         model(torch.zeros(1, *dataset.image_shape))
     if any(config.patch_dropout) and not isinstance(getattr(model, "patch_dropout", None), PatchDropout):
@@ -64,7 +62,7 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
 def create_objective(model: nn.Module, config: Config, dataset: Dataset, precision: str,
                      device: torch.device) -> Objective:
     """Make what the configuration minimises."""
-    loss = partial(F.cross_entropy, label_smoothing=config.label_smoothing)
+    loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
     if not config.diagonality:
         return Objective(model, loss, precision, device)
     return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, form=config.diagonality_form,
@@ -113,7 +111,8 @@ class Trainer:
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
-        self.config, self.device = config, device
+        self.config, self.device, self.task = config, device, find_task(config.task)
+        dataset = self.task.fit(dataset)
         self.precision = resolve_precision(config.precision, device)
         self.images, held_out = choose_images(config, dataset)
         self.dataset = replace(dataset, test=held_out) if held_out else dataset
@@ -134,9 +133,9 @@ class Trainer:
     def create_step(self) -> Step:
         """Put together what a step does, of the parts that the configuration asks for."""
         config = self.config
-        augment = Augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
-                               augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
-                               cutmix=config.cutmix)
+        augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
+                                         augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
+                                         cutmix=config.cutmix)
         average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
                     average=average, device=self.device)
@@ -149,7 +148,7 @@ class Trainer:
     @cached_property
     def digest(self) -> str:
         """Tells whether a run that goes on has the same training images: see :meth:`minivit.data.Split.digest`."""
-        return self.images.digest()
+        return self.images.digest(self.task.target)
 
     @property
     def images_seen(self) -> int:
@@ -172,8 +171,9 @@ class Trainer:
         start = time.perf_counter()
         self.take_step.objective = torch.compile(self.objective, dynamic=False,
                                                  mode=None if mode == "default" else mode)
-        images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
-        targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
+        rows = torch.arange(self.batch_size)
+        batch = next(batches(self.images, rows, self.batch_size, self.device, self.task.target))
+        images, targets = self.take_step.augment(*batch)  # of the shapes that a step has
         self.model.train()
         with compiling(mode):
             for share in set(self.config.patch_dropout):
@@ -244,10 +244,10 @@ class Trainer:
             now = time.perf_counter()
             self.time_s, self.epoch_time_s, start = self.time_s + now - start, self.epoch_time_s + now - start, now
 
-        for images, labels in batches(self.images, order, self.batch_size, self.device):
-            self.train_step(images, labels)
+        for batch in batches(self.images, order, self.batch_size, self.device, self.task.target):
+            self.train_step(*batch)
             count_time()
-            after_step(len(images))
+            after_step(len(batch[0]))
         synchronize(self.device)  # only now has the device done what it was given
         count_time()
 
@@ -255,7 +255,8 @@ class Trainer:
         """Evaluate on the test set; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
         start = time.perf_counter()
-        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch)
+        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch,
+                        task=self.config.task)
         if not isfinite(test["test_loss"]):
             raise TrainingError(f"step {self.step}: the test loss is not a finite number; try a lower learning_rate")
         self.time_s += time.perf_counter() - start
