@@ -8,6 +8,7 @@ The rooms of the house, each readable on its own::
     minivit.models      the layers assembled; create_model(name)
     minivit.data        data sets and augmentation
     minivit.analysis    pure functions that measure attention and count its cost
+    minivit.tasks       what a batch, a loss and a score are
     minivit.training    configuration, checkpoints, the loop
     minivit.report      what trained models do: analyze, sweep
     minivit.bench       how fast models and recipes are

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, get_origin
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
     Config,
@@ -135,7 +136,7 @@ def run_train(options: argparse.Namespace) -> None:
     history = train(config, options.out, root=options.data, resume=options.resume, device=options.device)
     last = history[-1]
     print(f"{config.model}, {len(history)} epochs, {last['time_s']:.0f} s: "
-          f"top-1 {last['test_top1']:.2f} %, top-5 {last['test_top5']:.2f} %; everything is in {options.out}")
+          f"{find_task(config.task).read(last)}; everything is in {options.out}")
 
 
 def run_sweep(options: argparse.Namespace) -> None:
@@ -149,10 +150,11 @@ def run_sweep(options: argparse.Namespace) -> None:
 def run_eval(options: argparse.Namespace) -> None:
     trained = load_trained(options.checkpoint)
     config, (model, dataset) = trained.config, load_data(trained, options.data, read_classes(options.classes))
-    metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision)
+    metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision,
+                       task=config.task)
     chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
     print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}: "
-          f"top-1 {metrics['test_top1']:.2f} %, top-5 {metrics['test_top5']:.2f} %, loss {metrics['test_loss']:.4f}")
+          f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}")
 
 
 def run_analyze(options: argparse.Namespace) -> None:

@@ -172,12 +172,12 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     Parameters
     ----------
     model
-        :math:`f`, from images as these to logits (B, K): it has to normalise them itself. Put it in evaluation mode
-        first. No gradient is added to its parameters.
+        :math:`f`, from images as these to logits (B, K), or for each pixel (B, K, H, W): it has to normalise them
+        itself. Put it in evaluation mode first. No gradient is added to its parameters.
     images
         Float, (B, C, H, W), levels in [0, 255].
     labels
-        int64, (B,): the true classes.
+        int64, (B,), or for each pixel (B, H, W): the true classes.
     epsilon
         Change of each number, in levels, 0 or more.
 
@@ -197,24 +197,25 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     do not give their epsilon.
     """
     check_images(images)
-    if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+    if labels.dtype != torch.int64 or labels.shape not in (images.shape[:1], images[:, 0].shape):
         raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
-                         f"({len(images)},), one for each image")
+                         f"({len(images)},), one for each image, or {tuple(images[:, 0].shape)}, for each pixel")
     if not 0 <= epsilon < inf:
         raise ValueError(f"epsilon={epsilon!r} is not allowed: it must be finite and 0 or more")
     images = images.detach()
     with torch.enable_grad():
         attacked = images.clone().requires_grad_()
         logits = model(attacked)
-        if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[-1]:
+        if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
-                             f"{logits.shape[-1] - 1}, the classes of the model")
+                             f"{logits.shape[1] - 1}, the classes of the model")
         exact = widened(logits).detach().requires_grad_()
         # The sum, so that an image's gradient does not depend on how many others there are.
         d_logits, = torch.autograd.grad(F.cross_entropy(exact, labels, reduction="sum"), exact)
         # Only signs count. The gradient of a sure answer is tiny, and on its way back through a model in half precision
         # would become 0, so that of each image is brought to about 1, by a power of two, which changes no digit.
-        _, exponent = d_logits.abs().amax(dim=-1, keepdim=True).cpu().frexp()  # an Apple GPU has no such function
+        largest = d_logits.abs().amax(dim=tuple(range(1, d_logits.ndim)), keepdim=True)
+        _, exponent = largest.cpu().frexp()  # an Apple GPU has no such function
         scale = torch.ldexp(torch.ones(exponent.shape), -exponent.clamp(min=-100)).to(d_logits)
         gradient, = torch.autograd.grad(logits, attacked, (scale * d_logits).to(logits.dtype))
     return (widened(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)

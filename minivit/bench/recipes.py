@@ -41,8 +41,8 @@ class Run(Subject):
             return self.model(normalize(self.images, dataset.mean, dataset.std))
 
     def training(self) -> None:
-        self.trainer.step = 0  # always the same one: the same draws, the same number of patches
-        self.trainer.train_step(self.images, self.labels)
+        self.trainer.prepare_step()  # always the first one: the same draws, the same number of patches
+        self.trainer.take_step(self.images, self.labels)
 
 
 def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,

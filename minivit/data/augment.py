@@ -70,18 +70,28 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     ValueError
         If there are not as many as channels, or one is no such number.
     """
+    return standardize(images, *channel_statistics(mean, std, images.shape[-3], images.device))
+
+
+def channel_statistics(mean: Sequence[float], std: Sequence[float], channels: int,
+                       device: torch.device) -> tuple[Tensor, Tensor]:
+    """Check the mean and deviation of each channel, and return them on the device, (C, 1, 1) each."""
     for name, values in (("mean", mean), ("std", std)):
-        if len(values) != images.shape[-3] or not all(isfinite(v) and (v > 0 or name == "mean") for v in values):
-            raise ValueError(f"{name}={tuple(values)} does not fit images of shape {tuple(images.shape)}: it must be a "
-                             f"finite number for each channel{', larger than 0' if name == 'std' else ''}")
-    mean, std = (channels(tuple(values), images.device) for values in (mean, std))
-    return (images.float() / 255 - mean) / std
+        if len(values) != channels or not all(isfinite(v) and (v > 0 or name == "mean") for v in values):
+            raise ValueError(f"{name}={tuple(values)} does not fit images of {channels} channels: it must be a finite "
+                             f"number for each channel{', larger than 0' if name == 'std' else ''}")
+    return on_device(tuple(mean), device), on_device(tuple(std), device)
 
 
 @lru_cache
-def channels(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return a number for each channel, (C, 1, 1), copied to the device once: a copy a step would wait for it."""
-    return torch.tensor(values, device=device).view(-1, 1, 1)
+def on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return a number for each channel, (C, 1, 1), copied to the device once."""
+    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+
+
+def standardize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Do what :func:`normalize` does with numbers that are on the device already: a copy a step would wait for it."""
+    return (images.float() / 255 - mean) / std
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -95,7 +105,7 @@ def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor
     images
         Float, (B, C, H, W).
     targets
-        Class probabilities, (B, K).
+        Class probabilities of an image, (B, K), or of each of its pixels, (B, K, H, W).
     alpha
         Larger than 0; 1 draws λ uniformly, smaller values stay near 0 and 1.
 
@@ -104,10 +114,7 @@ def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor
     (Tensor, Tensor)
         Of the same shapes.
     """
-    keep = draw_beta(alpha, images)
-    other = torch.randperm(len(images), device=images.device)
-    weight = keep[:, None, None, None]
-    return weight * images + (1 - weight) * images[other], blend(targets, targets[other], keep)
+    return mix(images, targets, mixup_weights(images, alpha))
 
 
 def cutmix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -119,22 +126,48 @@ def cutmix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tenso
 
     Parameters and returns are those of :func:`mixup`.
     """
+    return mix(images, targets, cutmix_weights(images, alpha))
+
+
+def mixup_or_cutmix(images: Tensor, targets: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
+    """Let a fair coin, thrown on the device, decide for the batch which of the two it is.
+
+    Parameters and returns are those of :func:`mixup`, with an alpha for each.
+    """
+    heads = torch.rand((), device=images.device) < 0.5
+    return mix(images, targets, torch.where(heads, mixup_weights(images, mixup), cutmix_weights(images, cutmix)))
+
+
+def mix(images: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """Keep of each pixel what its weight in [0, 1] says, (B, 1, H, W); the rest is another image's of the batch.
+
+    The target of a pixel is mixed as the pixel is, that of an image as its pixels are on average.
+    """
+    other = torch.rand(len(images), device=images.device).argsort()  # randperm may wait for the device
+    shares = weights if targets.ndim == images.ndim else weights.mean(dim=(2, 3))
+    return blend(images, images[other], weights), blend(targets, targets[other], shares)
+
+
+def mixup_weights(images: Tensor, alpha: float) -> Tensor:
+    """Draw a weight for each image of (B, C, H, W), the same for all of its pixels, (B, 1, H, W)."""
+    return draw_beta(alpha, images)[:, None, None, None].expand(-1, 1, *images.shape[2:])
+
+
+def cutmix_weights(images: Tensor, alpha: float) -> Tensor:
+    """Draw a box for each image of (B, C, H, W): 0 in it and 1 around it, (B, 1, H, W)."""
     b, _, h, w = images.shape
     side = (1 - draw_beta(alpha, images)).sqrt()[:, None]                                   # (B, 1), share of a side
     centre = torch.rand(2, b, 1, device=images.device)
     inside = [((torch.arange(size, device=images.device) + 0.5) / size - c).abs() < side / 2  # (B, H) and (B, W)
               for size, c in zip((h, w), centre, strict=True)]
-    box = inside[0][:, :, None] & inside[1][:, None, :]                                     # (B, H, W)
-    other = torch.randperm(b, device=images.device)
-    keep = 1 - box.float().mean(dim=(1, 2))
-    return torch.where(box[:, None], images[other], images), blend(targets, targets[other], keep)
+    return 1 - (inside[0][:, None, :, None] & inside[1][:, None, None, :]).float()
 
 
 def draw_beta(alpha: float, images: Tensor) -> Tensor:
     check_positive(alpha=alpha)
-    concentration = torch.tensor(float(alpha), device=images.device)
-    return Beta(concentration, concentration).sample((len(images),))
+    concentration = torch.full((len(images),), float(alpha), device=images.device)
+    return Beta(concentration, concentration, validate_args=False).sample()  # to validate, it would read them
 
 
-def blend(targets: Tensor, others: Tensor, keep: Tensor) -> Tensor:
-    return keep[:, None] * targets + (1 - keep[:, None]) * others
+def blend(images: Tensor, others: Tensor, keep: Tensor) -> Tensor:
+    return keep * images + (1 - keep) * others

@@ -12,11 +12,11 @@ from minivit.data.dataset import Split
 
 LOOK_AHEAD = 2
 
-Pair = tuple[Tensor, Tensor]   # images and labels
+Pair = tuple[Tensor, Tensor]   # images and what is to be said of them
 
 
 def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
-            device: torch.device | str = "cpu") -> Iterator[Pair]:
+            device: torch.device | str = "cpu", target: str = "labels") -> Iterator[Pair]:
     """Go through a split in a given order, a batch at a time.
 
     Images in memory are simply indexed, on the device if they live there. Files are decoded on a thread, up to two
@@ -32,11 +32,13 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
         Images in a batch; the last batch may have fewer.
     device
         Where the batches go.
+    target
+        What goes with the images: ``labels``, or another field of the split, such as ``masks``.
 
     Yields
     ------
-    images, labels
-        uint8 (b, C, H, W) and int64 (b,) on the device.
+    images, targets
+        uint8 (b, C, H, W) and the target's rows, of labels int64 (b,), on the device.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
         raise ValueError(f"batch_size={batch_size!r} is not allowed: use 1 or more images")
 
     def read(rows: Tensor) -> Pair:
-        return split.images[rows], split.labels[rows]
+        return split.images[rows], getattr(split, target)[rows]
 
     in_memory = isinstance(split.images, Tensor)
     if in_memory:

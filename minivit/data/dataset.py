@@ -70,12 +70,13 @@ class Split:
         return replace(self, **{field.name: value.to(device) for field in fields(self)
                                 if isinstance(value := getattr(self, field.name), Tensor)})
 
-    def digest(self) -> str:
+    def digest(self, target: str = "labels") -> str:
         """Return a short text that is another one where the labels, the images or their order are others.
 
+        Another ``target``, such as ``masks``, counts in place of the labels.
         Of files on disk it is the names that count, not the contents, which would have to be read.
         """
-        content = hashlib.blake2b(self.labels.cpu().numpy(), digest_size=16)
+        content = hashlib.blake2b(getattr(self, target).cpu().contiguous().numpy(), digest_size=16)
         if isinstance(self.images, Tensor):
             content.update(self.images.cpu().contiguous().numpy())
         else:

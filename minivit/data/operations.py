@@ -22,7 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: int) -> Tensor:
+def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: int, masks: Tensor | None = None
+                     ) -> Tensor | tuple[Tensor, Tensor]:
     """Let each image go through its own operations, one a round, in their order.
 
     Two rounds share one sampling: first colours, both maps as one, second colours. So an image that draws a map and a
@@ -39,17 +40,21 @@ def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: 
         float32, (R, B): in the unit of the operation, which its function, or :func:`affine_map`, names.
     fill
         Level in [0, 255] of the pixels that come from outside.
+    masks
+        The class of each pixel, (B, H, W), which moves as the pixel does; 0 comes in from outside. None for none.
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8
+    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
     """
     for first in range(0, len(operation), 2):
         drawn = list(zip(operation[first:first + 2], strength[first:first + 2], strict=True))
         images = recolour(images, *drawn[0])
-        images = resample(images, compose([affine_map(*draw, *images.shape[2:]) for draw in drawn]), fill)
+        matrix = compose([affine_map(*draw, *images.shape[2:]) for draw in drawn])
+        images = resample(images, matrix, fill)
         images = recolour(images, *drawn[1]) if len(drawn) == 2 else images
-    return images
+        masks = None if masks is None else resample_masks(masks, matrix)
+    return images if masks is None else (images, masks)
 
 
 # Tables: (levels (L,), cumulative (B, C, L), strength (B, 1, 1)) to (B, C, L) or what broadcasts to it, int32.
@@ -206,11 +211,27 @@ def resample(images: Tensor, matrix: Tensor, fill: int) -> Tensor:
     within half a pixel of the edge the outermost pixels go on, as in Pillow.
     """
     height, width = images.shape[2:]
-    down, right = (torch.arange(size, device=images.device) + 0.5 for size in (height, width))
-    (a, b, c), (d, e, f) = (row.unbind(1) for row in matrix[:, :2, :, None, None].unbind(1))
-    x = a * right + b * down[:, None] + c                                                   # (B, H, W)
-    y = d * right + e * down[:, None] + f
+    x, y, inside = places(matrix, height, width)
     grid = torch.stack([2 * x / width - 1, 2 * y / height - 1], dim=3)
     fetched = F.grid_sample(images.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
-    inside = (0 <= x) & (x < width) & (0 <= y) & (y < height)
     return torch.where(inside[:, None], fetched.round(), fill).to(torch.uint8)
+
+
+def resample_masks(masks: Tensor, matrix: Tensor) -> Tensor:
+    """Fetch the class of each pixel from the nearest one to where the map says, as Pillow; (B, H, W) to (B, H, W).
+
+    A pixel whose centre comes from outside is of class 0.
+    """
+    height, width = masks.shape[1:]
+    x, y, inside = places(matrix, height, width)
+    index = torch.where(inside, y.floor() * width + x.floor(), 0).long().flatten(1)
+    return torch.where(inside, masks.flatten(1).gather(1, index).view_as(masks), 0)
+
+
+def places(matrix: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return x and y of where each pixel's centre comes from, and whether that is inside the image, (B, H, W) each."""
+    down, right = (torch.arange(size, device=matrix.device) + 0.5 for size in (height, width))
+    (a, b, c), (d, e, f) = (row.unbind(1) for row in matrix[:, :2, :, None, None].unbind(1))
+    x = a * right + b * down[:, None] + c
+    y = d * right + e * down[:, None] + f
+    return x, y, (0 <= x) & (x < width) & (0 <= y) & (y < height)

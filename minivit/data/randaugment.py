@@ -19,7 +19,8 @@ PROBABILITY = 0.5                  # that RandAugment does an operation it has d
 GREY, BLACK = 128, 0
 
 
-def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0, noise: float = 0.5) -> Tensor:
+def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int = 2, magnitude: float = 9.0,
+                 noise: float = 0.5) -> Tensor | tuple[Tensor, Tensor]:
     """Let each image go through a few operations of about one magnitude.
 
     The default is DeiT's (Touvron et al., 2021), which timm calls ``rand-m9-mstd0.5-inc1``: fifteen operations with
@@ -35,6 +36,8 @@ def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0,
     ----------
     images
         uint8, (B, C, H, W) with C 1 or 3. Of grey images ``color`` is the identity.
+    masks
+        The class of each pixel, (B, H, W), which moves as the pixel does; 0 comes in from outside. None for none.
     operations
         Rounds, 1 or more.
     magnitude
@@ -45,7 +48,7 @@ def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0,
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8
+    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
 
     Raises
     ------
@@ -58,10 +61,10 @@ def rand_augment(images: Tensor, *, operations: int = 2, magnitude: float = 9.0,
                                              ("noise", noise, "finite and 0 or more", 0 <= noise < inf)):
         if not is_allowed:
             raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
-    return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise), fill=GREY)
+    return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise), GREY, masks)
 
 
-def trivial_augment(images: Tensor) -> Tensor:
+def trivial_augment(images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
     """Let each image go through one operation of any strength, which leaves nothing to tune.
 
     The paper's wide space: fourteen operations with equal chance, identity among them, and one of 31 evenly spaced
@@ -72,10 +75,12 @@ def trivial_augment(images: Tensor) -> Tensor:
     ----------
     images
         uint8, (B, C, H, W) with C 1 or 3.
+    masks
+        As for :func:`rand_augment`.
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8
+    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
 
     Raises
     ------
@@ -83,7 +88,7 @@ def trivial_augment(images: Tensor) -> Tensor:
         If the images are not of this kind.
     """
     check_images(images)
-    return apply_operations(images, *draw_trivial_augment(images), fill=BLACK)
+    return apply_operations(images, *draw_trivial_augment(images), BLACK, masks)
 
 
 def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: float) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,8 @@ LABELS = {
 }
 
 
-def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str]) -> None:
+def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str], *,
+                    xlabel: str = "top-1 test accuracy [%]") -> None:
     """Draw a bar for every condition and model, first condition on top.
 
     Parameters
@@ -24,11 +25,12 @@ def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: M
     ax
         A matplotlib axes.
     results
-        Name of a model to its top-1 accuracy in per cent by condition, the same conditions for all; a number, or
-        (repeats,): then each repeat is a dot, and the bar their mean. A condition is written as ``LABELS`` has it, if
-        it does.
+        Name of a model to its score in per cent by condition, the same conditions for all; a number, or (repeats,):
+        then each repeat is a dot, and the bar their mean. A condition is written as ``LABELS`` has it, if it does.
     colors
         Name to colour.
+    xlabel
+        What the score is.
     """
     height = 0.8 / len(results)
     for i, (name, top1) in enumerate(results.items()):
@@ -39,7 +41,7 @@ def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: M
             if len(value) > 1:
                 ax.plot(value, np.full(len(value), place), ".", color="black", markersize=4)
     labels = [LABELS.get(condition, condition) for condition in top1]
-    ax.set(xlabel="top-1 test accuracy [%]", xlim=(0, 100), yticks=range(len(labels)), yticklabels=labels)
+    ax.set(xlabel=xlabel, xlim=(0, 100), yticks=range(len(labels)), yticklabels=labels)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()
     if len(results) > 1:

@@ -27,7 +27,9 @@ from minivit.analysis import (
 from minivit.data import Dataset, batches
 from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
-from minivit.training.evaluate import check_logits, predict
+from minivit.tasks import find_task
+from minivit.tasks.task import add
+from minivit.training.evaluate import predict
 from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
@@ -35,12 +37,13 @@ STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token
 PHOTONS = 60.0  # the mildest shot noise of ImageNet-C, a strong one for 32 x 32 pixels
 DIGITS = 6      # after the point; a distance is of the order of 1/N
 
-Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and labels (B,), to images
+Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and targets, to images
 
 
 @torch.no_grad()
 def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, batch_size: int = 100,
-            precision: str = "float32", seed: int = 0, epsilon: float = 1.0, progress: bool = True) -> dict[str, Any]:
+            precision: str = "float32", seed: int = 0, epsilon: float = 1.0, task: str = "classification",
+            progress: bool = True) -> dict[str, Any]:
     """Measure a model's attention and robustness on test images.
 
     Only sums are kept from batch to batch: the memory needed is that of one batch with its maps, whatever the number of
@@ -49,9 +52,9 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     Parameters
     ----------
     model
-        Maps normalised images (B, C, H, W) to logits (B, K); with ``return_attention=True``, if it has that, also to
-        one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than queries. It may
-        be in a wrapper (compiled, averaged), and of any precision. Put in evaluation mode meanwhile.
+        Maps normalised images (B, C, H, W) to logits, of classification (B, K); with ``return_attention=True``, if it
+        has that, also to one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than
+        queries. It may be in a wrapper (compiled, averaged), and of any precision. Put in evaluation mode meanwhile.
     dataset
         Its ``test`` split is used.
     images
@@ -65,6 +68,8 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
         size of a batch.
     epsilon
         Of the fast gradient sign method, in pixel units, in [0, 255].
+    task
+        Says what is measured: a key of :data:`minivit.tasks.TASKS`. The data set's classes are the task's.
     progress
         Whether to show a progress bar.
 
@@ -84,44 +89,47 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
         - ``scale``: None without CB_S, else lists with one value each: ``layers``, the number of its block, counted
           from 1, twice where a block has two; ``mean`` and ``ratio`` of :func:`minivit.analysis.scale_statistics`, the
           latter None where it is not a number.
-        - ``robustness``: top-1 accuracy in per cent by condition, ``clean`` and what is done to the images.
+        - ``robustness``: the task's first score, such as top-1 accuracy, in per cent by condition, ``clean`` and what
+          is done to the images; what is true of their pixels stays.
 
     Raises
     ------
     ValueError
         If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of its range.
     """
-    rows = choose_images(dataset, images, seed, epsilon)
+    rows, task = choose_images(dataset, images, seed, epsilon), find_task(task)
     device = first_weights(model).device
 
     def classify(pixels: Tensor) -> Tensor:
-        return check_logits(predict(model, pixels, dataset, precision).float(), dataset)
+        return task.check_logits(predict(model, pixels, dataset, precision).float(), dataset)
 
     conditions = create_conditions(classify, seed, epsilon, device)
-    hits = dict.fromkeys(conditions, 0)
-    sums, tokens = 0, []
+    sums: dict[str, Any] = dict.fromkeys(conditions)
+    on_maps, tokens = 0, []
     was_training = model.training
     model.eval()
     try:
         with tqdm(total=len(rows), unit=" images", unit_scale=True, dynamic_ncols=True,
                   disable=None if progress else True) as bar:
-            for pixels, labels in batches(dataset.test, rows, batch_size, device):
+            for pixels, targets in batches(dataset.test, rows, batch_size, device, task.target):
                 if has_maps(model):
                     _, maps = predict(model, pixels, dataset, precision, return_attention=True)
                     tokens = [layer.shape[-1] for layer in maps]
                     maps = [layer.float() for layer in maps]
                     below, grids = [None, *maps[:-1]], [token_grid(model, n) for n in tokens]
-                    sums += torch.stack(list(map(measure, below, maps, grids)))  # (layers, statistics)
+                    on_maps += torch.stack(list(map(measure, below, maps, grids)))  # (layers, statistics)
                     del maps, below
                 for name, spoil in conditions.items():
-                    hits[name] += int((classify(spoil(pixels.float(), labels)).argmax(dim=1) == labels).sum())
-                bar.update(len(labels))
+                    logits = classify(spoil(pixels.float(), targets))
+                    sums[name] = add(sums[name], task.measure(logits, targets, dataset.num_classes))
+                bar.update(len(targets))
     finally:
         model.train(was_training)
     return {"images": len(rows), "seed": seed, "epsilon": epsilon,
-            "attention": summarize(tokens, sums / len(rows)) if tokens else None,
+            "attention": summarize(tokens, on_maps / len(rows)) if tokens else None,
             "scale": measure_scales(model),
-            "robustness": {name: round(100 * hit / len(rows), 4) for name, hit in hits.items()}}
+            "robustness": {name: round(task.summarize(total, len(rows))[task.score], 4)
+                           for name, total in sums.items()}}
 
 
 def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: float) -> Tensor:
@@ -145,16 +153,16 @@ def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: 
     def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
         generator = torch.Generator(device).manual_seed(seed)
         # A draw for each image, so that the noise does not depend on the size of a batch.
-        return lambda images, labels: torch.cat([add(image, level, generator) for image in images.split(1)])
+        return lambda images, targets: torch.cat([add(image, level, generator) for image in images.split(1)])
 
-    return {"clean": lambda images, labels: images,
-            "centre_occlusion": lambda images, labels: centre_occlusion(images),
-            "fgsm": lambda images, labels: fgsm(classify, images, labels, epsilon),
+    return {"clean": lambda images, targets: images,
+            "centre_occlusion": lambda images, targets: centre_occlusion(images),
+            "fgsm": lambda images, targets: fgsm(classify, images, targets.long(), epsilon),
             "gaussian_noise_5": noisy(gaussian_noise, 5.0),
             "gaussian_noise_10": noisy(gaussian_noise, 10.0),
             "shot_noise": noisy(shot_noise, PHOTONS),
-            "gaussian_blur_1": lambda images, labels: gaussian_blur(images, 1.0),
-            "gaussian_blur_2": lambda images, labels: gaussian_blur(images, 2.0)}
+            "gaussian_blur_1": lambda images, targets: gaussian_blur(images, 1.0),
+            "gaussian_blur_2": lambda images, targets: gaussian_blur(images, 2.0)}
 
 
 def has_maps(model: nn.Module) -> bool:

@@ -18,6 +18,7 @@ from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, 
 from minivit.figures.robustness import LABELS
 from minivit.report.analyze import analyze, choose_images, token_grid
 from minivit.report.table import text_table
+from minivit.tasks import TASKS, Task, find_task
 from minivit.training.device import choose_device
 from minivit.training.evaluate import predict
 from minivit.training.files import CheckpointError, write_json, write_whole
@@ -87,7 +88,7 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     run = describe(config, first_weights(model).device, {}, dataset.info)
     result = {name: run[name] for name in ("config", "data", "commit", "device", "precision", "versions", "started")}
     result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
-                      progress=progress)
+                      task=config.task, progress=progress)
     write_json(out / ANALYSIS, result)
     few = rows[::max(1, len(rows) // ROLLOUT_IMAGES)][:ROLLOUT_IMAGES]  # apart: a data set may be sorted by class
     with matplotlib.rc_context(book_style() | {"svg.hashsalt": ANALYSIS}):  # the same figure is the same file
@@ -112,10 +113,10 @@ def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, 
     """Draw what there is to show: name to matplotlib figure; ``rows`` are the images of the rollout."""
     attention, scale = result["attention"], result["scale"]
     color = COLORS.get(result["config"]["model_options"].get("context"), COLORS["plain"])
-    figures = {"robustness": draw_robustness(result["robustness"], color)}
+    figures = {"robustness": draw_robustness(result["robustness"], color, f"test {score_name(result)} [%]")}
     if attention:
         figures["entropy"] = draw_entropy(attention, color)
-        figures["rollout"] = draw_rollout(model, dataset, rows)
+        figures["rollout"] = draw_rollout(model, dataset, rows, task_of(result))
     if attention and None not in attention["distance"]:
         figures["distance"] = draw_distance(attention, color)
     if attention and any(value is not None for value in attention["similarity"]):
@@ -123,6 +124,15 @@ def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, 
     if scale:
         figures["scale"] = draw_scale(scale, color)
     return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def task_of(result: Mapping[str, Any]) -> Task:
+    """Return the task of a run; one of before there were others does not say."""
+    return find_task(result["config"].get("task", "classification"))
+
+
+def score_name(result: Mapping[str, Any]) -> str:
+    return task_of(result).score_name
 
 
 def draw_entropy(attention: Mapping[str, Any], color: str) -> Any:
@@ -171,25 +181,26 @@ def draw_curve(ax: Any, values: Sequence[float], color: str, **options: Any) -> 
     ax.get_legend().remove()  # there is but one
 
 
-def draw_robustness(robustness: Mapping[str, float], color: str) -> Any:
+def draw_robustness(robustness: Mapping[str, float], color: str, xlabel: str = "top-1 test accuracy [%]") -> Any:
     figure, ax = new_figure()
-    plot_robustness(ax, {"model": robustness}, {"model": color})
+    plot_robustness(ax, {"model": robustness}, {"model": color}, xlabel=xlabel)
     return figure
 
 
 @torch.no_grad()
-def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor) -> Any:
+def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor,
+                 task: Task = TASKS["classification"]) -> Any:
     """Draw the rollout of the class token; None where the tokens change between the layers or none is of the class."""
-    images, labels = next(batches(dataset.test, rows, len(rows), first_weights(model).device))
+    images, targets = next(batches(dataset.test, rows, len(rows), first_weights(model).device, task.target))
     _, maps = predict(model, images, dataset, return_attention=True)
     grid, class_tokens = token_grid(model, maps[0].shape[-1])
     if len({layer.shape[-1] for layer in maps}) > 1 or class_tokens != 1:
         return None
     weights = attention_rollout(maps)[:, 0, 1:].unflatten(1, grid).cpu()
     figure, axes = new_figure(2, len(rows), squeeze=False)
-    for column, image, label, weight in zip(axes.T, images.cpu(), labels, weights, strict=True):
+    for column, image, target, weight in zip(axes.T, images.cpu(), targets, weights, strict=True):
         mesh = plot_rollout(column, image, weight, vmax=weights.max())
-        column[0].set_title(dataset.classes[label], parse_math=False)  # a name may have a dollar sign
+        column[0].set_title(task.caption(target, dataset.classes), parse_math=False)  # a name may have a dollar sign
     figure.colorbar(mesh, ax=axes, label="weight of a patch", shrink=0.6)
     return figure
 
@@ -214,7 +225,7 @@ def table(result: Mapping[str, Any]) -> str:
     if scale := result["scale"]:
         parts.append({"layer": scale["layers"], "mean of λ": scale["mean"], "ratio": scale["ratio"]})
     parts.append({"images": [LABELS.get(name, name) for name in result["robustness"]],
-                  "top-1, %": result["robustness"].values()})
+                  f"{score_name(result)}, %": result["robustness"].values()})
     return "\n\n".join(map(lay_out, parts))
 
 

@@ -11,6 +11,7 @@ import torch
 
 from minivit.analysis import paired_difference
 from minivit.report.table import text_table
+from minivit.tasks import find_task
 from minivit.training.config import Config
 from minivit.training.device import choose_device
 from minivit.training.loop import SharedData, fit_classes, flatten, train
@@ -63,6 +64,10 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     base, variants = load_recipe(path, **overrides)
+    for name, config in variants.items():
+        if config.task != base.task:
+            raise ValueError(f"variant {name!r}: task={config.task!r} is not that of the recipe, {base.task!r}: their "
+                             "scores can't be compared")
     variants, data = choose_variants(variants, names), SharedData(root)
     runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
             for seed in seeds for name, config in variants.items()}
@@ -127,26 +132,28 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
     Returns
     -------
     list of dict
-        One a variant, in their order: ``variant``, ``n`` and ``failed`` (runs), ``top1_mean`` and ``top1_sd`` (of the
-        last epochs, in %; None for n < 1 and n < 2), ``time_s`` (mean of training and evaluation, None for n < 1),
-        ``changes`` (in brief), and ``difference`` to the first variant's top-1 on the seeds that both finished:
-        ``n``, ``mean``, ``low`` and ``high`` of :func:`minivit.analysis.paired_difference`, or None for fewer than two.
+        One a variant, in their order: ``variant``, ``n`` and ``failed`` (runs), ``score`` (what the task calls it),
+        ``mean`` and ``sd`` of it (in the last epochs, in %; None for n < 1 and n < 2), ``time_s`` (mean of training and
+        evaluation, None for n < 1), ``changes`` (in brief), and ``difference`` to the first variant's score on the
+        seeds that both finished: ``n``, ``mean``, ``low`` and ``high`` of :func:`minivit.analysis.paired_difference`,
+        or None for fewer than two.
     """
-    rows = []
+    rows, task = [], find_task(base.task)
     last = {run: history[-1] for run, history in histories.items() if history}
     first = next(iter(variants))
     for name, config in variants.items():
         seeds = [seed for variant, seed in histories if variant == name]
         done = [last[name, seed] for seed in seeds if (name, seed) in last]
-        top1 = [metrics["test_top1"] for metrics in done]
-        pairs = [(last[name, seed]["test_top1"], last[first, seed]["test_top1"]) for seed in seeds
+        scores = [metrics[task.score] for metrics in done]
+        pairs = [(last[name, seed][task.score], last[first, seed][task.score]) for seed in seeds
                  if name != first and (name, seed) in last and (first, seed) in last]
         difference = None
         if len(pairs) >= 2:
             difference = dict(zip(("mean", "low", "high"), paired_difference(*zip(*pairs, strict=True)), strict=True))
             difference["n"] = len(pairs)
         rows.append({"variant": name, "n": len(done), "failed": len(seeds) - len(done),
-                     "top1_mean": mean(top1) if done else None, "top1_sd": stdev(top1) if len(done) >= 2 else None,
+                     "score": task.score_name, "mean": mean(scores) if done else None,
+                     "sd": stdev(scores) if len(done) >= 2 else None,
                      "time_s": mean(metrics["time_s"] for metrics in done) if done else None,
                      "changes": changes(base, config), "difference": difference})
     return rows
@@ -154,12 +161,14 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Lay out what :func:`summarize` returned for people."""
-    cells = [["variant", "n", "top-1, %", "difference to the first", "time, s", "what differs"]]
+    name = rows[0]["score"]
+    cells = [["variant", "n", f"{name}, %", "difference to the first", "time, s", "what differs"]]
     for row in rows:
-        sd, difference = row["top1_sd"], row["difference"]
+        sd, difference = row["sd"], row["difference"]
         cells.append([row["variant"] or "-", str(row["n"]) + (f" ({row['failed']} failed)" if row["failed"] else ""),
-                      (f"{row['top1_mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
+                      (f"{row['mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
                       "{mean:+.2f} [{low:+.2f}, {high:+.2f}], n = {n}".format(**difference) if difference else "-",
                       f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
-    return "\n".join([text_table(cells, "<"), "", "Top-1 of the last epoch: mean ± sd of n runs. Difference: mean [95 "
-                      "% interval] of n pairs with the\nsame seed. Time: mean of training and evaluation."])
+    return "\n".join([text_table(cells, "<"), "", f"{name[0].upper()}{name[1:]} of the last epoch: mean ± sd of n "
+                      "runs. Difference: mean [95 % interval] of n pairs with\nthe same seed. Time: mean of training "
+                      "and evaluation."])

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from minivit.options import check_options, from_json
+from minivit.tasks import find_task
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Config:
     ----------
     model, model_options
         Name and keyword arguments for :func:`minivit.models.create_model`; ``num_classes`` is the data set's.
+    task
+        What is to be learnt: ``classification``, or another key of :data:`minivit.tasks.TASKS`.
     dataset, dataset_options
         Name and keyword arguments for :func:`minivit.data.load`.
     train_images
@@ -64,6 +67,7 @@ class Config:
         on a GPU replays a CUDA graph.
     """
 
+    task: str = "classification"
     model: str = "vit_nano_patch4_32"
     model_options: dict[str, Any] = field(default_factory=dict)
     dataset: str = "cifar100"
@@ -101,6 +105,7 @@ class Config:
 
     def __post_init__(self):
         check_options(Config, asdict(self), "a run's configuration")
+        find_task(self.task)
         for name, allowed, holds in (
             ("train_images", "at least 1", self.train_images is None or self.train_images >= 1),
             ("held_out_images", "at least 0", self.held_out_images >= 0),

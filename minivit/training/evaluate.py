@@ -1,24 +1,25 @@
 """How good a model is on images it was not trained on.
 
-Axes: B batch, K classes.
+Axes: B batch, C channels, H and W height and width in pixels.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
+from minivit.tasks import find_task
+from minivit.tasks.task import add
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
-             after_batch: Callable[[], Any] = lambda: None) -> dict[str, float]:
+             after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
     """Measure a model on the whole test set.
 
     Parameters
@@ -26,49 +27,41 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     model
         In a wrapper or without, of any precision: images come to it in its own. Put in evaluation mode meanwhile.
     dataset
-        Its ``test`` split is used.
+        Its ``test`` split is used. Its classes are those of the task, as :func:`minivit.training.load_data` gives them.
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``.
     batch_size
         Images at a time.
     after_batch
         Called after each batch.
+    task
+        Says what is measured: a key of :data:`minivit.tasks.TASKS`.
 
     Returns
     -------
     dict
-        ``test_loss``, mean cross-entropy in nats; ``test_top1`` and ``test_top5``, per cent of the images whose class
-        is the best, or among the best five, of the logits.
+        ``test_loss``, mean cross-entropy in nats, and the scores of the task in per cent. Of classification these are
+        ``test_top1`` and ``test_top5``, the images whose class is the best, or among the best five, of the logits; of
+        segmentation ``test_miou`` and ``test_pixel_accuracy``.
 
     Raises
     ------
     ValueError
         If the model has fewer logits than the data have classes.
     """
-    device = first_weights(model).device
+    device, task = first_weights(model).device, find_task(task)
     was_training = model.training
     model.eval()
-    totals = torch.zeros(3, device=device)  # float32: an Apple GPU has no float64, and counts are exact below 2**24
-    best = min(5, dataset.num_classes)
+    sums = None
     try:
-        for images, labels in batches(dataset.test, torch.arange(len(dataset.test)), batch_size, device):
-            logits = check_logits(predict(model, images, dataset, precision).float(), dataset)
-            hits = logits.topk(best, dim=1).indices == labels[:, None]  # (B, best)
-            totals += torch.stack([F.cross_entropy(logits, labels, reduction="sum"), hits[:, 0].sum(), hits.sum()])
+        rows = torch.arange(len(dataset.test))
+        for images, targets in batches(dataset.test, rows, batch_size, device, task.target):
+            logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
+            sums = add(sums, task.measure(logits, targets, dataset.num_classes))
             after_batch()
     finally:
         model.train(was_training)
-    loss, top1, top5 = (total / len(dataset.test) for total in totals.tolist())
-    return {"test_loss": loss, "test_top1": 100 * top1, "test_top5": 100 * top5}
-
-
-def check_logits(logits: Tensor, dataset: Dataset) -> Tensor:
-    """Return the logits, if there is one at least for each class of the data: a model may know more."""
-    if logits.ndim != 2 or logits.shape[1] < dataset.num_classes:
-        raise ValueError(f"the model gives {' x '.join(map(str, logits.shape[1:]))} logits for an image, and "
-                         f"{dataset.name} has {dataset.num_classes} classes; make it with "
-                         f"num_classes={dataset.num_classes}")
-    return logits
+    return task.summarize(sums, len(dataset.test))
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:

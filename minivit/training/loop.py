@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
 from minivit.options import from_json
+from minivit.tasks import find_task
 from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, save_checkpoint, save_weights
 from minivit.training.config import Config
 from minivit.training.device import choose_device
@@ -98,9 +99,9 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
                 save(out, trainer)
                 saved = time.monotonic()
                 if progress:
-                    bar.write("epoch {epoch}: train loss {train_loss:.3f}, test loss {test_loss:.3f}, "
-                              "top-1 {test_top1:.2f} %, top-5 {test_top5:.2f} %, {images_per_second:.0f} images/s, "
-                              "{time_s:.0f} s".format(**metrics))
+                    bar.write("epoch {epoch}: train loss {train_loss:.3f}, test loss {test_loss:.3f}, {scores}, "
+                              "{images_per_second:.0f} images/s, {time_s:.0f} s".format(
+                                  scores=trainer.task.read(metrics), **metrics))
                 stop_if_asked()
         except Stopped:
             save(out, trainer)
@@ -144,6 +145,7 @@ def create_trainer(config: Config, root: str | Path | None, device: torch.device
 
 def fit_classes(config: Config, dataset: Dataset) -> Config:
     """Return ``config`` with as many classes as the data set has, if there is something to learn."""
+    dataset = find_task(config.task).fit(dataset)
     if dataset.num_classes < 2:
         raise ValueError(f"{dataset.name} has one class, {dataset.classes[0]!r}: nothing can be learnt from it, as "
                          "every answer would be right; add images of another class")

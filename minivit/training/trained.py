@@ -10,9 +10,10 @@ from typing import NamedTuple
 from torch import nn
 
 from minivit.data import DataInfo, Dataset, load
-from minivit.models import create_model, keep_classes, unwrap_weights
+from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, from_json
+from minivit.tasks import find_task
 from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, read_safetensors
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
@@ -69,7 +70,7 @@ def load_trained(path: str | Path) -> Trained:
             state = load_checkpoint(path)
             weights, values, data = state.get("average") or state["model"], state["config"], state.get("data")
         config = Config.from_dict(values)
-        model = create_model(config.model, **config.model_options)
+        model = find_task(config.task).create_model(config.model, **config.model_options)
         load_weights(model, unwrap_weights(weights))
         return Trained(model.eval(), config, None if data is None else from_json(DataInfo, data, "the run's data"))
     except json.JSONDecodeError as error:
@@ -106,7 +107,8 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
         If the data set is missing or damaged.
     """
     model, config, known = trained
-    dataset = load(config.dataset, root, **config.dataset_options)
+    task = find_task(config.task)
+    dataset = task.fit(load(config.dataset, root, **config.dataset_options))
     if known is None:
         return model, match_unknown(config, dataset, classes)
     if dataset.image_shape != known.image_shape:
@@ -117,6 +119,11 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
                     "%s", known.mean, known.std, dataset.name, dataset.mean, dataset.std)
         dataset = replace(dataset, mean=known.mean, std=known.std)
     chosen = choose_classes(known.classes, dataset, classes)
+    if not task.chooses_classes:
+        if not tuple(chosen) == dataset.classes == known.classes:
+            raise ValueError(f"classes: a model for {config.task} can't choose among some of its classes, or have them "
+                             f"in another order than {dataset.name}")
+        return model, dataset
     return keep_classes(model, [known.classes.index(name) for name in chosen]), dataset.select_classes(chosen)
 
 

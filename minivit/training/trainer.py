@@ -7,32 +7,27 @@ ends, on the same machine, in bitwise the weights of one that was never stopped.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict, replace
-from functools import cached_property
-from math import isfinite
+from functools import cached_property, partial
+from math import inf, isfinite
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from minivit.analysis import diagonality_loss
-from minivit.data import Dataset, batches
-from minivit.data.augment import cutmix, mixup, normalize, random_crop, random_flip
-from minivit.data.erasing import random_erasing
-from minivit.data.randaugment import rand_augment, trivial_augment
+from minivit.data import Dataset, Split, batches
 from minivit.layers import PatchDropout
-from minivit.models import create_model
+from minivit.tasks import find_task
 from minivit.training.compilation import compiling
 from minivit.training.config import Config
-from minivit.training.device import autocast, resolve_precision, synchronize
+from minivit.training.device import resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
 from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
 from minivit.training.seeding import permutation, seed_torch
+from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
 from minivit.wrappers import as_input, unwrap
 
-AUGMENTATIONS = {"none": lambda images: images, "randaugment": rand_augment, "trivialaugment": trivial_augment}
 START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
 
 
@@ -50,6 +45,45 @@ def find_diagonal_maps(model: nn.Module, dataset: Dataset) -> list[int]:
     if not found:
         raise ValueError("diagonality must be 0: the model has no less-attention layer with as many keys as queries")
     return found
+
+
+def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
+    """Make the model with its first weights, which the seed decides; what does not fit the data is told here."""
+    seed_torch(config.seed, START)
+    model = find_task(config.task).create_model(config.model, **config.model_options)
+    with torch.no_grad():
+        model(torch.zeros(1, *dataset.image_shape))
+    if any(config.patch_dropout) and not isinstance(getattr(model, "patch_dropout", None), PatchDropout):
+        raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} with model_options="
+                         f"{config.model_options} drops no patches; leave it out")
+    return model
+
+
+def create_objective(model: nn.Module, config: Config, dataset: Dataset, precision: str,
+                     device: torch.device) -> Objective:
+    """Make what the configuration minimises."""
+    loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
+    if not config.diagonality:
+        return Objective(model, loss, precision, device)
+    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, form=config.diagonality_form,
+                           layers=find_diagonal_maps(model, dataset))
+
+
+def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
+    """Return the images to train on, and those to evaluate on in place of the test set, if there are any.
+
+    They are the same for every seed, so that seeds differ in training alone; the held-out ones are the last.
+    """
+    held_out, train_images = config.held_out_images, config.train_images
+    left = len(dataset.train) - held_out
+    if left < (train_images or 1):
+        raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "
+                         f"{len(dataset.train)} training images of {dataset.name}")
+    if not held_out and train_images is None:
+        return dataset.train, None
+    order = permutation(len(dataset.train), SUBSET)
+    chosen = dataset.train.subset(order[:left if train_images is None else train_images])
+    return chosen, dataset.train.subset(order[left:]) if held_out else None
 
 
 class Trainer:
@@ -77,49 +111,44 @@ class Trainer:
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
-        self.config, self.dataset, self.device = config, dataset, device
+        self.config, self.device, self.task = config, device, find_task(config.task)
+        dataset = self.task.fit(dataset)
         self.precision = resolve_precision(config.precision, device)
-        seed_torch(config.seed, START)
-        self.model = create_model(config.model, **config.model_options)
-        with torch.no_grad():
-            self.model(torch.zeros(1, *dataset.image_shape))  # a model made for other images says so here
-        if any(config.patch_dropout) and not isinstance(getattr(self.model, "patch_dropout", None), PatchDropout):
-            raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} with model_options="
-                             f"{config.model_options} drops no patches; leave it out")
-        self.diagonal_maps = find_diagonal_maps(self.model, dataset) if config.diagonality else []
-        self.model.to(device)
-        self.average = (AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay))
-                        if config.ema_decay else None)
-        self.optimizers = create_optimizers(self.model, config)
-        held_out, train_images = config.held_out_images, config.train_images
-        left = len(dataset.train) - held_out
-        if left < (train_images or 1):
-            raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "
-                             f"{len(dataset.train)} training images of {dataset.name}")
-        self.images = dataset.train
-        if held_out or train_images is not None:
-            # The same images for every seed, so that seeds differ in training alone; the held-out ones are the last.
-            order = permutation(len(dataset.train), SUBSET)
-            self.images = dataset.train.subset(order[:left if train_images is None else train_images])
-            if held_out:
-                self.dataset = replace(dataset, test=dataset.train.subset(order[left:]))
+        self.images, held_out = choose_images(config, dataset)
+        self.dataset = replace(dataset, test=held_out) if held_out else dataset
         self.images = self.images.to(device)
         self.batch_size = min(config.batch_size, len(self.images))
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
+        self.model = create_first_model(config, dataset).to(device)
+        self.average = deepcopy(self.model) if config.ema_decay else None
+        self.optimizers = create_optimizers(self.model, config)
+        self.objective = create_objective(self.model, config, dataset, self.precision, device)
+        self.take_step = self.create_step()
         self.step, self.time_s, self.epoch_time_s = 0, 0.0, 0.0
         self.history: list[dict[str, Any]] = []
-        # Of the epoch under way: sum of losses, images classified right, images; and the run's first step that failed,
-        # or -1. They stay on the device, in float32: an Apple GPU has no float64, and counts are exact below 2**24.
-        self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
         self.glanced = self.totals.cpu()
-        # The function, not the method: a run that points to itself keeps its images when nobody else needs it any more.
-        self.forward, self.prepare_s = Trainer.predict_and_compare, {}
+        self.prepare_s: dict[str, float] = {}
+
+    def create_step(self) -> Step:
+        """Put together what a step does, of the parts that the configuration asks for."""
+        config = self.config
+        augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
+                                         augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
+                                         cutmix=config.cutmix)
+        average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
+        return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
+                    average=average, device=self.device)
+
+    @property
+    def totals(self) -> Tensor:
+        """What the epoch under way adds up to: see :class:`minivit.training.step.Step`."""
+        return self.take_step.totals
 
     @cached_property
     def digest(self) -> str:
         """Tells whether a run that goes on has the same training images: see :meth:`minivit.data.Split.digest`."""
-        return self.images.digest()
+        return self.images.digest(self.task.target)
 
     @property
     def images_seen(self) -> int:
@@ -129,36 +158,7 @@ class Trainer:
     @property
     def best_model(self) -> nn.Module:
         """The model to evaluate and to keep: the moving average of the weights where there is one."""
-        return self.average.module if self.average else self.model
-
-    def augment(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn uint8 images (B, C, H, W) and labels (B,) into what the model sees and class probabilities (B, K)."""
-        config = self.config
-        images = random_crop(images, config.crop_padding)
-        if config.flip:
-            images = random_flip(images)
-        images = AUGMENTATIONS[config.augmentation](images)
-        images = normalize(images, self.dataset.mean, self.dataset.std)
-        if config.erasing:
-            images = random_erasing(images, probability=config.erasing)
-        targets = F.one_hot(labels, self.dataset.num_classes).float()
-        mixes = [(mix, alpha) for mix, alpha in ((mixup, config.mixup), (cutmix, config.cutmix)) if alpha]
-        if mixes:
-            mix, alpha = mixes[int(torch.randint(len(mixes), ()))]
-            images, targets = mix(images, targets, alpha)
-        return images, targets
-
-    def predict_and_compare(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Map augmented images (B, C, H, W) and targets (B, K) to the loss, a number, and the logits (B, K)."""
-        weight, form = self.config.diagonality, self.config.diagonality_form
-        with autocast(self.precision, self.device):
-            logits, maps = self.model(images, return_attention=True) if weight else (self.model(images), [])
-        logits = logits.float()
-        loss = F.cross_entropy(logits, targets, label_smoothing=self.config.label_smoothing)
-        if weight:
-            losses = [diagonality_loss(maps[i].float(), form) for i in self.diagonal_maps]
-            loss = loss + weight * torch.stack(losses).mean()
-        return loss, logits
+        return self.average or self.model
 
     def compile(self) -> None:
         """Compile forward and backward where the run asks for it, for every number of patches that it will see.
@@ -169,16 +169,17 @@ class Trainer:
         if mode == "none" or self.step == self.steps:
             return
         start = time.perf_counter()
-        self.forward = torch.compile(Trainer.predict_and_compare, dynamic=False,
-                                     mode=None if mode == "default" else mode)
-        images = torch.zeros(self.batch_size, *self.dataset.image_shape, device=self.device)
-        targets = torch.zeros(self.batch_size, self.dataset.num_classes, device=self.device)
+        self.take_step.objective = torch.compile(self.objective, dynamic=False,
+                                                 mode=None if mode == "default" else mode)
+        rows = torch.arange(self.batch_size)
+        batch = next(batches(self.images, rows, self.batch_size, self.device, self.task.target))
+        images, targets = self.take_step.augment(*batch)  # of the shapes that a step has
         self.model.train()
         with compiling(mode):
             for share in set(self.config.patch_dropout):
                 self.set_patch_dropout(share)
                 for _ in range(2):  # a CUDA graph is recorded the second time
-                    self.forward(self, images, targets)[0].backward()
+                    self.take_step.objective(images, targets)[0].backward()
         synchronize(self.device)
         self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
 
@@ -186,30 +187,21 @@ class Trainer:
         if any(self.config.patch_dropout):  # a model need not have it
             self.model.patch_dropout.rate = share
 
-    def train_step(self, images: Tensor, labels: Tensor) -> None:
-        """Augment, predict, compare, improve: one step on uint8 images (B, C, H, W) and labels (B,)."""
-        config = self.config
-        seed_torch(config.seed, STEP, self.step)
-        images, targets = self.augment(images, labels)
-        self.set_patch_dropout(config.patch_dropout[self.step * len(config.patch_dropout) // self.steps])
-        loss, logits = self.forward(self, images, targets)
-        self.model.zero_grad()
-        loss.backward()
-        norm = nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm or torch.inf)
-        set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, config))
-        for optimizer in self.optimizers:
-            optimizer.step()
-        if self.average:
-            self.average.update_parameters(self.model)
-        self.note(loss.detach(), norm, (logits.argmax(1) == targets.argmax(1)).sum(), len(images))
+    def train_step(self, *batch: Tensor) -> None:
+        """Take a step on a batch: uint8 images (B, C, H, W) and what is known of them."""
+        self.prepare_step()
+        self.take_step(*batch)
+        if self.step == 0 and self.average:
+            self.take_step.average.begin()
         self.step += 1
 
-    def note(self, loss: Tensor, norm: Tensor, right: Tensor, n: int) -> None:
-        """Add a step to the epoch's totals, without waiting for the device."""
-        failed = self.totals[3]
-        fails = ~(loss.isfinite() & norm.isfinite()) & (failed < 0)
-        new = (loss * n, right, torch.full_like(loss, n), torch.where(fails, self.step - failed, 0))
-        self.totals += torch.stack(new)
+    def prepare_step(self) -> None:
+        """Set what changes from step to step: chance, the rate, the number of patches, the number of the step."""
+        config = self.config
+        seed_torch(config.seed, STEP, self.step)
+        set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, config))
+        self.set_patch_dropout(config.patch_dropout[self.step * len(config.patch_dropout) // self.steps])
+        self.take_step.number.fill_(self.step)
 
     def progress(self) -> tuple[float, float]:
         """Return this epoch's mean training loss and accuracy in per cent. This waits for the device.
@@ -252,10 +244,10 @@ class Trainer:
             now = time.perf_counter()
             self.time_s, self.epoch_time_s, start = self.time_s + now - start, self.epoch_time_s + now - start, now
 
-        for images, labels in batches(self.images, order, self.batch_size, self.device):
-            self.train_step(images, labels)
+        for batch in batches(self.images, order, self.batch_size, self.device, self.task.target):
+            self.train_step(*batch)
             count_time()
-            after_step(len(images))
+            after_step(len(batch[0]))
         synchronize(self.device)  # only now has the device done what it was given
         count_time()
 
@@ -263,7 +255,8 @@ class Trainer:
         """Evaluate on the test set; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
         start = time.perf_counter()
-        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch)
+        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch,
+                        task=self.config.task)
         if not isfinite(test["test_loss"]):
             raise TrainingError(f"step {self.step}: the test loss is not a finite number; try a lower learning_rate")
         self.time_s += time.perf_counter() - start
@@ -280,8 +273,7 @@ class Trainer:
         return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
                 "step": self.step, "history": self.history, "time_s": self.time_s,
                 "epoch_time_s": self.epoch_time_s, "totals": self.totals, "model": self.model.state_dict(),
-                "average": average.module.state_dict() if average else None,
-                "averaged": int(average.n_averaged) if average else 0,
+                "average": average.state_dict() if average else None,
                 "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -293,5 +285,4 @@ class Trainer:
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
             optimizer.load_state_dict(its_state)
         if self.average:
-            self.average.module.load_state_dict(state["average"])
-            self.average.n_averaged.fill_(state["averaged"])
+            self.average.load_state_dict(state["average"])

@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minivit.data.augment import cutmix, mixup, normalize, random_crop, random_flip
+from minivit.data.augment import cutmix, mixup, mixup_or_cutmix, normalize, random_crop, random_flip
 
 B, C, H, W, K = 61, 3, 7, 5, 11
 
@@ -91,7 +91,7 @@ def test_a_padding_that_is_none_is_named(padding, images):
 
 
 @pytest.mark.parametrize("mean, std, message", [
-    ((0.5,), (0.2,) * 3, r"mean=\(0.5,\) does not fit images of shape \(61, 3, 7, 5\)"),  # would be broadcast
+    ((0.5,), (0.2,) * 3, r"mean=\(0.5,\) does not fit images of 3 channels"),  # would be broadcast
     ((0.5,) * 3, (0.2,), r"std=\(0.2,\) does not fit"),
     ((0.5,) * 3, (0.2, 0.0, 0.2), r"std=\(0.2, 0.0, 0.2\).*larger than 0"),
     ((float("nan"),) * 3, (0.2,) * 3, "mean=.nan.*finite"),
@@ -103,3 +103,22 @@ def test_statistics_that_do_not_fit_are_named(mean, std, message, images):
 
 def test_statistics_may_come_from_json(images):
     assert torch.equal(normalize(images, [0.5] * 3, [0.2] * 3), normalize(images, (0.5,) * 3, (0.2,) * 3))
+
+
+def test_a_coin_decides_for_the_whole_batch():
+    images = torch.arange(B).float().view(B, 1, 1, 1).expand(B, 1, H, W)
+    boxes = []
+    for seed in range(40):
+        torch.manual_seed(seed)
+        out, targets = mixup_or_cutmix(images, torch.eye(B), 1.0, 1.0)
+        whole = out == out.round()
+        assert whole.all() or (out == out[:, :, :1, :1]).all()  # pixels of two images, or one blend of both
+        torch.testing.assert_close(out.mean((1, 2, 3)), targets @ torch.arange(B).float(), atol=1e-4, rtol=0)
+        boxes.append(bool(whole.all()))
+    assert 8 < sum(boxes) < 32  # a fair coin is outside less than once in ten thousand
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_a_target_for_each_pixel_is_mixed_as_the_pixel(mix, images):
+    out, targets = mix(images.float(), images.float() / 255, 1.0)
+    torch.testing.assert_close(out / 255, targets)

@@ -136,7 +136,7 @@ def test_a_run_on_wide_images(dataset):
     config = Config(model="vit_nano_patch4_32", model_options=options, dataset="shapes", epochs=2, batch_size=7,
                     warmup_epochs=0.0, augmentation="randaugment", erasing=0.5, mixup=0.2, cutmix=1.0, crop_padding=1)
     trainer = Trainer(config, dataset, torch.device("cpu"))
-    images, targets = trainer.augment(dataset.train.images[:7], dataset.train.labels[:7])
+    images, targets = trainer.take_step.augment(dataset.train.images[:7], dataset.train.labels[:7])
     assert images.shape == (7, 1, *SIZE) and targets.shape == (7, K)
     trainer.train_epoch(lambda images: None)
     metrics = trainer.finish_epoch(lambda: None)

@@ -83,7 +83,7 @@ def test_each_run_is_a_record_and_the_pairs_of_a_seed_come_first(recipe, runs, t
     records = read_records(tmp_path / "out")
     assert {name: set(seeds) for name, seeds in records.items()} == {name: {3, 5} for name in VARIANTS}
     assert [records[name][5][1][-1]["test_top1"] for name in VARIANTS] == [x[1] for x in top1.values()]
-    assert [row["top1_mean"] for row in rows] == [pytest.approx(sum(x) / 2) for x in top1.values()]
+    assert [row["mean"] for row in rows] == [pytest.approx(sum(x) / 2) for x in top1.values()]
     assert rows[1]["changes"] == "context=cb, context_layers=(1,), learning_rate=0.003"
 
 
@@ -250,10 +250,10 @@ def test_the_numbers_of_the_table(config):
     histories = {(name, seed): best_then_last[top1[name][seed]] for seed in range(3) for name in variants}
     plain, cb, wide = rows = summarize(config, variants, histories)
     assert [row["variant"] for row in rows] == ["plain", "cb", "wide"]
-    assert [(row["n"], row["failed"], row["top1_mean"], row["time_s"]) for row in rows] == [
+    assert [(row["n"], row["failed"], row["mean"], row["time_s"]) for row in rows] == [
         (3, 0, 33, 43), (2, 1, 32.5, 42.5), (1, 2, 50, 60)]
     # The deviations of the first are -3, -1 and 4: a variance of 26 / 2. Those of the second are -1.5 and 1.5.
-    assert (plain["top1_sd"], cb["top1_sd"], wide["top1_sd"]) == (pytest.approx(13**0.5), pytest.approx(4.5**0.5), None)
+    assert (plain["sd"], cb["sd"], wide["sd"]) == (pytest.approx(13**0.5), pytest.approx(4.5**0.5), None)
     mean, low, high = paired_difference([31, 34], [30, 32])
     assert cb["difference"] == pytest.approx({"n": 2, "mean": mean, "low": low, "high": high})
     assert plain["difference"] is None and wide["difference"] is None

@@ -347,8 +347,8 @@ def test_diagonality_is_added_with_its_weight(config, form):
         trainer.model.eval()
     _, maps = plain.model(images, return_attention=True)
     mean = (diagonality_loss(maps[1], form) + diagonality_loss(maps[3], form)) / 2  # of the less-attention layers
-    want = plain.predict_and_compare(images, targets)[0] + 0.7 * mean
-    torch.testing.assert_close(with_loss.predict_and_compare(images, targets)[0], want)
+    want = plain.objective(images, targets)[0] + 0.7 * mean
+    torch.testing.assert_close(with_loss.objective(images, targets)[0], want)
 
 
 def test_of_stages_the_square_maps_count():

@@ -1,0 +1,111 @@
+"""A class for each pixel: a linear head on the tokens of a ViT, or on the feature maps of a LaViT.
+
+Axes: B batch, N tokens, C channels, R x S rows and columns of the finest grid, P side of its patches in pixels, K
+classes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minivit.models.lavit import LaViT
+from minivit.models.registry import create_model
+from minivit.models.vit import ViT, init_linear_layers
+from minivit.options import check_at_least
+
+
+class Segmenter(nn.Module):
+    """Let each token say what its own P x P pixels show.
+
+    The head is one linear map from a token's channels to K logits for each of its pixels. To interpolate K logits a
+    token would be smaller, but no line finer than a patch could be drawn: a ring of 32 x 32 pixels would lose its hole.
+    Of several grids, the coarser ones are repeated up to the finest, and all channels are read together.
+
+    Parameters
+    ----------
+    backbone
+        A :class:`minivit.models.ViT` or :class:`minivit.models.LaViT` without a head (``num_classes=0``).
+    num_classes
+        Classes K of a pixel.
+
+    Raises
+    ------
+    ValueError
+        If the backbone is of another kind, or there are no classes.
+    """
+
+    def __init__(self, backbone: nn.Module, num_classes: int):
+        super().__init__()
+        check_at_least(1, num_classes=num_classes)
+        if not isinstance(backbone, ViT | LaViT):
+            raise ValueError(f"a {type(backbone).__name__} has no head for segmentation; use a ViT or a LaViT")
+        self.backbone = backbone
+        staged = isinstance(backbone, LaViT)
+        height = (backbone if staged else backbone.patch_embed).image_shape[1]
+        self.patch_size = height // backbone.grids[0][0]
+        dims = [backbone.num_features]
+        if staged:
+            dims = [stage.merge.norm.normalized_shape[0] for stage in backbone.stages]
+        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in dims[:-1])  # the last grid has the backbone's
+        self.head = nn.Linear(sum(dims), num_classes * self.patch_size**2)
+        init_linear_layers(self.head)
+
+    @property
+    def grids(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of the backbone's tokens."""
+        return self.backbone.grids
+
+    @property
+    def cls_token(self) -> Tensor:
+        """The backbone's; a LaViT has none."""
+        return self.backbone.cls_token
+
+    @property
+    def less_attention_maps(self) -> tuple[int, ...]:
+        """Which of the maps are those of less-attention layers."""
+        return self.backbone.less_attention_maps
+
+    def features(self, images: Tensor, maps: list[Tensor] | None) -> list[Tensor]:
+        """Map images to normalised grids (B, R, S, C), the finest first; attention maps are added to ``maps``."""
+        if isinstance(self.backbone, LaViT):
+            norms = [*self.norms, self.backbone.norm]
+            grids = self.backbone.feature_maps(images, maps)
+            return [norm(grid.movedim(1, 3)) for norm, grid in zip(norms, grids, strict=True)]
+        x = self.backbone.forward_features(images, maps is not None)
+        if maps is not None:
+            x, new = x
+            maps.extend(new)
+        return [x[:, 1:].unflatten(1, self.grids[0])]
+
+    def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Say for each pixel of images (B, in_channels, height, width) what it shows.
+
+        Returns
+        -------
+        Tensor or (Tensor, list of Tensor)
+            Logits, (B, K, height, width); with ``return_attention`` also the maps of the backbone.
+        """
+        maps = [] if return_attention else None
+        x = torch.cat([repeat(grid, self.grids[0]) for grid in self.features(images, maps)], dim=3)
+        logits = F.pixel_shuffle(self.head(x).movedim(3, 1), self.patch_size)  # (B, K P P, R, S) -> (B, K, R P, S P)
+        return (logits, maps) if return_attention else logits
+
+
+def repeat(grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Repeat each token of a grid (B, r, s, C) until it is one of (B, R, S, C)."""
+    down, right = size[0] // grid.shape[1], size[1] // grid.shape[2]
+    return grid.repeat_interleave(down, dim=1).repeat_interleave(right, dim=2)
+
+
+def create_segmenter(name: str, *, num_classes: int, **options: Any) -> Segmenter:
+    """Make a model by name, with a head for segmentation; arguments are those of :func:`minivit.models.create_model`.
+
+    Raises
+    ------
+    ValueError
+        If the name or an option is wrong, or the model is one without a head for segmentation.
+    """
+    return Segmenter(create_model(name, **options, num_classes=0), num_classes)

@@ -1,0 +1,156 @@
+"""One step of training, the same for every batch.
+
+What changes from step to step (chance, learning rate, number of patches, the number of the step) is set before it. So
+it reads nothing back from the device, copies nothing to it, and takes the same kernels each time: it can be captured as
+a graph.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from minivit.analysis import diagonality_loss
+from minivit.training.device import autocast
+
+Loss = Callable[[Tensor, Tensor], Tensor]     # of logits and targets, a number
+Augment = Callable[..., tuple[Tensor, Tensor]]  # of a batch, images and targets
+
+
+class Objective(nn.Module):
+    """What is minimised: images in, the loss and the logits out. This is what a run compiles.
+
+    Parameters
+    ----------
+    model
+        Maps images (B, C, H, W) to logits (B, K, ...).
+    loss
+        Compares logits with targets.
+    precision, device
+        What the model calculates in, and where.
+    """
+
+    def __init__(self, model: nn.Module, loss: Loss, precision: str, device: torch.device):
+        super().__init__()
+        self.model, self.loss, self.precision, self.device = model, loss, precision, device
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, a number, and the logits, in float32."""
+        with autocast(self.precision, self.device):
+            logits = self.model(images)
+        logits = logits.float()
+        return self.loss(logits, targets), logits
+
+
+class ObjectiveOnMaps(Objective):
+    """The same with a loss on some of the attention maps, which is added with a weight.
+
+    Parameters
+    ----------
+    weight, form
+        Of :func:`minivit.analysis.diagonality_loss`: its mean over the maps is added.
+    layers
+        Which of the model's maps it is for.
+    """
+
+    def __init__(self, *args: object, weight: float, form: str, layers: Sequence[int]):
+        super().__init__(*args)
+        self.weight, self.form, self.layers = weight, form, layers
+
+    def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss, a number, and the logits, in float32."""
+        with autocast(self.precision, self.device):
+            logits, maps = self.model(images, return_attention=True)
+        logits = logits.float()
+        on_maps = torch.stack([diagonality_loss(maps[i].float(), self.form) for i in self.layers]).mean()
+        return self.loss(logits, targets) + self.weight * on_maps, logits
+
+
+class MovingAverage:
+    """An exponential moving average of a model's weights, which are another model's.
+
+    Parameters
+    ----------
+    average, model
+        The two, of one kind.
+    decay
+        Share in (0, 1) of itself that the average keeps.
+    """
+
+    def __init__(self, average: nn.Module, model: nn.Module, decay: float):
+        self.share = 1 - decay
+        self.averages, self.weights = list(average.parameters()), list(model.parameters())
+        self.copies, self.buffers = list(average.buffers()), list(model.buffers())
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Move towards the weights; what is no weight is copied."""
+        torch._foreach_lerp_(self.averages, self.weights, self.share)
+        self.copy(self.copies, self.buffers)
+
+    @torch.no_grad()
+    def begin(self) -> None:
+        """Be the weights as they are: an average begins with those of the first step."""
+        self.copy(self.averages, self.weights)
+
+    @staticmethod
+    def copy(targets: list[Tensor], sources: list[Tensor]) -> None:
+        for target, source in zip(targets, sources, strict=True):
+            target.copy_(source)
+
+
+class Step:
+    """Augment, predict, compare, improve.
+
+    Parameters
+    ----------
+    augment
+        Makes images and targets of a batch.
+    objective
+        Makes loss and logits of them.
+    model
+        What is trained.
+    optimizers
+        Each steps its own parameters; their rates are set before the step.
+    clip_norm
+        Longest gradient; infinity for no limit.
+    average
+        Follows the model's weights, if there is one.
+
+    Attributes
+    ----------
+    totals
+        Of the epoch under way: sum of losses, images (or shares of their pixels) classified right, images; and the
+        run's first step that failed, or -1. They stay on the device, in float32: an Apple GPU has no float64, and
+        counts are exact below 2**24.
+    number
+        Which step it is, on the device; set before it.
+    """
+
+    def __init__(self, augment: Augment, objective: Objective, model: nn.Module,
+                 optimizers: Sequence[torch.optim.Optimizer], *, clip_norm: float, average: MovingAverage | None,
+                 device: torch.device):
+        self.augment, self.objective, self.model, self.optimizers = augment, objective, model, optimizers
+        self.clip_norm, self.average, self.parameters = clip_norm, average, list(model.parameters())
+        self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
+        self.number = torch.zeros((), device=device)
+
+    def __call__(self, *batch: Tensor) -> None:
+        images, targets = self.augment(*batch)
+        loss, logits = self.objective(images, targets)
+        self.model.zero_grad()
+        loss.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.average:
+            self.average.update()
+        self.note(loss.detach(), norm, logits.argmax(1) == targets.argmax(1))
+
+    def note(self, loss: Tensor, norm: Tensor, right: Tensor) -> None:
+        """Add a step to the totals; ``right`` says for each image (B,) or pixel (B, H, W) whether it was."""
+        n, failed = len(right), self.totals[3]
+        fails = ~(loss.isfinite() & norm.isfinite()) & (failed < 0)
+        new = (loss * n, right.sum() * (n / right.numel()), torch.full_like(loss, n),
+               torch.where(fails, self.number - failed, 0))
+        self.totals += torch.stack(new)

@@ -1,0 +1,22 @@
+"""Segmentation: a narrow ViT says of each pixel of the embedded shapes what it shows; nothing has to be downloaded.
+
+    .venv/bin/python -m minivit train recipes/shapes_vit_nano_segmentation.py --data DIR --out runs/shapes
+
+or, for several seeds,
+`python -m minivit sweep recipes/shapes_vit_nano_segmentation.py --data DIR --out runs/...`.
+"""
+
+
+def get_config():
+    return dict(
+        task="segmentation",
+        model="vit_nano_patch4_32",
+        model_options=dict(depth=3),
+        dataset="shapes",
+        epochs=8,
+        batch_size=64,
+        learning_rate=2e-3,
+        warmup_epochs=1.0,
+        label_smoothing=0.0,
+        crop_padding=2,
+    )

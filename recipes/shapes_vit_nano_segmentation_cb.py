@@ -1,0 +1,15 @@
+"""The same as shapes_vit_nano_segmentation.py, with context broadcasting in the upper half of the blocks.
+
+    .venv/bin/python -m minivit train recipes/shapes_vit_nano_segmentation_cb.py --data DIR --out runs/shapes_cb
+
+or, for several seeds,
+`python -m minivit sweep recipes/shapes_vit_nano_segmentation_cb.py --data DIR --out runs/...`.
+"""
+
+from shapes_vit_nano_segmentation import get_config as get_plain_config
+
+
+def get_config():
+    config = get_plain_config()
+    config["model_options"]["context"] = "cb"
+    return config
