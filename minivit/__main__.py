@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):  # a Greek letter or a name of a class must not end a run on a console
         sys.stdout.reconfigure(errors="backslashreplace")  # or in a file that cannot hold it
     try:
-        with told_to_the_user():
+        with told_to_the_user(options.level):
             options.run(options)
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always goes on where it was
@@ -60,9 +60,10 @@ def create_parser() -> argparse.ArgumentParser:
                                             "MINIVIT_TRACEBACK=1 shows where an error came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, run: Any, summary: str, data: bool = True) -> argparse.ArgumentParser:
+    def command(name: str, run: Any, summary: str, data: bool = True, level: int = logging.WARNING
+                ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        sub.set_defaults(run=run)
+        sub.set_defaults(run=run, level=level)
         if data:
             sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
@@ -111,7 +112,7 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), of 255; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="of the images and the noise; 0 by default")
 
-    sub = command("data", run_data, "fetch a data set, and say what is in it")
+    sub = command("data", run_data, "fetch a data set, and say what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
 
     sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, or the variants of a recipe, "
@@ -231,14 +232,14 @@ def tell(message: str) -> None:
 
 
 @contextlib.contextmanager
-def told_to_the_user() -> Iterator[None]:
-    """Print what the package logs, INFO and above, as the command line prints everything it has to say."""
-    handler = logging.Handler(logging.INFO)
+def told_to_the_user(least: int) -> Iterator[None]:
+    """Print what the package logs, from this level on, as the command line prints everything it has to say."""
+    handler = logging.Handler(least)
     handler.emit = lambda record: tell(record.getMessage())
     logger = logging.getLogger("minivit")
     level, propagate = logger.level, logger.propagate
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(least)
     logger.propagate = False
     try:
         yield
