@@ -1,6 +1,6 @@
 """The parts of a Vision Transformer, one idea a file; how its tokens mix stands in :mod:`minivit.mixers`."""
 
-from minivit.layers.block import Block, DropPath
+from minivit.layers.block import Block, DropPath, drop_path_rate
 from minivit.layers.context import (
     CONTEXTS,
     ContextBroadcast,
@@ -47,5 +47,6 @@ __all__ = [
     "UniformHeadAttention",
     "check_images",
     "create_context",
+    "drop_path_rate",
     "split_dim",
 ]

@@ -40,6 +40,11 @@ class DropPath(nn.Module):
         return f"rate={self.rate:.3g}"
 
 
+def drop_path_rate(rate: float, layer: int, depth: int) -> float:
+    """Return a layer's rate of stochastic depth: it grows linearly from 0 in the first to ``rate`` in the last."""
+    return rate * layer / max(depth - 1, 1)
+
+
 class Block(nn.Module):
     r"""Attention, then MLP, each on normalised tokens (pre-norm) and added to what was there.
 

@@ -37,7 +37,7 @@ class LinearAttention(TokenMixer):
 
     References
     ----------
-    Shen et al., "Efficient Attention: Attention with Linear Complexities", WACV 2021.
+    Shen et al., "Efficient Attention: Attention with Linear Complexities", 2021.
     """
 
     has_map = True

@@ -13,7 +13,15 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Attention, AttentionDownsample, Block, LessAttention, SpatialReduction, check_images
+from minivit.layers import (
+    Attention,
+    AttentionDownsample,
+    Block,
+    LessAttention,
+    SpatialReduction,
+    check_images,
+    drop_path_rate,
+)
 from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.vit import init_linear_layers
@@ -197,7 +205,7 @@ class LaViT(AttentionClassifier):
         def block(stage: int, layer: int) -> Block:
             through_all = sum(depths[:stage]) + layer
             return Block(dims[stage], attention(stage, layer), mlp_ratio=mlp_ratios[stage],
-                         drop_path=drop_path * through_all / max(depth - 1, 1),
+                         drop_path=drop_path_rate(drop_path, through_all, depth),
                          context=context if through_all in with_context else "none", context_position=context_position)
 
         def stage(i: int) -> Stage:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import CONTEXTS, DropPath, Mlp, PatchEmbed, create_context
+from minivit.layers import CONTEXTS, DropPath, Mlp, PatchEmbed, create_context, drop_path_rate
 from minivit.models.classifier import Classifier, create_head
 from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
 
@@ -102,7 +102,7 @@ class Mixer(Classifier):
         self.stem = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.blocks = nn.ModuleList(
             MixerBlock(self.stem.num_patches, dim, token_mlp_ratio=token_mlp_ratio, mlp_ratio=mlp_ratio,
-                       drop_path=drop_path * layer / max(depth - 1, 1),
+                       drop_path=drop_path_rate(drop_path, layer, depth),
                        context=context if layer in with_context else "none")
             for layer in range(depth))
         self.norm = nn.LayerNorm(dim, eps=1e-6)

@@ -13,7 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import Attention, Block, check_images
+from minivit.layers import Attention, Block, check_images, drop_path_rate
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.options import check_at_least, check_rate, image_sides, is_whole, layer_indices, scaled_size
 
@@ -142,7 +142,7 @@ class PiT(AttentionClassifier):
 
         def block(layer: int, dim: int, heads: int) -> Block:
             return Block(dim, Attention(dim, heads), mlp_ratio=mlp_ratio,
-                         drop_path=drop_path * layer / max(depth - 1, 1),
+                         drop_path=drop_path_rate(drop_path, layer, depth),
                          context=context if layer in with_context else "none", context_position=context_position)
 
         self.patch_embed = OverlappingPatchEmbed(image_size, patch_size, stride, in_channels=in_channels, dim=dims[0])

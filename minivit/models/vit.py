@@ -18,6 +18,7 @@ from minivit.layers import (
     ExtraMsa,
     PatchDropout,
     PatchEmbed,
+    drop_path_rate,
     split_dim,
 )
 from minivit.mixers import create_mixer, mixer_class
@@ -147,7 +148,7 @@ class ViT(AttentionClassifier):
             mixes = create_mixer(mixers[layer], dim, num_heads, grid=self.patch_embed.grid, prefix_tokens=1,
                                  options=options, qkv_bias=qkv_bias, v_bias=qkv_bias, dropout=dropout)
             return Block(dim, mixes, mlp_ratio=mlp_ratio, dropout=dropout,
-                         drop_path=drop_path * layer / max(depth - 1, 1),
+                         drop_path=drop_path_rate(drop_path, layer, depth),
                          context=context if layer in with_context else "none", context_position=context_position)
 
         self.blocks = nn.ModuleList(map(create_block, range(depth)))
