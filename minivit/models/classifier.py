@@ -115,16 +115,19 @@ class AttentionClassifier(Classifier):
         ValueError
             If maps are asked for and no block has one. Where only some have, which have none is logged, once.
         """
-        if return_attention and self.layers_without_map:
-            self.tell_layers_without_map()
+        if return_attention:
+            self.check_maps()
         x = self.forward_features(images, return_attention)
         x, maps = x if return_attention else (x, None)
         logits = self.head(self.pool(x))
         return (logits, maps) if return_attention else logits
 
 
-    def tell_layers_without_map(self) -> None:
+    def check_maps(self) -> None:
+        """Say which blocks have no attention map, once; that none has one is an error."""
         without, blocks = self.layers_without_map, blocks_of(self)
+        if not without:
+            return
         kinds = ", ".join(sorted({type(blocks[i].attn).__name__ for i in without}))
         if not self.has_maps:
             raise ValueError(f"return_attention=True: no layer of this model has an attention map ({kinds})")

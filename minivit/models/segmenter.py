@@ -64,6 +64,11 @@ class Segmenter(nn.Module):
         return self.backbone.cls_token
 
     @property
+    def has_maps(self) -> bool:
+        """Whether any of the backbone's blocks has an attention map."""
+        return self.backbone.has_maps
+
+    @property
     def less_attention_maps(self) -> tuple[int, ...]:
         """Which of the maps are those of less-attention layers."""
         return self.backbone.less_attention_maps
@@ -88,6 +93,8 @@ class Segmenter(nn.Module):
         Tensor or (Tensor, list of Tensor)
             Logits, (B, K, height, width); with ``return_attention`` also the maps of the backbone.
         """
+        if return_attention:
+            self.backbone.check_maps()
         maps = [] if return_attention else None
         x = torch.cat([repeat(grid, self.grids[0]) for grid in self.features(images, maps)], dim=3)
         logits = F.pixel_shuffle(self.head(x).movedim(3, 1), self.patch_size)  # (B, K P P, R, S) -> (B, K, R P, S P)

@@ -10,6 +10,7 @@ from minivit.data import load
 from minivit.data.operations import MAPS, OPERATIONS, apply_operations
 from minivit.models import create_model
 from minivit.models.segmenter import Segmenter, create_segmenter
+from minivit.report.analyze import analyze
 from minivit.tasks import TASKS, find_task
 from minivit.training import Config, Trainer
 from tests.host_free import host_free
@@ -153,3 +154,11 @@ def test_the_commands(tmp_path, capsys):
     assert main(["sweep", str(recipe), "--out", str(tmp_path / "sweep"), "--epochs", "1"]) == 0
     assert "mean IoU, %" in capsys.readouterr().out
     assert main(["eval", str(out), "--classes", "disc"]) == 1
+
+
+def test_a_backbone_without_attention_has_no_maps_and_is_analysed_without(shapes):
+    model = create_segmenter("vit_nano_patch4_32", num_classes=6, mixer="spectral", **SMALL)
+    with pytest.raises(ValueError, match="no layer of this model has an attention map .SpectralMixer."):
+        model(torch.zeros(1, 3, 16, 16), return_attention=True)
+    result = analyze(model, TASK.fit(shapes), task="segmentation", progress=False)
+    assert result["attention"] is None and 0 <= result["robustness"]["clean"] <= 100
