@@ -84,12 +84,11 @@ class Attention(TokenMixer):
             in [0, 1] and of sum 1, with which token i takes the values of all tokens. With ``keep`` instead the scores,
             (B, H, N, M), of which these are the softmax, or what they are the product of.
         """
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, H D) -> (B, H, N, D)
-                   for part in self.project(x))
+        q, k, v = (split_heads(part, self.num_heads) for part in self.project(x))
         scores = Factors(q, k, self.scale, residual)
         if return_attention or keep == "scores":
             scores = scores.product()
-        out = self.dropout(self.proj(attend(scores, v).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        out = self.dropout(self.proj(merge_heads(attend(scores, v))))
         return with_scores(out, scores, return_attention, keep)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,6 +110,16 @@ def with_scores(out: Tensor, scores: Scores, return_attention: bool, keep: str) 
     if keep == "none":
         return out
     return out, multiply_out(scores) if keep == "scores" else scores
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """Map (B, N, H D) to (B, H, N, D)."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """Map (B, H, N, D) to (B, N, H D)."""
+    return x.transpose(1, 2).flatten(2)
 
 
 def split_dim(dim: int, num_heads: int) -> int:

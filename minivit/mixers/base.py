@@ -78,6 +78,12 @@ def count_tokens(grid: Grid, prefix_tokens: int) -> int:
     return prefix_tokens + prod(image_sides(grid, "grid"))
 
 
+def check_tokens(mixer: TokenMixer, x: Tensor) -> None:
+    """Say that tokens (B, N, C) are not as many as the mixer's ``num_tokens``, if so."""
+    if x.shape[1] != mixer.num_tokens:
+        raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(mixer).__name__} made for {mixer.num_tokens}")
+
+
 def no_map(mixer: TokenMixer, return_attention: bool) -> None:
     """Say that a mixer has no map, if one was asked for."""
     if return_attention:

@@ -5,7 +5,7 @@ Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction)
 
 from torch import Tensor, nn
 
-from minivit.mixers.attention import split_dim, with_scores
+from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
 from minivit.mixers.base import Grid, TokenMixer, count_tokens
 from minivit.mixers.scores import Factors, Scores, attend
 from minivit.mixers.token_map import TokenMap
@@ -101,9 +101,8 @@ class LessAttention(TokenMixer):
             If there are no scores, or they are not of N queries, M keys and H heads.
         """
         scores = self.transform(self.check(scores))
-        v = self.v(x if self.reduction is None else self.reduction(x))
-        v = v.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)                    # (B, M, C) -> (B, H, M, D)
-        out = self.dropout(self.proj(attend(scores, v).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        v = split_heads(self.v(x if self.reduction is None else self.reduction(x)), self.num_heads)
+        out = self.dropout(self.proj(merge_heads(attend(scores, v))))
         return with_scores(out, scores, return_attention, keep)
 
     def transform(self, scores: Scores) -> Scores:

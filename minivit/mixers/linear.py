@@ -6,7 +6,7 @@ Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 import torch
 from torch import Tensor, nn
 
-from minivit.mixers.attention import split_dim, with_scores
+from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
 from minivit.mixers.base import Grid, TokenMixer
 from minivit.mixers.scores import Scores
 from minivit.options import check_rate
@@ -55,10 +55,9 @@ class LinearAttention(TokenMixer):
     def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
                 ) -> Tensor | tuple[Tensor, Scores]:
         """Map tokens (B, N, C) to tokens (B, N, C); the map, (B, H, N, N), is made only on request."""
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, H, N, D)
-                   for part in self.qkv(x).chunk(3, dim=-1))
+        q, k, v = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
         q, k = q.softmax(dim=-1), k.softmax(dim=-2)
-        out = self.dropout(self.proj((q @ (k.mT @ v)).transpose(1, 2).flatten(2)))  # (B, H, N, D) -> (B, N, C)
+        out = self.dropout(self.proj(merge_heads(q @ (k.mT @ v))))
         if not return_attention and keep == "none":
             return out
         weights = (q @ k.mT).clamp(min=torch.finfo(q.dtype).tiny)

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.mixers.attention import split_dim, with_scores
-from minivit.mixers.base import Grid, TokenMixer, count_tokens
+from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
+from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens
 from minivit.mixers.scores import Scores
 from minivit.options import check_rate, image_sides
 
@@ -86,10 +86,8 @@ class NeighbourhoodAttention(TokenMixer):
         With ``return_attention`` also return the maps, (B, H, N, N), zero outside the windows; with ``keep`` the
         scores, (B, H, N, N), minus infinity there.
         """
-        if x.shape[1] != self.num_tokens:
-            raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(self).__name__} made for {self.num_tokens}")
-        q, k, v = (part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)  # (B, N, C) -> (B, H, N, D)
-                   for part in self.qkv(x).chunk(3, dim=-1))
+        check_tokens(self, x)
+        q, k, v = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
         if return_attention or keep != "none":
             scores = ((q * self.scale) @ k.mT).masked_fill(~self.sees(), -torch.inf)
             out = scores.softmax(dim=-1) @ v
@@ -98,7 +96,7 @@ class NeighbourhoodAttention(TokenMixer):
             patches = F.scaled_dot_product_attention(q[:, :, self.asks], k[:, :, self.keys], v[:, :, self.keys],
                                                      scale=self.scale)                   # (B, H, G, ..., D)
             out = torch.cat([prefix, patches.flatten(2, 3)[:, :, self.answers]], dim=2)  # (B, H, N, D)
-        out = self.dropout(self.proj(out.transpose(1, 2).flatten(2)))                     # (B, H, N, D) -> (B, N, C)
+        out = self.dropout(self.proj(merge_heads(out)))
         return with_scores(out, scores, return_attention, keep) if return_attention or keep != "none" else out
 
     def sees(self) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from minivit.mixers.base import Grid, TokenMixer, count_tokens, no_map
+from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens, no_map
 from minivit.options import check_at_least
 
 
@@ -53,9 +53,7 @@ class SpectralMixer(TokenMixer):
     def forward(self, x: Tensor, *, return_attention: bool = False) -> Tensor:
         """Map tokens (B, N, C) to tokens (B, N, C)."""
         no_map(self, return_attention)
-        if x.shape[1] != self.num_tokens:
-            raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(self).__name__} made for a grid of "
-                             f"{self.grid[0]} x {self.grid[1]} patches behind {self.prefix_tokens}")
+        check_tokens(self, x)
         prefix, patches = x[:, :self.prefix_tokens], x[:, self.prefix_tokens:]
         wide = torch.promote_types(x.dtype, torch.float32)
         grid = patches.to(wide).unflatten(1, self.grid)                                # (B, R S, C) -> (B, R, S, C)

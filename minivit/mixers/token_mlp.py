@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from minivit.mixers.base import Grid, TokenMixer, count_tokens, no_map
+from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens, no_map
 from minivit.mixers.mlp import Mlp
 from minivit.options import check_at_least
 
@@ -50,8 +50,7 @@ class TokenMlp(TokenMixer):
     def forward(self, x: Tensor, *, return_attention: bool = False) -> Tensor:
         """Map tokens (B, N, C) to tokens (B, N, C)."""
         no_map(self, return_attention)
-        if x.shape[1] != self.num_tokens:
-            raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(self).__name__} made for {self.num_tokens}")
+        check_tokens(self, x)
         return self.mlp(x.mT).mT  # (B, N, C) -> (B, C, N) and back
 
     def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:

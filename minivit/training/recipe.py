@@ -69,8 +69,9 @@ def load_recipe(path: str | Path, **overrides: Any) -> tuple[Config, dict[str, C
     with recipe_errors(path):
         names = read_recipe(path)
         base = create_config(names)
+        overridden = base.override(**overrides)
         if "get_variants" not in names:
-            return base.override(**overrides), {"": base.override(**overrides)}
+            return overridden, {"": overridden}
         values = names["get_variants"]()
         if not isinstance(values, Mapping) or not values:
             raise TypeError(f"get_variants() must return a dict of variants, not {values!r}")
@@ -78,7 +79,7 @@ def load_recipe(path: str | Path, **overrides: Any) -> tuple[Config, dict[str, C
         for one, other in combinations(variants, 2):
             if variants[one] == variants[other]:
                 raise ValueError(f"variants {one!r} and {other!r} are the same run")
-        return base.override(**overrides), variants
+        return overridden, variants
 
 
 def choose_variants(variants: dict[str, Config], names: Sequence[str] | None) -> dict[str, Config]:
