@@ -26,7 +26,7 @@ from minivit.training import (
     load_trained,
     train,
 )
-from minivit.training.device import choose_device
+from minivit.training.device import choose_device, failure
 
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
 
@@ -46,10 +46,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("interrupted")
         return 130
-    except (ValueError, DataError, CheckpointError, TrainingError) as error:
-        if os.environ.get("MINIVIT_TRACEBACK"):
+    except (ValueError, DataError, CheckpointError, TrainingError, RuntimeError) as error:
+        reason = failure(error) if isinstance(error, RuntimeError) else error
+        if reason is None or os.environ.get("MINIVIT_TRACEBACK"):
             raise
-        tell(f"error: {' '.join(str(error).split())}")
+        tell(f"error: {' '.join(str(reason).split())}")
         return 1
     return 0
 
@@ -122,7 +123,9 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images a step; 64 by default")
     sub.add_argument("--precision", default=argparse.SUPPRESS, help="float32 (default), or bfloat16 for autocast")
     sub.add_argument("--compile", dest="compiled", action="store_true", default=argparse.SUPPRESS,
-                     help="compile every model with torch.compile")
+                     help="compile the blocks of every model with torch.compile")
+    sub.add_argument("--cuda-graph", dest="recorded", action="store_true", default=argparse.SUPPRESS,
+                     help="record every step as a CUDA graph, on an NVIDIA GPU")
     sub.add_argument("--recipe", metavar="RECIPE", help="in place of models: recipes/NAME.py, whose variants take the "
                      "very steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
@@ -181,7 +184,7 @@ def run_bench(options: argparse.Namespace) -> None:
     from minivit.bench.models import bench, table  # the other commands need none of it
     from minivit.bench.recipes import bench_recipe
 
-    chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled")
+    chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled", "recorded")
               if name in options}
     common = {"device": options.device, "rounds": read_value("rounds", options.rounds)}
     if options.recipe is None:

@@ -9,7 +9,7 @@ import random
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
@@ -29,8 +29,9 @@ from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
 from minivit.options import check_options
 from minivit.report.table import text_table
-from minivit.training.compilation import compiling
+from minivit.training.compilation import compile_parts, compiling
 from minivit.training.device import autocast, choose_device, synchronize
+from minivit.training.graph import Replay
 from minivit.training.record import commit, describe_device
 
 OURS = "minivit"                        # the subject that all others are compared with
@@ -53,17 +54,20 @@ class Subject:
         The batch, the same at each step.
     precision
         ``float32``, or ``bfloat16`` for autocast.
-    compiled
-        Whether the model is to be compiled before it is timed.
+    compiled, recorded
+        Whether the model's blocks are to be compiled, and each step recorded as a CUDA graph, before it is timed.
     """
 
-    def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, *, precision: str, compiled: bool):
-        self.model, self.images, self.labels, self.precision, self.compiled = model, images, labels, precision, compiled
-        self.optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True)]
+    def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, *, precision: str, compiled: bool,
+                 recorded: bool = False):
+        self.model, self.images, self.labels, self.precision = model, images, labels, precision
+        self.compiled, self.recorded, self.replays = compiled, recorded, {}
+        self.optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-4, weight_decay=0.05, fused=True,
+                                             capturable=images.is_cuda)]
 
     def compile(self) -> None:
         if self.compiled:
-            self.model.compile()
+            compile_parts(self.model)
 
     def logits(self) -> Tensor:
         with autocast(self.precision, self.images.device):
@@ -81,9 +85,11 @@ class Subject:
         self.model.zero_grad()
 
     def prepare(self, phase: str) -> Callable[[], None]:
-        """Put the model in the mode of a phase and return the function that does one step of it."""
+        """Put the model in the mode of a phase and return what does one step of it."""
         self.model.train(phase == "training")
-        return getattr(self, phase)
+        if self.recorded and phase not in self.replays:
+            self.replays[phase] = Replay(getattr(self, phase))
+        return self.replays.get(phase) or getattr(self, phase)
 
     def peak_bytes(self, phase: str) -> int | None:
         """Take a step; return the bytes of what stands before it, and the peak of what it adds to that.
@@ -93,15 +99,16 @@ class Subject:
         device = self.images.device
         if self.compiled and device.type != "cuda":
             return None
+        self.model.train(phase == "training")
         standing = [*self.model.parameters(), *self.model.buffers()]
         if phase == "training":
             standing += tree_leaves([dict(optimizer.state) for optimizer in self.optimizers])
-        return sum(x.nbytes for x in standing if isinstance(x, Tensor)) + peak_bytes(self.prepare(phase), device)
+        return sum(x.nbytes for x in standing if isinstance(x, Tensor)) + peak_bytes(getattr(self, phase), device)
 
 
 def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 64,
           precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto", rounds: int = 10,
-          compiled: bool = False, tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
+          compiled: bool = False, recorded: bool = False, tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
     """Time forward passes and training steps of our models, plain and with CB, and of timm's and vit-pytorch's.
 
     A training step is forward, cross-entropy, backward and fused AdamW on a batch that lies on the device. A peer has
@@ -121,8 +128,8 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
     rounds
         Turns of each model.
-    compiled
-        Whether to compile every model with ``torch.compile``.
+    compiled, recorded
+        Whether to compile the blocks of every model with ``torch.compile``, and to record every step as a CUDA graph.
     tell
         Called with a line for each peer that cannot be made.
 
@@ -146,6 +153,8 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         if count < 1:
             raise ValueError(f"{name}={count} must be at least 1")
     chosen = choose_device(device)
+    if recorded and chosen.type != "cuda":
+        raise ValueError(f"recorded={recorded}: {chosen} has no CUDA graphs; they need an NVIDIA GPU")
     ours = [{OURS: create_model(name), f"{OURS}, cb": create_model(name, context="cb")} for name in models]
     groups, missing = {}, {}
     for name, plain_and_cb in zip(models, ours, strict=True):
@@ -158,10 +167,12 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         image_size = sizes["image_size"]
         images = torch.randn(batch_size, 3, image_size, image_size).to(chosen)
         labels = torch.randint(sizes["num_classes"], (batch_size,)).to(chosen)
-        groups[name] = {key: Subject(model.to(chosen), images, labels, precision=precision, compiled=compiled)
+        groups[name] = {key: Subject(model.to(chosen), images, labels, precision=precision, compiled=compiled,
+                                    recorded=recorded)
                         for key, model in (plain_and_cb | peers).items()}
-    return describe(chosen, missing) | {"batch_size": batch_size, "precision": precision, "compiled": compiled,
-                                        "rounds": rounds, "missing": missing} | measure_groups(groups, rounds)
+    settings = {"batch_size": batch_size, "precision": precision, "compiled": compiled, "recorded": recorded,
+                "rounds": rounds, "missing": missing}
+    return describe(chosen, missing) | settings | measure_groups(groups, rounds)
 
 
 def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
@@ -180,7 +191,7 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[s
         for subject in subjects.values():
             subject.compile()
         compiled = any(subject.compiled for subject in subjects.values())
-        with compiling("default") if compiled else nullcontext():
+        with compiling("default" if compiled else "none"):
             times, memory, best = measure(subjects, rounds, title)
         peak, first = max(peak, best), next(iter(subjects))
         results[title] = {key: {"params": costs[key].params, "macs": costs[key].macs}
@@ -257,7 +268,8 @@ def table(result: dict[str, Any]) -> str:
     """Lay out what :func:`bench` returned for people, in lines of at most 100 characters."""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     lines = [result["device"], versions,
-             f"{result['precision']}, {'compiled' if result['compiled'] else 'eager'}, batch {result['batch_size']}, "
+             f"{result['precision']}, {'compiled' if result['compiled'] else 'eager'}"
+             f"{', recorded' if result['recorded'] else ''}, batch {result['batch_size']}, "
              f"{result['rounds']} rounds; "
              f"matrix peak {result['matrix_peak_macs_per_second'] / 1e9:.1f} G multiply-adds/s"]
     for name, subjects in result["models"].items():

@@ -1,6 +1,6 @@
 """How fast the variants of a recipe are: the very steps that a run takes, in turns in one run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,17 @@ class Run(Subject):
     def __init__(self, trainer: Trainer):
         self.trainer, self.model, self.optimizers = trainer, trainer.model, trainer.optimizers
         self.precision, self.compiled = trainer.precision, trainer.config.compile != "none"
+        self.recorded = trainer.config.cuda_graph and trainer.device.type == "cuda"
         split = trainer.images.subset(range(trainer.batch_size))
         self.images, self.labels = split.images[:].to(trainer.device), split.labels.to(trainer.device)
 
     def compile(self) -> None:
-        self.trainer.compile()
+        self.trainer.prepare()
+
+    def prepare(self, phase: str) -> Callable[[], None]:
+        """Put the model in the mode of a phase and return what does one step of it; a training step records itself."""
+        self.model.train(phase == "training")
+        return getattr(self, phase)
 
     def logits(self) -> Tensor:
         dataset = self.trainer.dataset
@@ -42,7 +48,7 @@ class Run(Subject):
 
     def training(self) -> None:
         self.trainer.prepare_step()  # always the first one: the same draws, the same number of patches
-        self.trainer.take_step(self.images, self.labels)
+        self.trainer.take(self.images, self.labels)
 
 
 def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
@@ -66,7 +72,7 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     -------
     dict
         As :func:`minivit.bench.models.bench` has it; ``models`` has one entry, the recipe's name, and in it the
-        variants. ``compiled`` speaks of training steps: a run evaluates without.
+        variants. ``compiled`` and ``recorded`` speak of training steps: a run evaluates without.
 
     Raises
     ------
@@ -84,7 +90,8 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     for name, config in variants.items():
         dataset = data.load(config)
         runs[name or "run"] = Run(Trainer(fit_classes(config, dataset), dataset, chosen))
-    settings = {name: {"batch_size": len(run.images), "precision": run.precision, "compiled": run.compiled}
+    settings = {name: {"batch_size": len(run.images), "precision": run.precision, "compiled": run.compiled,
+                       "recorded": run.recorded}
                 for name, run in runs.items()}
     first = next(iter(settings.values()))
     for name, setting in settings.items():

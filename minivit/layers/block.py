@@ -3,6 +3,7 @@
 Axes: B batch, N tokens, C channels, H heads.
 """
 
+import torch
 from torch import Tensor, nn
 
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
@@ -26,15 +27,16 @@ class DropPath(nn.Module):
     def __init__(self, rate: float = 0.0):
         super().__init__()
         check_rate(rate=rate)
-        self.rate = rate
+        self.rate, self.drops = rate, rate > 0
+        # As a tensor it's no part of the code that a compiler makes: blocks that differ in their rate share it.
+        self.register_buffer("keep", torch.tensor(1.0 - rate), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map a branch (B, ...) to the same shape."""
-        if not self.training or self.rate == 0:
+        if not (self.training and self.drops):
             return x
-        keep = 1 - self.rate
-        mask = x.new_empty(len(x), *[1] * (x.ndim - 1)).bernoulli_(keep)
-        return x * mask / keep
+        kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) < self.keep
+        return x * kept / self.keep
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.3g}"

@@ -2,14 +2,17 @@
 
 import json
 import pickle
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from minivit.data import DataInfo
 from minivit.models import unwrap_weights
@@ -40,6 +43,40 @@ def pack_weights(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write all that is needed to resume."""
     write_whole(path, lambda part: torch.save(state, part))
+
+
+class Writer:
+    """Does what writes to the disk on a thread, one thing after the other, so that training needn't wait for it.
+
+    Leaving the ``with`` block waits for the last one. What went wrong is raised by the next call, or there.
+    """
+
+    def __init__(self):
+        self.pool, self.last = ThreadPoolExecutor(1, thread_name_prefix="minivit-checkpoint"), None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self.pool.shutdown()
+        if error is None:
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait for the last one."""
+        if self.last:
+            last, self.last = self.last, None
+            last.result()
+
+    def submit(self, write: Callable[..., Any], *arguments: Any) -> None:
+        """Begin with the next one, when the last one is done."""
+        self.wait()
+        self.last = self.pool.submit(write, *arguments)
+
+
+def snapshot(state: Any) -> Any:
+    """Copy every tensor of a state to the CPU: what training changes next, a checkpoint must not."""
+    return tree_map(lambda leaf: leaf.detach().to("cpu", copy=True) if isinstance(leaf, Tensor) else leaf, state)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from minivit.options import check_options, from_json
 from minivit.tasks import find_task
+from minivit.training.interval import Interval
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,15 @@ class Config:
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``: bfloat16 where the device multiplies it in hardware.
     compile
-        ``none``, or a mode of ``torch.compile`` for forward and backward: ``default``, or ``reduce-overhead``, which
-        on a GPU replays a CUDA graph.
+        ``none``, or ``default``: ``torch.compile`` of the blocks, which share their code, and of the augmentation.
+    cuda_graph
+        On an NVIDIA GPU, record a whole step once for each number of patches, and replay it; elsewhere it's nothing.
+    deterministic
+        On a GPU, use kernels that give the same bits each time, so that a resumed run ends in the weights of one that
+        was never stopped. A CPU's always do.
+    evaluate_every, save_every
+        Epochs from one evaluation, and one checkpoint, to the next; or seconds, such as ``"90s"``, where an evaluation
+        waits for the end of an epoch. The last epoch has both.
     """
 
     task: str = "classification"
@@ -101,7 +109,11 @@ class Config:
     ema_decay: float | None = None
     patch_dropout: tuple[float, ...] = (0.0,)
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    compile: Literal["none", "default", "reduce-overhead"] = "none"
+    compile: Literal["none", "default"] = "none"
+    cuda_graph: bool = True
+    deterministic: bool = True
+    evaluate_every: int | str = 1
+    save_every: int | str = 1
 
     def __post_init__(self):
         check_options(Config, asdict(self), "a run's configuration")
@@ -131,6 +143,8 @@ class Config:
         ):
             if not holds:
                 raise ValueError(f"{name}={getattr(self, name)!r} must be {allowed}")
+        for name in ("evaluate_every", "save_every"):
+            Interval(name, getattr(self, name))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":

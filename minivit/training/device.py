@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from minivit.training.seeding import choose_deterministic_kernels
+from minivit.training.seeding import choose_kernels
 
 # What torch raises where a device is not there, not built in, not supported or full.
 FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)
@@ -30,8 +30,7 @@ def choose_device(name: str | torch.device) -> torch.device:
     """
     _refuse_many_processes()
     device = _best_device() if name == "auto" else _named_device(name)
-    if device.type != "cpu":
-        choose_deterministic_kernels()
+    choose_kernels(device)
     return device
 
 
@@ -148,6 +147,17 @@ def _card(device: torch.device) -> str:
 
 def _supported() -> str:
     return ", ".join(torch.cuda.get_arch_list()) or "others"
+
+
+def failure(error: Exception) -> str | None:
+    """Return in a line what became of the device, if that is what an error is about; None for other errors."""
+    said = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or re.search(r"can't allocate memory|not enough memory", said):
+        found = re.search(r"total capacity of ([\d.]+ \w+)", said)
+        return f"out of memory{f' ({found[1]} in all)' if found else ''}; try a smaller batch_size"
+    if isinstance(error, torch.AcceleratorError) or said.startswith("CUDA error"):
+        return f"the GPU failed ({said.splitlines()[0]}); start again, on another one if it fails again"
+    return None
 
 
 def synchronize(device: torch.device) -> None:

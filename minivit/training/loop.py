@@ -13,19 +13,28 @@ from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
 from minivit.options import from_json
-from minivit.tasks import find_task
-from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, save_checkpoint, save_weights
+from minivit.tasks import Task, find_task
+from minivit.training.checkpoint import (
+    CHECKPOINT,
+    WEIGHTS,
+    Writer,
+    load_checkpoint,
+    save_checkpoint,
+    save_weights,
+    snapshot,
+)
 from minivit.training.config import Config
-from minivit.training.device import choose_device
+from minivit.training.device import choose_device, failure
 from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped, stop_on_signals
-from minivit.training.record import RUN, write_metrics, write_run
+from minivit.training.interval import Interval
+from minivit.training.record import RUN, write_metrics, write_run, write_spent
 from minivit.training.trained import differences
 from minivit.training.trainer import Trainer, TrainingError
 
 log = logging.getLogger(__name__)
 
-SAVE_EVERY_S = 600.0  # inside an epoch; an epoch's end is always saved
+SAVE_INSIDE = "600s"  # an epoch that lasts longer is saved meanwhile, whatever save_every says
 LOOK_EVERY_S = 0.5    # between two glances at the loss
 OTHER = "resume with the same data, or choose another --out"
 
@@ -71,45 +80,66 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     """
     out, trainer = Path(out).expanduser(), create_trainer(config, root, choose_device(device), dataset)
     open_folder(out, trainer, resume)
-    trainer.compile()
-    write_run(out, trainer.config, trainer.device, trainer.prepare_s, trainer.dataset.info)
-    save(out, trainer)
+    try:
+        run(out, trainer, progress)
+    except (TrainingError, RuntimeError) as error:
+        reason = error if isinstance(error, TrainingError) else failure(error)
+        if reason is None:
+            raise
+        raise TrainingError(f"{reason}. The last good checkpoint is {out / CHECKPOINT}") from None
+    save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
+    return trainer.history
+
+
+def run(out: Path, trainer: Trainer, progress: bool) -> None:
+    """Take the steps that the run still lacks; evaluate and save as often as it asks for."""
+    config = trainer.config
+    trainer.prepare()
+    write_run(out, config, trainer.device, trainer.prepare_s, trainer.dataset.info)
     bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
                smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
-    looked = saved = time.monotonic()
+    looked = time.monotonic()
+    saves, saves_inside = Interval("save_every", config.save_every, looked), Interval("inside", SAVE_INSIDE, looked)
 
-    with bar, stop_on_signals() as stop_if_asked:
+    with bar, Writer() as writer, stop_on_signals() as stop_if_asked:
+        save(out, trainer, writer)
+        writer.wait()  # what can't be written is told before the first step
+
         def after_step(images: int) -> None:
-            nonlocal looked, saved
+            nonlocal looked
             bar.update(images)
-            if time.monotonic() - looked > LOOK_EVERY_S:
+            now = time.monotonic()
+            if now - looked > LOOK_EVERY_S:
                 loss, accuracy = trainer.glance()
                 bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
                                     f"accuracy {accuracy:.1f} %")
-                looked = time.monotonic()
-            if time.monotonic() - saved > SAVE_EVERY_S:
-                save(out, trainer)
-                saved = time.monotonic()
+                looked = now
+            if saves.is_over(None, now) or saves_inside.is_over(None, now):
+                save(out, trainer, writer)
             stop_if_asked()
 
         try:
             while len(trainer.history) < config.epochs:
                 trainer.train_epoch(after_step)
                 metrics = trainer.finish_epoch(after_batch=stop_if_asked)
-                save(out, trainer)
-                saved = time.monotonic()
+                done = len(trainer.history)
+                if saves.is_over(done, time.monotonic()) or done == config.epochs:
+                    save(out, trainer, writer)
                 if progress:
-                    bar.write("epoch {epoch}: train loss {train_loss:.3f}, test loss {test_loss:.3f}, {scores}, "
-                              "{images_per_second:.0f} images/s, {time_s:.0f} s".format(
-                                  scores=trainer.task.read(metrics), **metrics))
+                    bar.write(describe_epoch(trainer.task, metrics))
                 stop_if_asked()
         except Stopped:
-            save(out, trainer)
+            save(out, trainer, writer)
             raise
-        except TrainingError as error:
-            raise TrainingError(f"{error}. The last good checkpoint is {out / CHECKPOINT}") from None
-    save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
-    return trainer.history
+        finally:
+            write_spent(out, trainer.spent_s)
+
+
+def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:
+    """Say in a line how an epoch went."""
+    test = f"test loss {metrics['test_loss']:.3f}, {task.read(metrics)}, " if "test_loss" in metrics else ""
+    return (f"epoch {metrics['epoch']}: train loss {metrics['train_loss']:.3f}, {test}"
+            f"{metrics['images_per_second']:.0f} images/s, {metrics['time_s']:.0f} s")
 
 
 class SharedData:
@@ -139,7 +169,7 @@ def create_trainer(config: Config, root: str | Path | None, device: torch.device
     dataset = dataset or load(config.dataset, root, **config.dataset_options)
     data_s = round(time.perf_counter() - start, 2)
     trainer = Trainer(fit_classes(config, dataset), dataset, device)
-    trainer.prepare_s["data"] = data_s
+    trainer.prepare_s = {"data": data_s} | trainer.prepare_s
     return trainer
 
 
@@ -215,8 +245,14 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def save(out: Path, trainer: Trainer) -> None:
-    """Write the checkpoint and the metrics; a state that is not finite is never saved."""
+def save(out: Path, trainer: Trainer, writer: Writer) -> None:
+    """Have the checkpoint and the metrics written; a state that is not finite is never saved."""
+    start = time.perf_counter()
     trainer.progress()
-    save_checkpoint(out / CHECKPOINT, trainer.state_dict())
-    write_metrics(out, trainer.history)
+    writer.submit(write_state, out, snapshot(trainer.state_dict()))
+    trainer.spent_s["saving"] += time.perf_counter() - start
+
+
+def write_state(out: Path, state: dict[str, Any]) -> None:
+    save_checkpoint(out / CHECKPOINT, state)
+    write_metrics(out, state["history"])

@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
     params
         Matrices.
     lr
-        Learning rate.
+        Learning rate, a number or a tensor of one.
     momentum
         :math:`\mu` in [0, 1).
     weight_decay
@@ -42,7 +42,7 @@ class Muon(torch.optim.Optimizer):
         If a parameter is no matrix.
     """
 
-    def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, *, momentum: float = 0.95,
+    def __init__(self, params: Iterable[Tensor], lr: float | Tensor = 1e-3, *, momentum: float = 0.95,
                  weight_decay: float = 0.1):
         by_shape = defaultdict(list)
         for p in params:
@@ -59,10 +59,12 @@ class Muon(torch.optim.Optimizer):
             matrices, lr, mu = group["params"], group["lr"], group["momentum"]
             grads = torch.stack([p.grad for p in matrices])                          # (K, M, N)
             state = self.state[matrices[0]]                                          # one for the batch
-            momentum = state.setdefault("momentum", torch.zeros_like(grads)).lerp_(grads, 1 - mu)
-            steps = orthogonalize(grads.lerp(momentum, mu)).unbind()
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(grads)
+            momentum = state["momentum"].lerp_(grads, 1 - mu)
+            steps = orthogonalize(grads.lerp(momentum, mu)) * (lr * 0.2 * max(grads.shape[1:]) ** 0.5)
             torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
-            torch._foreach_add_(matrices, steps, alpha=-lr * 0.2 * max(grads.shape[1:]) ** 0.5)
+            torch._foreach_sub_(matrices, steps.unbind())
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from math import cos, pi
+from typing import Any
 
 import torch
 from torch import nn
@@ -26,10 +27,21 @@ def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Opti
     by_muon = [p for name, p in matrices.items() if name in muons]
     by_adamw = [p for name, p in matrices.items() if name not in muons]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    optimizers = [torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)]
+    rate, on_gpu = config.learning_rate, others[0].is_cuda
+    if on_gpu:  # a step that is recorded reads its rate where it lies
+        rate = torch.tensor(rate, device=others[0].device)
+    optimizers = [torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True, capturable=on_gpu)]
     if by_muon:
-        optimizers.append(Muon(by_muon, lr=config.learning_rate, weight_decay=config.weight_decay))
+        optimizers.append(Muon(by_muon, lr=rate, weight_decay=config.weight_decay))
     return optimizers
+
+
+def load_memory(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Give an optimiser the memory of another, and let it keep its own settings, which may be of another device."""
+    settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
+    optimizer.load_state_dict(state)
+    for group, its in zip(optimizer.param_groups, settings, strict=True):
+        group.update(its)
 
 
 def matrices_of(module: nn.Module) -> Iterator[nn.Parameter]:
@@ -57,7 +69,9 @@ def learning_rate(step: int, steps: int, config: Config) -> float:
 
 
 def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
-    """Set the rate of every group of parameters."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
+    """Set the rate of every group of parameters: a number, or on a GPU what a tensor holds."""
+    for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
             group["lr"] = rate

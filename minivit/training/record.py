@@ -92,6 +92,11 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
     write_json(path, now)
 
 
+def write_spent(out: Path, spent_s: dict[str, float]) -> None:
+    """Add to ``run.json`` what the seconds after the first step went into."""
+    write_json(out / RUN, read_json(out / RUN) | {"spent_s": {name: round(x, 2) for name, x in spent_s.items()}})
+
+
 def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Read the record of a run: ``run.json``, and ``metrics.jsonl`` as one dictionary an epoch.
 

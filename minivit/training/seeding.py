@@ -16,11 +16,13 @@ def permutation(n: int, *key: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(key).permutation(n))
 
 
-def choose_deterministic_kernels() -> None:
-    """Ask a GPU for kernels that give the same bits each time; a CPU's do already.
+def choose_kernels(device: torch.device, deterministic: bool = True) -> None:
+    """Ask a GPU for kernels that give the same bits each time, or for the fastest; a CPU's are of the first kind.
 
-    Called before the GPU is first used.
+    Called before the GPU multiplies the first matrix.
     """
+    if device.type == "cpu":
+        return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs time

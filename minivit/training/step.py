@@ -5,10 +5,12 @@ it reads nothing back from the device, copies nothing to it, and takes the same 
 a graph.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from minivit.analysis import diagonality_loss
 from minivit.training.device import autocast
@@ -146,6 +148,30 @@ class Step:
         if self.average:
             self.average.update()
         self.note(loss.detach(), norm, logits.argmax(1) == targets.argmax(1))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """Yield all that a step changes and the next one reads."""
+        yield from self.parameters
+        yield from self.model.buffers()
+        if self.average:
+            yield from (*self.average.averages, *self.average.copies)
+        for leaf in tree_leaves([dict(optimizer.state) for optimizer in self.optimizers]):
+            if isinstance(leaf, Tensor):
+                yield leaf
+        yield self.totals
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Undo what steps inside the ``with`` block do: they're for compiling and warming up.
+
+        What an optimiser remembers begins with zeros, and that is what it's left with if it began inside the block.
+        """
+        before = {id(tensor): (tensor, tensor.detach().clone()) for tensor in self.tensors()}
+        yield
+        with torch.no_grad():
+            for tensor in self.tensors():
+                tensor.copy_(before[id(tensor)][1]) if id(tensor) in before else tensor.zero_()
+        self.model.zero_grad()
 
     def note(self, loss: Tensor, norm: Tensor, right: Tensor) -> None:
         """Add a step to the totals; ``right`` says for each image (B,) or pixel (B, H, W) whether it was."""

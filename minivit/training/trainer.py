@@ -7,6 +7,7 @@ ends, on the same machine, in bitwise the weights of one that was never stopped.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, replace
 from functools import cached_property, partial
@@ -19,12 +20,14 @@ from torch import Tensor, nn
 from minivit.data import Dataset, Split, batches
 from minivit.layers import PatchDropout
 from minivit.tasks import find_task
-from minivit.training.compilation import compiling
+from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
-from minivit.training.optimizer import create_optimizers, learning_rate, set_learning_rate
-from minivit.training.seeding import permutation, seed_torch
+from minivit.training.graph import Replay
+from minivit.training.interval import Interval
+from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
+from minivit.training.seeding import choose_kernels, permutation, seed_torch
 from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
 from minivit.wrappers import as_input, unwrap
 
@@ -104,18 +107,20 @@ class Trainer:
         Steps done.
     history
         The metrics of each epoch done.
-    time_s
-        Seconds of training and evaluation so far, over all sittings.
+    spent_s
+        Seconds so far, over all sittings, by what they went into: ``training``, ``evaluation`` and ``saving``.
     prepare_s
         Seconds that went by before the first step, by what they went into.
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
+        start = time.perf_counter()
         self.config, self.device, self.task = config, device, find_task(config.task)
+        choose_kernels(device, config.deterministic)
         dataset = self.task.fit(dataset)
         self.precision = resolve_precision(config.precision, device)
         self.images, held_out = choose_images(config, dataset)
-        self.dataset = replace(dataset, test=held_out) if held_out else dataset
+        self.dataset = replace(dataset, test=(held_out or dataset.test).to(device))
         self.images = self.images.to(device)
         self.batch_size = min(config.batch_size, len(self.images))
         self.steps_per_epoch = len(self.images) // self.batch_size
@@ -125,10 +130,13 @@ class Trainer:
         self.optimizers = create_optimizers(self.model, config)
         self.objective = create_objective(self.model, config, dataset, self.precision, device)
         self.take_step = self.create_step()
-        self.step, self.time_s, self.epoch_time_s = 0, 0.0, 0.0
+        self.replays: dict[float, Replay] = {}  # by the share of patches that are dropped
+        self.step, self.epoch_time_s = 0, 0.0
+        self.spent_s = {"training": 0.0, "evaluation": 0.0, "saving": 0.0}
+        self.evaluates = Interval("evaluate_every", config.evaluate_every, time.monotonic())
         self.history: list[dict[str, Any]] = []
         self.glanced = self.totals.cpu()
-        self.prepare_s: dict[str, float] = {}
+        self.prepare_s = {"model": round(time.perf_counter() - start, 2)}
 
     def create_step(self) -> Step:
         """Put together what a step does, of the parts that the configuration asks for."""
@@ -160,28 +168,39 @@ class Trainer:
         """The model to evaluate and to keep: the moving average of the weights where there is one."""
         return self.average or self.model
 
-    def compile(self) -> None:
-        """Compile forward and backward where the run asks for it, for every number of patches that it will see.
+    @property
+    def time_s(self) -> float:
+        """Seconds of training and evaluation so far, over all sittings."""
+        return self.spent_s["training"] + self.spent_s["evaluation"]
 
-        This may take a minute, so it is no part of making a run: who has one may find that it cannot start.
+    def prepare(self) -> None:
+        """Compile and record a step, for every number of patches that is still to come, where the run asks for it.
+
+        This may take a minute, so it's no part of making a run: who has one may find that it cannot start. It leaves
+        the run where it stands.
         """
-        mode = self.config.compile
-        if mode == "none" or self.step == self.steps:
+        compiles, records = self.config.compile != "none", self.config.cuda_graph and self.device.type == "cuda"
+        if self.step == self.steps or not (compiles or records):
             return
         start = time.perf_counter()
-        self.take_step.objective = torch.compile(self.objective, dynamic=False,
-                                                 mode=None if mode == "default" else mode)
-        rows = torch.arange(self.batch_size)
-        batch = next(batches(self.images, rows, self.batch_size, self.device, self.task.target))
-        images, targets = self.take_step.augment(*batch)  # of the shapes that a step has
+        if compiles:
+            compile_step(self.take_step)
+        batch = next(batches(self.images, range(self.batch_size), self.batch_size, self.device, self.task.target))
+        pool = torch.cuda.graph_pool_handle() if records else None
         self.model.train()
-        with compiling(mode):
-            for share in set(self.config.patch_dropout):
+        with compiling(self.config.compile), self.take_step.rehearsal():
+            for share in dict.fromkeys(map(self.patch_dropout_at, range(self.step, self.steps))):
                 self.set_patch_dropout(share)
-                for _ in range(2):  # a CUDA graph is recorded the second time
-                    self.take_step.objective(images, targets)[0].backward()
+                if records:
+                    self.replays[share] = Replay(self.take_step, *batch, pool=pool)
+                else:
+                    self.take_step(*batch)
         synchronize(self.device)
         self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
+
+    def patch_dropout_at(self, step: int) -> float:
+        """Return the share of patches that a step drops."""
+        return self.config.patch_dropout[step * len(self.config.patch_dropout) // self.steps]
 
     def set_patch_dropout(self, share: float) -> None:
         if any(self.config.patch_dropout):  # a model need not have it
@@ -190,17 +209,21 @@ class Trainer:
     def train_step(self, *batch: Tensor) -> None:
         """Take a step on a batch: uint8 images (B, C, H, W) and what is known of them."""
         self.prepare_step()
-        self.take_step(*batch)
+        self.take(*batch)
         if self.step == 0 and self.average:
             self.take_step.average.begin()
         self.step += 1
+
+    def take(self, *batch: Tensor) -> None:
+        """Take the step that is prepared, as it was recorded if it was."""
+        self.replays.get(self.patch_dropout_at(self.step), self.take_step)(*batch)
 
     def prepare_step(self) -> None:
         """Set what changes from step to step: chance, the rate, the number of patches, the number of the step."""
         config = self.config
         seed_torch(config.seed, STEP, self.step)
         set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, config))
-        self.set_patch_dropout(config.patch_dropout[self.step * len(config.patch_dropout) // self.steps])
+        self.set_patch_dropout(self.patch_dropout_at(self.step))
         self.take_step.number.fill_(self.step)
 
     def progress(self) -> tuple[float, float]:
@@ -242,7 +265,8 @@ class Trainer:
         def count_time() -> None:
             nonlocal start
             now = time.perf_counter()
-            self.time_s, self.epoch_time_s, start = self.time_s + now - start, self.epoch_time_s + now - start, now
+            self.spent_s["training"] += now - start
+            self.epoch_time_s, start = self.epoch_time_s + now - start, now
 
         for batch in batches(self.images, order, self.batch_size, self.device, self.task.target):
             self.train_step(*batch)
@@ -252,14 +276,11 @@ class Trainer:
         count_time()
 
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
-        """Evaluate on the test set; add this epoch's metrics to the history and return them."""
+        """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
-        start = time.perf_counter()
-        test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch,
-                        task=self.config.task)
-        if not isfinite(test["test_loss"]):
-            raise TrainingError(f"step {self.step}: the test loss is not a finite number; try a lower learning_rate")
-        self.time_s += time.perf_counter() - start
+        last = len(self.history) + 1 == self.config.epochs
+        evaluates = self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last
+        test = self.evaluate(after_batch) if evaluates else {}
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}
         self.history.append({"epoch": len(self.history) + 1} | {name: round(x, 4) for name, x in metrics.items()})
@@ -267,22 +288,36 @@ class Trainer:
         self.epoch_time_s = 0.0
         return self.history[-1]
 
+    def evaluate(self, after_batch: Callable[[], None]) -> dict[str, float]:
+        """Measure the model on the test set, or on what is held out in its place."""
+        start = time.perf_counter()
+        # Compiled for shapes that are seen once an epoch, the blocks would cost more than they'd save.
+        as_written = nullcontext() if self.config.compile == "none" else torch.compiler.set_stance("force_eager")
+        with as_written:
+            test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch,
+                            batch_size=max(500, 2 * self.batch_size), task=self.config.task)
+        if not isfinite(test["test_loss"]):
+            raise TrainingError(f"step {self.step}: the test loss is not a finite number; try a lower learning_rate")
+        self.spent_s["evaluation"] += time.perf_counter() - start
+        return test
+
     def state_dict(self) -> dict[str, Any]:
         """Return all that is needed to go on: tensors and plain values."""
         average = self.average
         return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
-                "step": self.step, "history": self.history, "time_s": self.time_s,
+                "step": self.step, "history": self.history, "spent_s": self.spent_s,
                 "epoch_time_s": self.epoch_time_s, "totals": self.totals, "model": self.model.state_dict(),
                 "average": average.state_dict() if average else None,
                 "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go back to where :meth:`state_dict` was taken."""
-        self.step, self.history, self.time_s = state["step"], list(state["history"]), state["time_s"]
+        self.step, self.history = state["step"], list(state["history"])
+        self.spent_s |= state.get("spent_s", {"training": state.get("time_s", 0.0)})  # older ones have the sum alone
         self.epoch_time_s = state["epoch_time_s"]
         self.totals.copy_(state["totals"])
         self.model.load_state_dict(state["model"])
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
-            optimizer.load_state_dict(its_state)
+            load_memory(optimizer, its_state)
         if self.average:
             self.average.load_state_dict(state["average"])

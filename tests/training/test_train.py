@@ -294,8 +294,8 @@ def test_compiled_steps_never_compile_again_and_give_the_same(config, options, m
     config = config.override(epochs=3, **options).override(model_options={"num_classes": 10})
     plain, compiled = (Trainer(config.override(compile=mode), load("digits"), torch.device("cpu"))
                        for mode in ("none", "default"))
-    compiled.compile()
-    assert compiled.prepare_s.keys() == {"compile"}
+    compiled.prepare()
+    assert compiled.prepare_s.keys() == {"model", "compile"}
     with torch._dynamo.config.patch(error_on_recompile=True):
         for trainer in (plain, compiled):
             for _ in range(3):
