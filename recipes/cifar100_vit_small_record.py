@@ -26,6 +26,8 @@ def get_config():
         ema_decay=0.998,
         precision="auto",
         compile="default",
+        evaluate_every=10,
+        save_every="60s",
     )
 
 

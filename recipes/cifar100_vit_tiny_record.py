@@ -21,4 +21,7 @@ def get_config():
 
 
 def get_variants():
-    return dict(plain={}, cb=dict(model_options=dict(context="cb")))
+    def context(name, **options):
+        return dict(model_options=dict(context=name, **options))
+
+    return dict(plain={}, cb=context("cb"), cb_s=context("cb_s"), cb_all=context("cb", context_layers="all"))

@@ -73,13 +73,35 @@ class PatchDropout(nn.Module):
         """Map patches (B, N, C) to (B, n, C), n = N - round(rate N), in no order."""
         if not self.training or self.rate == 0:
             return x
-        batch, tokens, channels = x.shape
+        batch, tokens, _ = x.shape
         keep = max(1, tokens - round(self.rate * tokens))
-        rows = torch.rand(batch, tokens, device=x.device).argsort(dim=1)[:, :keep]
-        return x.gather(1, rows[..., None].expand(-1, -1, channels))
+        order = torch.rand(batch, tokens, device=x.device).argsort(dim=1)
+        return FirstRows.apply(x, order, keep)
 
     def extra_repr(self) -> str:
         return f"rate={self.rate:.3g}"
+
+
+class FirstRows(torch.autograd.Function):
+    """Put each image's tokens into an order of its own, and keep the first of them.
+
+    PyTorch would add the gradients up where they came from, which a GPU does in no order, or slowly. But each token is
+    there once: its gradient is fetched from where it went.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, order: Tensor, keep: int) -> Tensor:
+        """Map tokens (B, N, C), in the order (B, N), to (B, keep, C)."""
+        ctx.save_for_backward(order)
+        ctx.keep = keep
+        return x.gather(1, order[:, :keep, None].expand(-1, -1, x.shape[2]))
+
+    @staticmethod
+    def backward(ctx, d_out: Tensor) -> tuple[Tensor, None, None]:
+        """Map gradients (B, keep, C) to (B, N, C)."""
+        place = ctx.saved_tensors[0].argsort(dim=1)[..., None]  # of each token, in the order
+        fetched = d_out.gather(1, place.clamp(max=ctx.keep - 1).expand(-1, -1, d_out.shape[2]))
+        return torch.where(place < ctx.keep, fetched, 0), None, None
 
 
 def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:

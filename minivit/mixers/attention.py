@@ -84,6 +84,11 @@ class Attention(TokenMixer):
             in [0, 1] and of sum 1, with which token i takes the values of all tokens. With ``keep`` instead the scores,
             (B, H, N, M), of which these are the softmax, or what they are the product of.
         """
+        if residual is None and self.reduction is None and not return_attention and keep == "none" and x.is_cuda:
+            from minivit.mixers import packed  # Triton, which is there where a GPU is
+
+            if packed.fits(qkv := self.qkv(x), self.num_heads):
+                return self.dropout(self.proj(packed.attend_packed(qkv, self.num_heads)))
         q, k, v = (split_heads(part, self.num_heads) for part in self.project(x))
         scores = Factors(q, k, self.scale, residual)
         if return_attention or keep == "scores":

@@ -10,8 +10,6 @@ from pathlib import Path
 
 import torch
 
-from minivit.training.seeding import choose_kernels
-
 # What torch raises where a device is not there, not built in, not supported or full.
 FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)
 CHOOSING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
@@ -29,9 +27,7 @@ def choose_device(name: str | torch.device) -> torch.device:
         If there is no such device, if it does not answer, or if this is one of many processes.
     """
     _refuse_many_processes()
-    device = _best_device() if name == "auto" else _named_device(name)
-    choose_kernels(device)
-    return device
+    return _best_device() if name == "auto" else _named_device(name)
 
 
 def answers(device: str | torch.device) -> bool:
@@ -155,6 +151,8 @@ def failure(error: Exception) -> str | None:
     if isinstance(error, torch.OutOfMemoryError) or re.search(r"can't allocate memory|not enough memory", said):
         found = re.search(r"total capacity of ([\d.]+ \w+)", said)
         return f"out of memory{f' ({found[1]} in all)' if found else ''}; try a smaller batch_size"
+    if "does not have a deterministic implementation" in said:
+        return f"{said.split(' does not have')[0]} has no deterministic kernel on this device; try deterministic=False"
     if isinstance(error, torch.AcceleratorError) or said.startswith("CUDA error"):
         return f"the GPU failed ({said.splitlines()[0]}); start again, on another one if it fails again"
     return None

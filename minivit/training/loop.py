@@ -86,7 +86,8 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
         reason = error if isinstance(error, TrainingError) else failure(error)
         if reason is None:
             raise
-        raise TrainingError(f"{reason}. The last good checkpoint is {out / CHECKPOINT}") from None
+        kept = f". The last good checkpoint is {out / CHECKPOINT}" if (out / CHECKPOINT).exists() else ""
+        raise TrainingError(f"{reason}{kept}") from None
     save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
     return trainer.history
 

@@ -16,13 +16,14 @@ def permutation(n: int, *key: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(key).permutation(n))
 
 
-def choose_kernels(device: torch.device, deterministic: bool = True) -> None:
+def choose_kernels(device: torch.device, deterministic: bool) -> None:
     """Ask a GPU for kernels that give the same bits each time, or for the fastest; a CPU's are of the first kind.
 
-    Called before the GPU multiplies the first matrix.
+    Called before the GPU multiplies the first matrix. Where there is no kernel of the first kind, PyTorch says so in a
+    RuntimeError when it's called.
     """
     if device.type == "cpu":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.use_deterministic_algorithms(deterministic)
     torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs time

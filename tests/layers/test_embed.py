@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from minivit.layers import PatchDropout, PatchEmbed
+from minivit.layers.embed import FirstRows
 from minivit.models import create_model
 
 B, IN, P, GRID, C = 2, 3, 5, 7, 11
@@ -66,6 +67,16 @@ def test_patch_dropout_keeps_so_many_of_each_images_own_patches():
     first = (dropout(patches.expand(1, -1, -1, -1)[0])[:, 0, 0] for _ in range(50))
     assert len({tuple(x.tolist()) for x in first}) > 20  # drawn anew, for each image
     assert torch.equal(dropout.eval()(patches), patches)
+
+
+def test_gradients_go_where_the_kept_patches_came_from():
+    torch.manual_seed(0)
+    x, order = torch.randn(3, 11, 5, dtype=torch.float64, requires_grad=True), torch.rand(3, 11).argsort(dim=1)
+    out = FirstRows.apply(x, order, 4)
+    expected = x.gather(1, order[:, :4, None].expand(-1, -1, 5))
+    assert torch.equal(out, expected)
+    d_out = torch.randn_like(out)
+    assert torch.equal(*(torch.autograd.grad(y, x, d_out)[0] for y in (out, expected)))
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

@@ -30,7 +30,6 @@ def machine(monkeypatch, tmp_path):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (6, 1))
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "GeForce GTX 1070")
         monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_120"])
-        monkeypatch.setattr(module, "choose_kernels", lambda device: None)
         monkeypatch.setattr(module, "_has_nvidia_driver", lambda: driver)
         monkeypatch.setattr(module, "PCI_DEVICES", tmp_path)
         (tmp_path / "0000:01:00.0").mkdir()
