@@ -14,9 +14,10 @@ def get_config():
     return small() | dict(
         model="vit_tiny_patch4_32",
         model_options=dict(drop_path=0.0),
-        epochs=70,
+        epochs=62,
         erasing=0.0,
         mixup=0.2,
+        patch_dropout=(0.5, 0.5, 0.0),
     )
 
 
