@@ -39,7 +39,7 @@ def test_differences_need_no_partner_and_may_all_be_the_same():
 
 
 def test_chance_by_hand():
-    # The mean of 1, 2 and 6 is 3, so t = 3 / (7 / 3)**0.5 = 1.9640; with 2 degrees, P(T > t) = (1 - t / (t² + 2)^½) / 2.
+    # 1, 2 and 6 have the mean 3, t = 3 / (7 / 3)**0.5 = 1.9640; P(T > t) = (1 - t / (t² + 2)^½) / 2.
     assert chance_of([1, 2, 6], 0) == pytest.approx((1 - 1.9640 / (1.9640**2 + 2)**0.5) / 2, abs=1e-5)
     assert chance_of([1, 2, 6], 3) == 0.5
     assert chance_of([1, 2, 6], 1) + chance_of([-1, -2, -6], -1) == pytest.approx(1)
