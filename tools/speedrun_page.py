@@ -15,6 +15,7 @@ from tools.speedrun import (
     compile_times,
     date,
     faults,
+    misses,
     read_runs,
     scores,
     sittings,
@@ -38,10 +39,6 @@ class Row:
     commits: list[str]
     torch: list[str]
 
-    @property
-    def time_s(self) -> float:
-        return mean(self.time)
-
 
 def sum_up(records: str, runs: dict[int, Run]) -> Row:
     all_sittings = [it for run, _ in runs.values() for it in sittings(run)]
@@ -64,7 +61,7 @@ def fill(text: str, entries: Sequence[Entry]) -> str:
     """
     for name, track in TRACKS.items():
         rows = sorted(((it, sum_up(it.records, read_runs(it.folder))) for it in entries if it.track == name),
-                      key=lambda pair: (pair[1].date, -pair[1].time_s))
+                      key=lambda pair: (pair[1].date, -mean_time(pair[1])))
         before, start, rest = text.partition(f"<!-- {name}: written by make speedrun -->\n")
         _, end, after = rest.partition(f"<!-- end of {name} -->\n")
         if not start or not end:
@@ -74,11 +71,11 @@ def fill(text: str, entries: Sequence[Entry]) -> str:
 
 
 def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> str:
-    fastest = min(row.time_s for _, row in pairs)
+    fastest = min(mean_time(row) for _, row in pairs)
     lines = ["| date | time, s | compiling, s | GPU | n | top-1, % [95 % interval] | p | what changed | by | code |",
              "|---|---|---|---|---|---|---|---|---|---|"]
     for entry, row in pairs:
-        time = spread(row.time, 1) if row.time_s > fastest else f"**{spread(row.time, 1)}**, leads"
+        time = spread(row.time, 1) if mean_time(row) > fastest else f"**{spread(row.time, 1)}**, leads"
         _, low, high = paired_difference(row.top1)
         lines.append("| " + " | ".join([
             row.date, time, f"{mean(row.compile):.0f}", ", ".join(row.devices), str(len(row.top1)),
@@ -90,20 +87,34 @@ def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> str:
 
 
 def no_entry(track: Track) -> str:
-    """Say that nobody has reached the target, and who came closest."""
-    if (best := closest(track)) is None:
-        return "No record meets the rule yet: the first entry may be yours.\n"
-    n = len(best.top1)
-    return (f"No record meets the rule yet. Closest so far: {spread(best.top1, 2)} % in {spread(best.time, 1)} s on "
-            f"{', '.join(best.devices)}, n = {n} ([records]({best.records}), {best.date}).\n")
+    """Say that there is no entry, and which records could be one, or come closest."""
+    ready, near = candidates(track)
+    if ready:
+        return f"No entry yet. These records meet the rule and could be one: {tell(min(ready, key=mean_time))}.\n"
+    if near:
+        best = max(near, key=lambda row: mean(row.top1))
+        return f"No record meets the rule yet. Closest so far: {tell(best)}.\n"
+    return "No record meets the rule yet: the first entry may be yours.\n"
 
 
-def closest(track: Track) -> Row | None:
-    """Return the records that lack nothing but the target, or some seeds, and come closest to it."""
-    folders = sorted({path.parents[1] for path in RESULTS.rglob(RUN)})
-    rows = [sum_up(folder.relative_to(RESULTS).as_posix(), runs) for folder in folders
-            if not any(faults(track, runs := read_runs(folder)))]
-    return max(rows, key=lambda row: mean(row.top1), default=None)
+def candidates(track: Track) -> tuple[list[Row], list[Row]]:
+    """Return the records that meet the rule, and those that lack nothing but the target, or some seeds."""
+    ready, near = [], []
+    for folder in sorted({path.parents[1] for path in RESULTS.rglob(RUN)}):
+        runs = read_runs(folder)
+        if not any(faults(track, runs)):
+            rows = near if any(misses(track, runs)) else ready
+            rows.append(sum_up(folder.relative_to(RESULTS).as_posix(), runs))
+    return ready, near
+
+
+def tell(row: Row) -> str:
+    return (f"{spread(row.top1, 2)} % in {spread(row.time, 1)} s on {', '.join(row.devices)}, n = {len(row.top1)} "
+            f"([records]({row.records}), {row.date})")
+
+
+def mean_time(row: Row) -> float:
+    return mean(row.time)
 
 
 def spread(values: Sequence[float], digits: int) -> str:
@@ -112,7 +123,7 @@ def spread(values: Sequence[float], digits: int) -> str:
 
 
 def chance(p: float) -> str:
-    text = "< 0.0001" if p < 1e-4 else f"{p:.1g}" if p < CLAIM else f"{p:.2f}"
+    text = "< 0.0001" if p < 1e-4 else f"{p:.2g}"
     return text if p < CLAIM else f"{text}, may be luck"
 
 
