@@ -25,7 +25,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test lab serve notebooks editions pins clean
+.PHONY: help book test lab serve notebooks editions speedrun pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ notebooks: $(READY) ## Execute the notebooks that changed and store their output
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
 	@$(BIN) -m tools.editions
+
+speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
+	@$(BIN) -m tools.speedrun
 
 pins: ## Renew requirements.txt with the newest versions that pyproject.toml allows
 	@$(PYTHON) -m tools.pins

@@ -2,11 +2,13 @@
 
 import difflib
 import inspect
+import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from math import inf
 from numbers import Integral, Real
+from pathlib import Path
 from typing import Any, TypeVar, get_origin
 
 Record = TypeVar("Record")
@@ -166,6 +168,20 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Say whether it is a real number, or an array or tensor of a single one."""
     return isinstance(value, Real) and not isinstance(value, bool) or getattr(value, "ndim", None) == 0
+
+
+def folder_path(name: str, folder: str | os.PathLike) -> Path:
+    """Read the path of a folder, which need not exist; ``~`` is the user's home.
+
+    Raises
+    ------
+    ValueError
+        By the ``name`` of the argument, if it is no path, or begins with the home of a user who has none.
+    """
+    try:
+        return Path(folder).expanduser()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{name}={folder!r} is not allowed: use the path of a folder ({error})") from None
 
 
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:

@@ -1,31 +1,45 @@
-"""Put trained models into the package: the weights of whole runs in float16, and where they come from.
+"""Put trained models into the package, or make them ready for a release: weights in float16, and where they come from.
 
     python -m tools.pretrained runs/NAME/seed0 runs/NAME_cb/seed0
+    python -m tools.pretrained --release runs/NAME/seed0 runs/NAME_cb/seed0
 
-The records of the runs stand under results/ before.
+The records of the runs stand under results/ before. With --release the files go to _build/release, to be uploaded as
+they are, and the package gets an entry of each, with its checksum, in minivit/models/weights/published.json. Once they
+are uploaded, the same command with the address of their folder, such as
+
+    --url https://github.com/OWNER/NAME/releases/download/TAG
+
+says in the entries where they are.
 """
 
 import argparse
+import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from minivit.models.pretrained import weights_path
+from minivit.models import pretrained
+from minivit.models.pretrained import Asset, Pretrained, read_header, weights_path
 from minivit.training import RESULTS, CheckpointError, load_trained, read_record
 from minivit.training.checkpoint import WEIGHTS, pack_weights
-from minivit.training.files import write_whole
+from minivit.training.files import write_json, write_whole
 from minivit.training.record import RUN
+from tools.paths import BUILD
 
 LIMIT_MB = 3  # a clone fetches every version there ever was
+RELEASE_LIMIT_MB = 12
+RELEASE = BUILD / "release"
 
 
-def pack(run: Path) -> Path:
-    """Write the package's file of a run, and return its path.
+def pack(run: Path, release: Path | None = None) -> Path:
+    """Write the file of a run, and return its path.
 
     Parameters
     ----------
     run
         Folder of the run, with its record and ``model.safetensors``.
+    release
+        Folder for the file, whose name gets its checksum's first digits; None for the package.
 
     Raises
     ------
@@ -47,23 +61,56 @@ def pack(run: Path) -> Path:
     if data:
         header["data"] = json.dumps(asdict(data))
     content = pack_weights({name: tensor.half() for name, tensor in model.state_dict().items()}, header)
-    if len(content) > LIMIT_MB * 1e6:
-        raise ValueError(f"{run} would take {len(content) / 1e6:.1f} MB, more than {LIMIT_MB} MB; take a smaller model")
+    limit_mb, way_out = (RELEASE_LIMIT_MB, "") if release else (LIMIT_MB, ", or --release")
+    if len(content) > limit_mb * 1e6:
+        raise ValueError(f"{run} would take {len(content) / 1e6:.1f} MB, more than {limit_mb} MB; take a smaller model"
+                         f"{way_out}")
     path = weights_path(config.model, config.model_options.get("context", "none"))
-    path.parent.mkdir(exist_ok=True)
+    if release:
+        path = release / f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}{path.suffix}"
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, lambda part: part.write_bytes(content))
     return path
+
+
+def enter(path: Path, url: str | None) -> Pretrained:
+    """Say in the package what a file for a release holds and where it is, in place of what stood there of its model.
+
+    Parameters
+    ----------
+    path
+        The file.
+    url
+        Address of the folder it's in; None as long as it is in none.
+    """
+    content = path.read_bytes()
+    asset = Asset(url and f"{url.rstrip('/')}/{path.name}", hashlib.sha256(content).hexdigest(), len(content))
+    entry = replace(read_header(path), asset=asset)
+    others = [it for it in pretrained.read_table() if (it.name, it.options) != (entry.name, entry.options)]
+    table = pretrained.FOLDER / pretrained.TABLE
+    table.parent.mkdir(exist_ok=True)
+    write_json(table, [asdict(it) for it in sorted([*others, entry], key=lambda it: it.file)])
+    return entry
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN_FOLDER", help="a run that has ended")
-    for run in parser.parse_args(arguments).runs:
+    parser.add_argument("--release", action="store_true", help="make files to upload, and enter them in the package")
+    parser.add_argument("--url", metavar="ADDRESS", help="of the folder that they are in, once they are uploaded")
+    options = parser.parse_args(arguments)
+    if options.url and not options.release:
+        parser.error("--url needs --release")
+    for run in options.runs:
         try:
-            path = pack(run)
+            path = pack(run, RELEASE if options.release else None)
+            print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
+            if options.release:
+                asset = enter(path, options.url).asset
+                print(f"  {asset.num_bytes} bytes, sha256 {asset.sha256}, "
+                      f"{asset.url or 'to be uploaded: run this again with --url'}")
         except (ValueError, CheckpointError) as error:
             raise SystemExit(str(error)) from None
-        print(f"{path}: {path.stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

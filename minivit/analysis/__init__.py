@@ -10,7 +10,7 @@ from minivit.analysis.density import (
 )
 from minivit.analysis.diagonality import diagonality_loss
 from minivit.analysis.distance import attention_distance
-from minivit.analysis.paired import holm, paired_difference
+from minivit.analysis.paired import chance_of, holm, paired_difference
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
 from minivit.analysis.saturation import attention_similarity
@@ -27,6 +27,7 @@ __all__ = [
     "attention_similarity",
     "break_even_tokens",
     "centre_occlusion",
+    "chance_of",
     "cost",
     "diagonality_loss",
     "entropy_statistics",

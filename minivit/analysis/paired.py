@@ -1,4 +1,5 @@
-"""How far two results lie apart that were measured in pairs, the same seeds, the same images; and many such claims."""
+"""How far results lie apart that were measured in pairs, the same seeds, the same images; or from a target; and many
+such claims."""
 
 import warnings
 
@@ -44,6 +45,44 @@ def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, f
         warnings.simplefilter("ignore", RuntimeWarning)  # if all differences are the same, the interval has no width
         low, high = ttest_rel(a, np.broadcast_to(b, a.shape)).confidence_interval(0.95)
     return float((a - b).mean()), float(low), float(high)
+
+
+def chance_of(results: ArrayLike, target: float) -> float:
+    r"""Return how likely results this good would be if their mean were no better than ``target``: Student's p-value.
+
+    .. math:: P(T_{n-1} \ge t), \quad t = (\bar x - c)\, \sqrt n / s
+
+    The test has one side: a small p says that the mean is larger than the target ``c``, by more than luck.
+
+    Parameters
+    ----------
+    results
+        (n,), n at least 2, taken to be independent and normal.
+    target
+        In their unit.
+
+    Returns
+    -------
+    float
+        In [0, 1]. Of results that are all the same, 0 above the target, else 1.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two results, or one is not a finite number.
+
+    References
+    ----------
+    Student, "The probable error of a mean", Biometrika 6, 1908.
+    """
+    from scipy.stats import t
+
+    x = np.asarray(results, float)
+    if x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all() or not np.isfinite(target):
+        raise ValueError(f"results={x.tolist()} and target={target} must be finite numbers, two results at least")
+    if (x == x[0]).all():
+        return float(x[0] <= target)
+    return float(t.sf((x.mean() - target) * len(x) ** 0.5 / x.std(ddof=1), len(x) - 1))
 
 
 def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:

@@ -35,7 +35,7 @@ class _SlowError(_SourceError):
 
 
 def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | None = None,
-             sha256: str | None = None) -> Path:
+             sha256: str | None = None, elsewhere: str = "--data") -> Path:
     """Put a file in its place, whole and checked, or not at all.
 
     The bytes gather in ``PATH.part``. An interrupted download keeps them and a later one goes on from there, from any
@@ -50,6 +50,8 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
         Where the file is to stand. A file that stands there already is checked and left alone.
     md5, sha256
         Checksums in hexadecimal; what is given is checked.
+    elsewhere
+        With what the user chooses another folder, which an error says if this one won't do.
 
     Returns
     -------
@@ -64,15 +66,15 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
     """
     urls, path = [urls] if isinstance(urls, str) else list(urls), Path(path)
     checksums = {name: value for name, value in (("md5", md5), ("sha256", sha256)) if value}
-    if not urls:
-        raise ValueError("urls is empty: at least one source is needed")
     part = path.with_name(path.name + ".part")
-    with _told(path):
+    with _told(path, elsewhere):
         if path.exists():
             if wrong := _wrong_checksum(path, checksums):
                 raise DataError(f"{path} stands already and is another file or a damaged one ({wrong}): "
                                 "delete it to fetch it again")
             return path
+        if not urls:
+            raise ValueError("urls is empty: at least one source is needed")
         path.parent.mkdir(parents=True, exist_ok=True)
         if not checksums:
             part.unlink(missing_ok=True)
@@ -82,13 +84,15 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
     while queue:
         url, slowest = queue.popleft()
         try:
-            resumed = _receive(url, part, slowest)
+            resumed = _receive(url, part, slowest, elsewhere)
         except _SourceError as failure:
             failures[url] = str(failure)
             if isinstance(failure, _SlowError):
                 queue.append((url, 0))
             continue
-        with _told(path):
+        with _told(path, elsewhere):
+            if not part.exists() and path.exists() and not _wrong_checksum(path, checksums):
+                return path   # another process fetched it meanwhile
             if not (wrong := _wrong_checksum(part, checksums)):
                 os.replace(part, path)
                 return path
@@ -96,14 +100,16 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
         failures[url] = wrong
         if resumed:   # the fault may lie in what was there before
             queue.appendleft((url, slowest))
+    way_out = "check the connection and run the same command again: it goes on from what has arrived"
+    if len(urls) == 1:
+        raise DataError(f"{path.name} could not be downloaded from {urls[0]}: {failures[urls[0]]}; {way_out}")
     tried = "\n".join(f"  {url}: {failure}" for url, failure in failures.items())
-    raise DataError(f"{path.name} could not be downloaded; the sources tried:\n{tried}\n"
-                    "check the connection and run the same command again: it goes on from what has arrived")
+    raise DataError(f"{path.name} could not be downloaded; the sources tried:\n{tried}\n{way_out}")
 
 
-def _receive(url: str, part: Path, slowest: float) -> bool:
+def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
     """Append to the partial file what is missing; return whether it was begun by an earlier download."""
-    with _told(part):
+    with _told(part, elsewhere):
         start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "Mozilla/5.0 (compatible; minivit)"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
@@ -120,12 +126,12 @@ def _receive(url: str, part: Path, slowest: float) -> bool:
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             raise _SourceError("answered with another range than was asked for")
         total = None if response.length is None else start + response.length
-        with _told(part):
+        with _told(part, elsewhere):
             file = open(part, "r+b" if start else "wb", buffering=0)
         with file, tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem) as bar:
             file.seek(start)
             for chunk in _chunks(response, slowest):
-                with _told(part):
+                with _told(part, elsewhere):
                     _write(file, chunk)
                 bar.update(len(chunk))
             if total is not None and bar.n < total:
@@ -169,14 +175,14 @@ def _wrong_checksum(path: Path, checksums: dict[str, str]) -> str | None:
 
 
 @contextmanager
-def _told(path: Path):
+def _told(path: Path, elsewhere: str):
     """Say of a failure on this machine that it is one; no other source would help."""
     try:
         yield
     except OSError as error:
         way_out = "free some space there or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise DataError(f"{path} cannot be written: {error.strerror or error}; {way_out}choose another folder with "
-                        "--data") from None
+                        f"{elsewhere}") from None
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,7 @@ from minivit.data.dataset import Dataset
 from minivit.data.digits import load_digits
 from minivit.data.imagefolder import load_imagefolder
 from minivit.data.shapes import load_shapes
-from minivit.options import check_options, did_you_mean
+from minivit.options import check_options, did_you_mean, folder_path
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "cifar100": load_cifar100,
@@ -86,11 +86,7 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     ValueError
         If it is no path, or begins with the home of a user who has none.
     """
-    folder = root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit")
-    try:
-        return Path(folder).expanduser()
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"root={folder!r} is not allowed: use the path of a folder ({error})") from None
+    return folder_path("root", root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit"))
 
 
 def _check_name(name: str) -> None:

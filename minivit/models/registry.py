@@ -55,8 +55,9 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
     name
         One of :func:`list_models`; timm's name where the architecture is timm's.
     pretrained
-        Whether to give it the trained weights that come with the package, which :func:`list_pretrained` lists. They fit
-        the options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free. With
+        Whether to give it trained weights, which :func:`list_pretrained` lists: those that come with the package, or
+        larger ones, which are fetched once into ``MINIVIT_WEIGHTS``, else ``~/.cache/minivit/weights``. They fit the
+        options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free. With
         another ``num_classes`` the head is new and untrained; with 0 there is none, and the model gives features.
     **options
         Keyword arguments of the model's class, over those of the name: ``num_classes=10``, ``context="cb"``, ...
@@ -71,6 +72,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
     ValueError
         If the name or an option is not known, or an option's value is of a wrong type or out of range; if there are no
         trained weights for the options, or they are damaged.
+    DataError
+        If the weights are not here and can't be fetched, or are not published yet.
 
     Examples
     --------

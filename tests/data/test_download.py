@@ -157,3 +157,33 @@ def test_download_leaves_another_file_alone(serve, path):
 def test_download_needs_a_source(path):
     with pytest.raises(ValueError, match="urls"):
         download([], path)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    assert download([], path, md5=MD5) == path   # but not for what is there
+
+
+def test_download_of_one_source_fails_in_one_line(serve, path):
+    for url, reason in ((DEAD, "refused"), (serve(status=404).url, "HTTP 404"), (serve(b"sorry").url, "md5 is")):
+        with pytest.raises(DataError) as failure:
+            download(url, path, md5=MD5)
+        assert str(failure.value).startswith(f"file.bin could not be downloaded from {url}: ")
+        assert reason in str(failure.value) and "\n" not in str(failure.value)
+
+
+def test_download_says_how_another_folder_is_chosen(serve, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(DataError, match="choose another folder with MINIVIT_ELSEWHERE"):
+        download(serve(CONTENT).url, tmp_path / "file" / "file.bin", md5=MD5, elsewhere="MINIVIT_ELSEWHERE")
+
+
+def test_download_that_another_process_has_finished(serve, path, monkeypatch):
+    receive = module._receive
+
+    def receive_twice(url, part, *rest):
+        resumed = receive(url, part, *rest)
+        part.rename(path)
+        return resumed
+
+    monkeypatch.setattr(module, "_receive", receive_twice)
+    assert download(serve(CONTENT).url, path, md5=MD5) == path
+    check(path)

@@ -12,7 +12,8 @@ from tools import pretrained as tool
 
 NAME = "vit_nano_patch4_32"
 SIZE = dict(image_size=8, in_channels=1, dim=33, depth=2, num_heads=3, num_classes=10)
-SHIPPED = list_pretrained()
+ALL = list_pretrained()
+SHIPPED, PUBLISHED = [it for it in ALL if not it.asset], [it for it in ALL if it.asset]
 
 
 @pytest.fixture(scope="module")
@@ -171,28 +172,41 @@ def test_a_run_that_cannot_travel_leaves_nothing(places, runs, monkeypatch, spoi
     assert not list(places.rglob("weights/*"))
 
 
-@pytest.mark.parametrize("it", SHIPPED, ids=lambda it: it.path.stem)
-def test_a_shipped_model_is_small_and_has_its_record(it):
-    assert it.path.stat().st_size <= 3e6
+def has_its_record(it):
     run, history = read_record(RESULTS / it.record)
     assert history[-1]["test_top1"] == it.test_top1
     assert it.seed == run["seed"] and len(history) == run["config"]["epochs"]
     assert not run["config"].get("held_out_images")  # or its accuracy would be that on other images
     assert it.options.items() <= run["config"]["model_options"].items()
+
+
+@pytest.mark.parametrize("it", SHIPPED, ids=str)
+def test_a_shipped_model_is_small_and_has_its_record(it):
+    has_its_record(it)
+    assert it.path.stat().st_size <= 3e6
     assert it.path == pretrained.weights_path(it.name, it.options.get("context", "none"))
     assert not eval(str(it), {"create_model": create_model}).training
 
 
-def test_shipped_models_of_one_name_differ_in_context_alone():
+def test_a_published_model_is_not_large_and_has_its_record():
+    for it in PUBLISHED:
+        has_its_record(it)
+        stem = pretrained.weights_path(it.name, it.options.get("context", "none")).stem
+        assert it.file == f"{stem}-{it.asset.sha256[:8]}.safetensors"
+        assert len(bytes.fromhex(it.asset.sha256)) == 32 and it.asset.num_bytes <= 12e6
+        assert it.asset.url is None or it.asset.url.startswith("https://") and it.asset.url.endswith(f"/{it.file}")
+
+
+def test_trained_models_of_one_name_differ_in_context_alone():
     seen = {}
-    for it in SHIPPED:
+    for it in ALL:
         config = read_record(RESULTS / it.record)[0]["config"]
         config["model_options"].pop("context", None)
         assert seen.setdefault(it.name, config) == config  # the seed included
 
 
 @pytest.mark.cifar
-@pytest.mark.parametrize("it", SHIPPED, ids=lambda it: it.path.stem)
+@pytest.mark.parametrize("it", SHIPPED, ids=str)
 def test_a_shipped_model_is_as_good_as_its_record(it):
     model = eval(str(it), {"create_model": create_model})
     data = load("cifar100")

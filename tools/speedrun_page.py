@@ -1,0 +1,132 @@
+"""The tables of the speed run's page, with every number read from the records."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import mean, stdev
+
+from minivit.analysis import chance_of, paired_difference
+from minivit.training import RESULTS
+from minivit.training.record import RUN
+from tools.speedrun import (
+    TRACKS,
+    Entry,
+    Run,
+    Track,
+    compile_times,
+    date,
+    faults,
+    misses,
+    read_runs,
+    scores,
+    sittings,
+    times,
+)
+
+PAGE = "speedrun.md"
+CLAIM = 0.01  # a p-value below it is a claim that others may build on
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the records of an entry say, summed up over its seeds: times in seconds, top-1 in per cent."""
+
+    records: str
+    date: str
+    time: list[float]
+    compile: list[float]
+    top1: list[float]
+    devices: list[str]
+    commits: list[str]
+    torch: list[str]
+
+
+def sum_up(records: str, runs: dict[int, Run]) -> Row:
+    all_sittings = [it for run, _ in runs.values() for it in sittings(run)]
+
+    def distinct(values: Iterable[str]) -> list[str]:
+        return list(dict.fromkeys(values))
+
+    return Row(records, date(runs), times(runs), compile_times(runs), scores(runs),
+               distinct(it["device"] for it in all_sittings), distinct(it["commit"][:9] for it in all_sittings),
+               distinct(it.get("versions", {}).get("torch", "?") for it in all_sittings))
+
+
+def fill(text: str, entries: Sequence[Entry]) -> str:
+    """Return the page with the table of each track between its two marks; the entries have been checked.
+
+    Raises
+    ------
+    ValueError
+        If a track has no marks.
+    """
+    for name, track in TRACKS.items():
+        rows = sorted(((it, sum_up(it.records, read_runs(it.folder))) for it in entries if it.track == name),
+                      key=lambda pair: (pair[1].date, -mean_time(pair[1])))
+        before, start, rest = text.partition(f"<!-- {name}: written by make speedrun -->\n")
+        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
+        if not start or not end:
+            raise ValueError(f"{RESULTS / PAGE} has no place for the entries of the track {name!r}")
+        text = before + start + "\n" + (table(rows, track) if rows else no_entry(track)) + "\n" + end + after
+    return text
+
+
+def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> str:
+    fastest = min(mean_time(row) for _, row in pairs)
+    lines = ["| date | time, s | compiling, s | GPU | n | top-1, % [95 % interval] | p | what changed | by | code |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
+    for entry, row in pairs:
+        time = spread(row.time, 1) if mean_time(row) > fastest else f"**{spread(row.time, 1)}**, leads"
+        _, low, high = paired_difference(row.top1)
+        lines.append("| " + " | ".join([
+            row.date, time, f"{mean(row.compile):.0f}", ", ".join(row.devices), str(len(row.top1)),
+            f"{spread(row.top1, 2)} [{low:.2f}, {high:.2f}]", chance(chance_of(row.top1, track.target)),
+            cell(entry.changed), cell(entry.by),
+            f"[records]({row.records}), {', '.join(f'`{commit}`' for commit in row.commits)}, torch "
+            f"{', '.join(row.torch)}"]) + " |")
+    return "\n".join([*lines, "", "Time and top-1: mean ± standard deviation of n seeds.\n"])
+
+
+def no_entry(track: Track) -> str:
+    """Say that there is no entry, and which records could be one, or come closest."""
+    ready, near = candidates(track)
+    if ready:
+        return f"No entry yet. These records meet the rule and could be one: {tell(min(ready, key=mean_time))}.\n"
+    if near:
+        best = max(near, key=lambda row: mean(row.top1))
+        return f"No record meets the rule yet. Closest so far: {tell(best)}.\n"
+    return "No record meets the rule yet: the first entry may be yours.\n"
+
+
+def candidates(track: Track) -> tuple[list[Row], list[Row]]:
+    """Return the records that meet the rule, and those that lack nothing but the target, or some seeds."""
+    ready, near = [], []
+    for folder in sorted({path.parents[1] for path in RESULTS.rglob(RUN)}):
+        runs = read_runs(folder)
+        if not any(faults(track, runs)):
+            rows = near if any(misses(track, runs)) else ready
+            rows.append(sum_up(folder.relative_to(RESULTS).as_posix(), runs))
+    return ready, near
+
+
+def tell(row: Row) -> str:
+    return (f"{spread(row.top1, 2)} % in {spread(row.time, 1)} s on {', '.join(row.devices)}, n = {len(row.top1)} "
+            f"([records]({row.records}), {row.date})")
+
+
+def mean_time(row: Row) -> float:
+    return mean(row.time)
+
+
+def spread(values: Sequence[float], digits: int) -> str:
+    sd = f" ± {stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{mean(values):.{digits}f}{sd}"
+
+
+def chance(p: float) -> str:
+    text = "< 0.0001" if p < 1e-4 else f"{p:.2g}"
+    return text if p < CLAIM else f"{text}, may be luck"
+
+
+def cell(text: str) -> str:
+    """Return a text that stays in its cell."""
+    return " ".join(text.split()).replace("|", "\\|")
