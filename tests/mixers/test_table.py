@@ -1,12 +1,14 @@
 """What must hold for every mixer there is: a new one is tested by standing in the table."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 
 from minivit.analysis import cost
 from minivit.layers import Block
-from minivit.mixers import MIXERS, TokenMixer, create_mixer, register_mixer
+from minivit.mixers import MIXERS, MapMixer, TokenMixer, create_mixer, register_mixer
 from minivit.mixers.scores import Scores
 from minivit.models import create_model, interpolate_weights
 from minivit.training import Config
@@ -207,6 +209,33 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
         register_mixer("attention")(Mean)
     with pytest.raises(ValueError, match="must be a class derived from"):
         register_mixer("line")(nn.Linear)
+    with pytest.raises(ValueError, match="says has_map=True, so it must be derived from minivit.mixers.MapMixer"):
+        register_mixer("mapped")(type("Mapped", (Mean,), {"has_map": True}))
+
+
+def test_so_does_one_with_a_map(monkeypatch):
+    monkeypatch.setattr("minivit.mixers.registry.MIXERS", dict(MIXERS))
+
+    class Itself(NamedTuple):
+        x: torch.Tensor
+
+        def map(self):
+            return torch.eye(self.x.shape[1]).expand(len(self.x), 1, -1, -1)
+
+    @register_mixer("itself")
+    class Alone(MapMixer):
+        def __init__(self, dim, num_heads, *, grid, prefix_tokens):
+            super().__init__()
+            self.value = nn.Linear(dim, dim)
+
+        def mix(self, x, scores=None, *, with_map=False):
+            return self.value(x), Itself(x)
+
+    model = create_model("vit_nano_patch4_32", mixer="itself", mixer_layers="upper", **SIZE)
+    images = torch.randn(2, 3, 20, 28)
+    logits, (attention, own) = model(images, return_attention=True)
+    assert torch.equal(own, torch.eye(N).expand(2, 1, -1, -1)) and attention.shape == (2, H, N, N)
+    torch.testing.assert_close(model(images), logits)
 
 
 @pytest.mark.parametrize("options, message", [
