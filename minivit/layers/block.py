@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.mixers.mlp import Mlp
-from minivit.mixers.scores import Scores
+from minivit.mixers.scores import LazyMap
 from minivit.options import check_at_least, check_rate, scaled_size
 
 
@@ -96,27 +96,22 @@ class Block(nn.Module):
                        mid=context_at("mlp_mid", hidden_dim), end=context_at("mlp_end", dim))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, scores: Scores | None = None, *, keep: str = "none"
-                ) -> Tensor | tuple[Tensor, Scores]:
-        """Map tokens to tokens.
+    def forward(self, x: Tensor, scores: Tensor | LazyMap | None = None, **asks: bool
+                ) -> Tensor | tuple[Tensor | LazyMap, ...]:
+        """Map tokens (B, N, C) to tokens (B, N, C).
 
         Parameters
         ----------
         x
             (B, N, C).
         scores
-            What comes from below for the attention of this block, if it takes any.
-        keep
-            What to return beside the tokens for a block above: ``none``, the ``scores`` or their ``factors``.
-
-        Returns
-        -------
-        Tensor or (Tensor, Tensor) or (Tensor, Factors)
-            (B, N, C); with ``keep`` also the scores, (B, H, N, M), or what they are the product of.
+            Of the block below, for a mixer that takes scores.
+        **asks
+            ``return_attention``, ``return_scores``: what a mixer with a map is to return beside its tokens, see
+            :meth:`minivit.mixers.MapMixer.forward`. The block returns it beside its own.
         """
-        kept = {} if keep == "none" else {"keep": keep}  # a mixer that keeps nothing need not know the word
-        mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), **kept)
-        mixed, scores = (mixed, None) if keep == "none" else mixed
+        mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), **asks)
+        mixed, *asked_for = mixed if isinstance(mixed, tuple) else (mixed,)
         x = x + self.drop_path(self.context(mixed))
         x = x + self.drop_path(self.mlp(self.norm2(x)))
-        return x if keep == "none" else (x, scores)
+        return (x, *asked_for) if asked_for else x

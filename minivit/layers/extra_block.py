@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from minivit.mixers.attention import Attention
 from minivit.mixers.mlp import Mlp
-from minivit.mixers.scores import Scores
+from minivit.mixers.scores import LazyMap
 from minivit.options import check_at_least
 
 
@@ -28,10 +28,11 @@ class ExtraMsa(nn.Module):
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
 
-    def forward(self, x: Tensor, *, keep: str = "none") -> Tensor | tuple[Tensor, Scores]:
-        """Map tokens (B, N, C) to tokens (B, N, C); with ``keep`` also return scores (B, H, N, N) or their factors."""
-        mixed = self.attn(self.norm1(x), keep=keep)
-        return x + mixed if keep == "none" else (x + mixed[0], mixed[1])
+    def forward(self, x: Tensor, **asks: bool) -> Tensor | tuple[Tensor | LazyMap, ...]:
+        """Map tokens (B, N, C) to tokens (B, N, C); ``asks`` are those of :class:`minivit.layers.Block`."""
+        mixed = self.attn(self.norm1(x), **asks)
+        mixed, *asked_for = mixed if isinstance(mixed, tuple) else (mixed,)
+        return (x + mixed, *asked_for) if asked_for else x + mixed
 
 
 class ExtraMlp(nn.Module):

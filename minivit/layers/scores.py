@@ -1,5 +1,5 @@
 """Scores stand in :mod:`minivit.mixers.scores`; here they are by their first name."""
 
-from minivit.mixers.scores import Factors, attend, attention_map, multiply_out
+from minivit.mixers.scores import Factors, Product, attend, attention_map
 
-__all__ = ["Factors", "attend", "attention_map", "multiply_out"]
+__all__ = ["Factors", "Product", "attend", "attention_map"]

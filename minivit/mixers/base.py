@@ -8,6 +8,7 @@ from math import prod
 
 from torch import Tensor, nn
 
+from minivit.mixers.scores import LazyMap, Scores, as_scores
 from minivit.options import check_at_least, image_sides
 
 Grid = tuple[int, int]
@@ -18,15 +19,15 @@ class TokenMixer(nn.Module):
 
     It is made from ``(dim, num_heads, *, grid, prefix_tokens, **options)``: channels and heads; rows and columns of
     patches; and how many tokens without a place, such as a class token, stand before them. In one layer these have to
-    read all patches. What follows are its statements, which a subclass changes where they are not so.
+    read all patches. ``forward`` takes the tokens. What follows are its statements, which a subclass changes where they
+    are not so.
 
     Attributes
     ----------
     has_map
-        Whether its output is values averaged by a map, (B, H, N, N), rows of sum 1. Then ``forward`` takes
-        ``return_attention`` and ``keep``, as :class:`minivit.mixers.Attention` does, for what softmax makes it of.
-    gives_scores, takes_scores
-        Whether a less-attention layer above may transform what it is made of; whether it does so itself.
+        Whether its output is values averaged by a map: see :class:`MapMixer`.
+    takes_scores
+        Whether it is to be handed the scores of the layer below.
     bound_to_grid
         Whether it needs all the patches, each in its place, so that none may be dropped.
     grid_weights
@@ -34,7 +35,6 @@ class TokenMixer(nn.Module):
     """
 
     has_map = False
-    gives_scores = False
     takes_scores = False
     bound_to_grid = False
     grid_weights: tuple[str, ...] = ()
@@ -64,6 +64,62 @@ class TokenMixer(nn.Module):
             If it cannot be done.
         """
         raise ValueError(f"{name} of {type(self).__name__} does not fit images of another size")
+
+
+class MapMixer(TokenMixer):
+    """A mixer whose output is values averaged by a map, (B, H, N, N), rows of sum 1. A subclass writes :meth:`mix`."""
+
+    has_map = True
+
+    def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, LazyMap]:
+        """Map tokens (B, N, C) to tokens (B, N, C), and return beside them what the map is made of.
+
+        Parameters
+        ----------
+        x
+            Tokens, (B, N, C).
+        scores
+            Of the layer below, where ``takes_scores`` says so.
+        with_map
+            Whether the map will be asked for: then scores are multiplied out first, so that it is done only once.
+        """
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, scores: Tensor | LazyMap | None = None, *, return_attention: bool = False,
+                return_scores: bool = False) -> Tensor | tuple[Tensor | LazyMap, ...]:
+        """Mix the tokens.
+
+        Parameters
+        ----------
+        x
+            Tokens, (B, N, C).
+        scores
+            Of the layer below, (B, H, N, M), or what that layer returned: only for a mixer that takes scores.
+        return_attention
+            Whether to return the map too.
+        return_scores
+            Whether to return what the map is made of, for the layer above.
+
+        Returns
+        -------
+        Tensor or (Tensor, Tensor) or (Tensor, LazyMap) or (Tensor, Tensor, LazyMap)
+            Mixed tokens, (B, N, C). With ``return_attention`` also the map, (B, H, N, M): row i holds the weights, in
+            [0, 1] and of sum 1, with which token i takes the values of all tokens. With ``return_scores`` also, as the
+            last, an object whose ``map()`` is that map; where this is the softmax of scores, it is
+            :class:`minivit.mixers.Factors` or :class:`minivit.mixers.Product`, whose ``product()`` are the scores.
+
+        Raises
+        ------
+        ValueError
+            If scores are given to a mixer that takes none, or do not fit it.
+        """
+        if scores is not None:
+            if not self.takes_scores:
+                raise ValueError(f"scores: this {type(self).__name__} takes none from the layer below")
+            scores = as_scores(scores)
+        out, lazy = self.mix(x, scores, with_map=return_attention)
+        asked_for = ([lazy.map()] if return_attention else []) + ([lazy] if return_scores else [])
+        return (out, *asked_for) if asked_for else out
 
 
 def count_tokens(grid: Grid, prefix_tokens: int) -> int:

@@ -5,14 +5,16 @@ Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction)
 
 from torch import Tensor, nn
 
-from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
-from minivit.mixers.base import Grid, TokenMixer, count_tokens
-from minivit.mixers.scores import Factors, Scores, attend
+from minivit.mixers.attention import merge_heads, split_dim, split_heads
+from minivit.mixers.base import Grid, MapMixer, count_tokens
+from minivit.mixers.scores import Factors, Product, Scores, attend
 from minivit.mixers.token_map import TokenMap
 from minivit.options import check_at_least, check_rate
 
+FORMS = ("scores", "factors")
 
-class LessAttention(TokenMixer):
+
+class LessAttention(MapMixer):
     r"""Ask nothing: transform the scores of the layer below, and average values of one's own.
 
     .. math:: S' = \Psi\big(\Theta(S)^\top\big)^\top, \qquad Y = \operatorname{softmax}(S')\, V
@@ -22,7 +24,7 @@ class LessAttention(TokenMixer):
     one in :math:`\Psi` would add the same to all keys of a query, which softmax does not see, and one in :math:`\Theta`
     would be the only part of S' that is no transformed score.
 
-    With matrices, :math:`S' = \Psi S \Theta^\top`. Where the scores come as a product, :math:`S = \lambda Q K^\top`,
+    With matrices, :math:`S' = \Psi S \Theta^\top`. Where the scores are a product, :math:`S = \lambda Q K^\top`,
 
     .. math:: S' = \lambda\, (\Psi Q) (\Theta K)^\top
 
@@ -42,6 +44,8 @@ class LessAttention(TokenMixer):
     rank
         None, or the rank in [1, min(N, M)) by which each of the two maps differs from the identity: see
         :class:`minivit.layers.TokenMap`.
+    form
+        What is transformed: the ``scores``, or their ``factors``, where they have such and no residual.
     v_bias
         Whether values have a bias.
     dropout, reduction
@@ -50,79 +54,54 @@ class LessAttention(TokenMixer):
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads``, or another number is out of its range.
+        If ``dim`` is not a multiple of ``num_heads``, another number is out of its range, or the form is not known.
     """
 
-    has_map = True
-    gives_scores = takes_scores = bound_to_grid = True
+    takes_scores = bound_to_grid = True
 
     def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid, prefix_tokens: int = 0,
-                 num_keys: int | None = None, rank: int | None = None, v_bias: bool = True, dropout: float = 0.0,
-                 reduction: nn.Module | None = None):
+                 num_keys: int | None = None, rank: int | None = None, form: str = "scores", v_bias: bool = True,
+                 dropout: float = 0.0, reduction: nn.Module | None = None):
         super().__init__()
         num_tokens = count_tokens(grid, prefix_tokens)
         split_dim(dim, num_heads)
+        if form not in FORMS:
+            raise ValueError(f"form={form!r} is not known; it is one of {', '.join(FORMS)}")
         check_rate(dropout=dropout)
         check_at_least(1, num_keys=num_tokens if num_keys is None else num_keys)
         self.num_heads = num_heads
         self.num_tokens, self.num_keys = num_tokens, num_tokens if num_keys is None else num_keys
-        self.reduction = reduction
+        self.reduction, self.form = reduction, form
         self.theta = TokenMap(self.num_keys, rank)
         self.psi = TokenMap(num_tokens, rank)
         self.v = nn.Linear(dim, dim, bias=v_bias)
         self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, scores: Scores | None = None, *, return_attention: bool = False, keep: str = "none"
-                ) -> Tensor | tuple[Tensor, Scores]:
-        """Mix the tokens.
-
-        Parameters
-        ----------
-        x
-            Tokens, (B, N, C).
-        scores
-            Of the layer below, (B, H, N, M), or their factors. They must be given; None is for the error's sake.
-        return_attention
-            Whether to return the maps too.
-        keep
-            What to return beside the tokens for a layer above: ``none``, the ``scores`` or their ``factors``. Of no
-            effect with ``return_attention``.
-
-        Returns
-        -------
-        Tensor or (Tensor, Tensor) or (Tensor, Factors)
-            Mixed tokens, (B, N, C). With ``return_attention`` also the maps, (B, H, N, M), rows of sum 1. With ``keep``
-            instead the transformed scores, as one tensor or as factors, if they came as such.
-
-        Raises
-        ------
-        ValueError
-            If there are no scores, or they are not of N queries, M keys and H heads.
-        """
-        scores = self.transform(self.check(scores))
+    def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, Scores]:
+        scores = self.check(scores)
+        if self.form == "factors" and isinstance(scores, Factors) and scores.residual is None:
+            scores = Factors(self.psi(scores.queries), self.theta(scores.keys), scores.scale)
+        else:
+            scores = Product(self.transform(scores.product()))
+        if with_map:
+            scores = scores.multiplied_out()
         v = split_heads(self.v(x if self.reduction is None else self.reduction(x)), self.num_heads)
-        out = self.dropout(self.proj(merge_heads(attend(scores, v))))
-        return with_scores(out, scores, return_attention, keep)
+        return self.dropout(self.proj(merge_heads(attend(scores, v)))), scores
 
-    def transform(self, scores: Scores) -> Scores:
-        """Return S', (B, H, N, M), of the scores below, or its factors of theirs."""
-        if isinstance(scores, Factors) and scores.residual is None:
-            return scores._replace(queries=self.psi(scores.queries), keys=self.theta(scores.keys))
-        if isinstance(scores, Factors):
-            scores = scores.product()
+    def transform(self, scores: Tensor) -> Tensor:
+        """Return S' of the scores below, both (B, H, N, M)."""
         return self.psi(self.theta(scores, dim=-1))
 
     def check(self, scores: Scores | None) -> Scores:
         if scores is None:
             raise ValueError("scores=None: a less-attention layer computes none of its own; it needs those of the "
                              "layer below")
-        shape = ((*scores.queries.shape[1:3], scores.keys.shape[2]) if isinstance(scores, Factors)
-                 else tuple(scores.shape[1:]))
-        if shape[1:] != (self.num_tokens, self.num_keys):
-            raise ValueError(f"scores of {shape[1]} tokens by {shape[2]} keys do not fit a less-attention layer made "
+        _, heads, tokens, keys = scores.shape
+        if (tokens, keys) != (self.num_tokens, self.num_keys):
+            raise ValueError(f"scores of {tokens} tokens by {keys} keys do not fit a less-attention layer made "
                              f"for {self.num_tokens} by {self.num_keys}. For images of another size, make the model "
                              "with their image_size, and its weights with minivit.models.interpolate_weights")
-        if shape[0] != self.num_heads:
-            raise ValueError(f"scores of {shape[0]} heads do not fit num_heads={self.num_heads}")
+        if heads != self.num_heads:
+            raise ValueError(f"scores of {heads} heads do not fit num_heads={self.num_heads}")
         return scores

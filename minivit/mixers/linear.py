@@ -3,16 +3,31 @@
 Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
-from minivit.mixers.base import Grid, TokenMixer
+from minivit.mixers.attention import merge_heads, split_dim, split_heads
+from minivit.mixers.base import Grid, MapMixer
 from minivit.mixers.scores import Scores
 from minivit.options import check_rate
 
 
-class LinearAttention(TokenMixer):
+class LinearMap(NamedTuple):
+    """A map that is a product, of queries (B, H, N, D) over their channels and keys (B, H, N, D) over the tokens."""
+
+    queries: Tensor
+    keys: Tensor
+
+    def map(self) -> Tensor:
+        """Return the map, (B, H, N, N)."""
+        weights = self.queries @ self.keys.mT
+        weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
+        return weights / weights.sum(dim=-1, keepdim=True)  # the sum is 1 but for rounding
+
+
+class LinearAttention(MapMixer):
     r"""Sum up the values once for each channel of the keys, and let every token mix the D sums.
 
     .. math:: Y = \operatorname{softmax}_D(Q)\,\big(\operatorname{softmax}_N(K)^\top V\big)
@@ -40,8 +55,6 @@ class LinearAttention(TokenMixer):
     Shen et al., "Efficient Attention: Attention with Linear Complexities", 2021.
     """
 
-    has_map = True
-
     def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid | None = None, prefix_tokens: int = 0,
                  qkv_bias: bool = True, dropout: float = 0.0):
         super().__init__()
@@ -52,13 +65,7 @@ class LinearAttention(TokenMixer):
         self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
-                ) -> Tensor | tuple[Tensor, Scores]:
-        """Map tokens (B, N, C) to tokens (B, N, C); the map, (B, H, N, N), is made only on request."""
+    def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, LinearMap]:
         q, k, v = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
         q, k = q.softmax(dim=-1), k.softmax(dim=-2)
-        out = self.dropout(self.proj(merge_heads(q @ (k.mT @ v))))
-        if not return_attention and keep == "none":
-            return out
-        weights = (q @ k.mT).clamp(min=torch.finfo(q.dtype).tiny)
-        return with_scores(out, weights.log(), return_attention, keep)  # rows of sum 1: softmax undoes the logarithm
+        return self.dropout(self.proj(merge_heads(q @ (k.mT @ v)))), LinearMap(q, k)

@@ -4,18 +4,46 @@ Axes: B batch, P prefix tokens, N tokens, C channels, H heads, D head size, G gr
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.mixers.attention import merge_heads, split_dim, split_heads, with_scores
-from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens
-from minivit.mixers.scores import Scores
+from minivit.mixers.attention import merge_heads, split_dim, split_heads
+from minivit.mixers.base import Grid, MapMixer, check_tokens, count_tokens
+from minivit.mixers.scores import Factors, Scores, attention_map
 from minivit.options import check_rate, image_sides
 
 
-class NeighbourhoodAttention(TokenMixer):
+class WindowMap(NamedTuple):
+    """Scores of which only those in a window count.
+
+    Attributes
+    ----------
+    scores
+        Those of all tokens for all.
+    windows
+        The tokens that each group of patches asks, (G, P + W).
+    groups
+        Which group each patch is in, (N - P,).
+    """
+
+    scores: Factors
+    windows: Tensor
+    groups: Tensor
+
+    def map(self) -> Tensor:
+        """Return the map, (B, H, N, N), zero outside the windows."""
+        scores = self.scores.product()
+        prefix_tokens = scores.shape[-1] - len(self.groups)
+        unseen = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device)
+        unseen[:prefix_tokens] = False
+        unseen[prefix_tokens:].scatter_(1, self.windows[self.groups], False)
+        return attention_map(scores.masked_fill(unseen, -torch.inf))
+
+
+class NeighbourhoodAttention(MapMixer):
     """Every patch asks those in a window around it, and the tokens without a place; these ask all.
 
     The window keeps its size at the border: it is shifted inwards. With a ``stride``, the patches of each square of
@@ -48,7 +76,6 @@ class NeighbourhoodAttention(TokenMixer):
     Attention Transformer", CVPR 2023.
     """
 
-    has_map = True
     bound_to_grid = True
 
     def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid, prefix_tokens: int = 0,
@@ -78,34 +105,17 @@ class NeighbourhoodAttention(TokenMixer):
         self.register_buffer("asks", asks, persistent=False)
         self.register_buffer("keys", torch.cat([prefix, keys], dim=1), persistent=False)  # (G, P + W)
         self.register_buffer("answers", answers.flatten(), persistent=False)              # (R S,)
+        self.register_buffer("groups", answers.flatten() // asks.shape[1], persistent=False)
 
-    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
-                ) -> Tensor | tuple[Tensor, Scores]:
-        """Map tokens (B, N, C) to tokens (B, N, C).
-
-        With ``return_attention`` also return the maps, (B, H, N, N), zero outside the windows; with ``keep`` the
-        scores, (B, H, N, N), minus infinity there.
-        """
+    def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, WindowMap]:
         check_tokens(self, x)
         q, k, v = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))
-        if return_attention or keep != "none":
-            scores = ((q * self.scale) @ k.mT).masked_fill(~self.sees(), -torch.inf)
-            out = scores.softmax(dim=-1) @ v
-        else:
-            prefix = F.scaled_dot_product_attention(q[:, :, :self.prefix_tokens], k, v, scale=self.scale)
-            patches = F.scaled_dot_product_attention(q[:, :, self.asks], k[:, :, self.keys], v[:, :, self.keys],
-                                                     scale=self.scale)                   # (B, H, G, ..., D)
-            out = torch.cat([prefix, patches.flatten(2, 3)[:, :, self.answers]], dim=2)  # (B, H, N, D)
-        out = self.dropout(self.proj(merge_heads(out)))
-        return with_scores(out, scores, return_attention, keep) if return_attention or keep != "none" else out
-
-    def sees(self) -> Tensor:
-        """Return which tokens each token asks, (N, N)."""
-        sees = torch.zeros(self.num_tokens, self.num_tokens, dtype=torch.bool, device=self.keys.device)
-        sees[:self.prefix_tokens] = True
-        patches = torch.arange(self.prefix_tokens, self.num_tokens, device=self.keys.device)
-        sees[patches[:, None], self.keys[self.answers // self.asks.shape[1]]] = True
-        return sees
+        prefix = F.scaled_dot_product_attention(q[:, :, :self.prefix_tokens], k, v, scale=self.scale)
+        patches = F.scaled_dot_product_attention(q[:, :, self.asks], k[:, :, self.keys], v[:, :, self.keys],
+                                                 scale=self.scale)                   # (B, H, G, ..., D)
+        out = torch.cat([prefix, patches.flatten(2, 3)[:, :, self.answers]], dim=2)  # (B, H, N, D)
+        return (self.dropout(self.proj(merge_heads(out))),
+                WindowMap(Factors(q, k, self.scale), self.keys, self.groups))
 
 
 def group(length: int, window: int, stride: int) -> tuple[Tensor, Tensor]:

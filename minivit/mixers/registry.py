@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from minivit.mixers.attention import Attention
-from minivit.mixers.base import Grid, TokenMixer
+from minivit.mixers.base import Grid, MapMixer, TokenMixer
 from minivit.mixers.less_attention import LessAttention
 from minivit.mixers.linear import LinearAttention
 from minivit.mixers.neighbourhood import NeighbourhoodAttention
@@ -31,12 +31,14 @@ def register_mixer(name: str) -> Callable[[type[TokenMixer]], type[TokenMixer]]:
     Raises
     ------
     ValueError
-        If the name is taken by another class, or the class is no :class:`TokenMixer`. A class of the same name takes
-        its place, as when a cell is run again.
+        If the name is taken by another class, or the class is no :class:`TokenMixer`, or one with a map but no
+        :class:`MapMixer`. A class of the same name takes its place, as when a cell is run again.
     """
     def register(mixer: type[TokenMixer]) -> type[TokenMixer]:
         if not (inspect.isclass(mixer) and issubclass(mixer, TokenMixer)):
             raise ValueError(f"{mixer!r} must be a class derived from minivit.mixers.TokenMixer")
+        if mixer.has_map and not issubclass(mixer, MapMixer):
+            raise ValueError(f"{mixer!r} says has_map=True, so it must be derived from minivit.mixers.MapMixer")
         if name in MIXERS and MIXERS[name].__qualname__ != mixer.__qualname__:
             raise ValueError(f"name={name!r} is taken by {MIXERS[name].__qualname__}; choose another")
         MIXERS[name] = mixer

@@ -3,15 +3,29 @@
 Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
-from minivit.mixers.attention import Attention, split_dim, with_scores
-from minivit.mixers.base import Grid, TokenMixer
+from minivit.mixers.attention import Attention, split_dim
+from minivit.mixers.base import Grid, MapMixer
+from minivit.mixers.scores import Scores
 from minivit.options import check_at_least
 
 
-class UniformHeadAttention(TokenMixer):
+class UniformHeadMap(NamedTuple):
+    """The scores of all heads but the last, whose map is uniform."""
+
+    scores: Scores
+
+    def map(self) -> Tensor:
+        """Return the map, (B, H, N, N)."""
+        maps = self.scores.map()
+        return torch.cat([maps, torch.full_like(maps[:, :1], 1 / maps.shape[-1])], dim=1)
+
+
+class UniformHeadAttention(MapMixer):
     r"""Let H - 1 heads compute their maps, and give the last one the map whose weights are all 1/N.
 
     A uniform head asks nothing, so it has no queries and keys. Its values are averaged, and the average of linear maps
@@ -37,8 +51,6 @@ class UniformHeadAttention(TokenMixer):
         If ``dim`` is not a multiple of ``num_heads``, or there is no other head.
     """
 
-    has_map = True
-
     def __init__(self, dim: int, num_heads: int, *, grid: Grid | None = None, prefix_tokens: int = 0,
                  qkv_bias: bool = True, dropout: float = 0.0):
         super().__init__()
@@ -51,16 +63,7 @@ class UniformHeadAttention(TokenMixer):
         self.proj = nn.Linear(head_size, dim, bias=False)  # its rows of the whole projection; the bias is in attn.proj
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, *, return_attention: bool = False, keep: str = "none"
-                ) -> Tensor | tuple[Tensor, Tensor]:
-        """Map tokens (B, N, C) to tokens (B, N, C).
-
-        With ``return_attention`` also return the maps, (B, H, N, N); with ``keep`` the scores, (B, H, N, N): zero for
-        the uniform head.
-        """
+    def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, UniformHeadMap]:
         uniform = self.dropout(self.proj(self.value(x.mean(dim=1, keepdim=True))))  # (B, 1, C)
-        if not return_attention and keep == "none":
-            return self.attn(x) + uniform
-        out, scores = self.attn(x, keep="scores")
-        scores = torch.cat([scores, torch.zeros_like(scores[:, :1])], dim=1)
-        return with_scores(out + uniform, scores, return_attention, keep)
+        out, scores = self.attn(x, return_scores=True)
+        return out + uniform, UniformHeadMap(scores)

@@ -5,14 +5,15 @@ Axes: B batch, N tokens, M keys, C channels, H heads.
 
 import logging
 from collections.abc import Sequence
-from itertools import zip_longest
 
 import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block
-from minivit.mixers.scores import Scores, attention_map
+from minivit.mixers import LessAttention
+from minivit.mixers.scores import LazyMap
 from minivit.options import check_at_least
+from minivit.wrappers import unwrap
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class AttentionClassifier(Classifier):
     def less_attention_maps(self) -> tuple[int, ...]:
         """Which of the maps, counted from 0, are those of less-attention layers."""
         blocks = [block for block in blocks_of(self) if has_map(block)]
-        return tuple(i for i, block in enumerate(blocks) if takes_scores(block))
+        return tuple(i for i, block in enumerate(blocks) if isinstance(unwrap(block.attn), LessAttention))
 
     @property
     def has_maps(self) -> bool:
@@ -122,7 +123,6 @@ class AttentionClassifier(Classifier):
         logits = self.head(self.pool(x))
         return (logits, maps) if return_attention else logits
 
-
     def check_maps(self) -> None:
         """Say which blocks have no attention map, once; that none has one is an error."""
         without, blocks = self.layers_without_map, blocks_of(self)
@@ -142,9 +142,8 @@ def blocks_of(model: nn.Module) -> list[Block]:
 
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
-               residual: Tensor | None = None, form: str = "scores", keep: str = "none"
-               ) -> tuple[Tensor, Scores | None]:
-    """Send tokens through the blocks of a stage, and beside them the scores, where a block above needs them.
+               scores: Tensor | LazyMap | None = None) -> tuple[Tensor, LazyMap | None]:
+    """Send tokens through the blocks of a stage; what the map of each is made of goes to the one above, if it takes it.
 
     Parameters
     ----------
@@ -154,28 +153,23 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
         Tokens, (B, N, C).
     maps
         A list to which the map of each block with attention is added, (B, H, N, M); None if nobody asks for them.
-    residual
-        Scores for the first block to add to its own.
-    form
-        As what scores are handed to a less-attention layer: ``scores`` or ``factors``.
-    keep
-        ``scores`` if the next stage needs those of the last block, else ``none``.
+    scores
+        For the first block.
 
     Returns
     -------
-    (Tensor, Tensor or None)
-        Tokens, (B, N, C), and the scores of the last block, (B, H, N, M), if they are to be kept.
+    (Tensor, LazyMap or None)
+        Tokens, (B, N, C), and what the map of the last block is made of, if it has one.
     """
-    below = residual
-    for block, above in zip_longest(blocks, blocks[1:]):
-        passed_on = keep if above is None else form if takes_scores(above) else "none"
-        kept = "scores" if passed_on == "none" and maps is not None and has_map(block) else passed_on
-        scores_below = [] if below is None else [below]
-        x, scores = (block(x, *scores_below), None) if kept == "none" else block(x, *scores_below, keep=kept)
-        if maps is not None and scores is not None:
-            maps.append(attention_map(scores))
-        below = None if passed_on == "none" else scores
-    return x, below
+    for block in blocks:
+        if not has_map(block):
+            x, scores = block(x), None
+            continue
+        below, scores = [scores] if takes_scores(block) else [], None  # what the block does not take is freed
+        x, *found, scores = block(x, *below, return_attention=maps is not None, return_scores=True)
+        if maps is not None:
+            maps.extend(found)
+    return x, scores
 
 
 def has_map(block: nn.Module) -> bool:

@@ -7,7 +7,7 @@ No official code is published. What the paper leaves open follows the Pyramid Vi
 """
 
 from collections.abc import Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -22,6 +22,7 @@ from minivit.layers import (
     check_images,
     drop_path_rate,
 )
+from minivit.mixers.scores import Scores
 from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.vit import init_linear_layers
@@ -80,15 +81,14 @@ class Stage(nn.Module):
         super().__init__()
         self.merge, self.downsample, self.blocks = merge, downsample, nn.ModuleList(blocks)
 
-    def forward(self, grid: Tensor, scores: Tensor | None, maps: list[Tensor] | None, keep: str
-                ) -> tuple[Tensor, Tensor | None]:
+    def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None
+                ) -> tuple[Tensor, Scores]:
         """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and its own.
 
-        ``maps`` and ``keep`` are those of :func:`minivit.models.classifier.run_blocks`.
+        ``maps`` are those of :func:`minivit.models.classifier.run_blocks`.
         """
-        x = self.merge(grid)
-        residual = None if scores is None else self.downsample(scores)
-        x, scores = run_blocks(self.blocks, x, maps, residual=residual, keep=keep)
+        residual = None if self.downsample is None else self.downsample(scores.product())
+        x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual)
         return x.mT.unflatten(2, self.merge.grid), scores  # (B, N, C) -> (B, C, R, S)
 
 
@@ -194,11 +194,17 @@ class LaViT(AttentionClassifier):
         self.image_shape, self.grids = (in_channels, *image), tuple(grids)
         self.attention_residual = attention_residual
 
+        def hands_on(stage: int) -> bool:
+            return attention_residual and stage + 1 < len(dims)
+
         def attention(stage: int, layer: int) -> nn.Module:
             dim, heads, ratio, tokens = dims[stage], num_heads[stage], reductions[stage], prod(grids[stage])
             reduction = SpatialReduction(dim, ratio, grids[stage]) if ratio > 1 else None
             if layer < attention_depths[stage]:
-                return Attention(dim, heads, reduction=reduction)
+                last = layer + 1 == depths[stage]
+                product_needed = hands_on(stage) if last else layer + 1 == attention_depths[stage]
+                return Attention(dim, heads, reduction=reduction, fused=not product_needed,
+                                 residual=layer == 0 and stage > 0 and hands_on(stage - 1))
             return LessAttention(dim, heads, grid=grids[stage], num_keys=tokens // ratio**2, rank=less_attention_rank,
                                  reduction=reduction)
 
@@ -243,9 +249,8 @@ class LaViT(AttentionClassifier):
         """
         check_images(images, self.image_shape)
         grids, grid, scores = [], images, None
-        for stage, above in zip_longest(self.stages, self.stages[1:]):
-            hands_on = self.attention_residual and above is not None
-            grid, scores = stage(grid, scores, maps, keep="scores" if hands_on else "none")
+        for stage in self.stages:
+            grid, scores = stage(grid, scores, maps)
             grids.append(grid)
         return grids
 

@@ -22,6 +22,7 @@ from minivit.layers import (
     split_dim,
 )
 from minivit.mixers import create_mixer, mixer_class
+from minivit.mixers.less_attention import FORMS
 from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
@@ -29,7 +30,6 @@ from minivit.options import check_at_least, check_rate, layer_indices, scaled_si
 GLOBAL_POOLS = ("token", "avg")
 UNIFORM_HEADS = ("none", "replace", "matched", "append")
 EXTRA_BLOCKS = ("none", "msa", "mlp")
-LESS_ATTENTION_FORMS = ("scores", "factors")
 
 
 class ViT(AttentionClassifier):
@@ -101,7 +101,7 @@ class ViT(AttentionClassifier):
         scaled_size(dim, "mlp_ratio", mlp_ratio)
         for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
                                     ("extra_block", extra_block, EXTRA_BLOCKS),
-                                    ("less_attention_form", less_attention_form, LESS_ATTENTION_FORMS),
+                                    ("less_attention_form", less_attention_form, FORMS),
                                     ("global_pool", global_pool, GLOBAL_POOLS)):
             if choice not in known:
                 raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
@@ -109,7 +109,7 @@ class ViT(AttentionClassifier):
             dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
         elif uniform_head == "matched":  # 2 D (C + 1) numbers in queries and keys, D (2 C + 1) in D hidden channels
             mlp_ratio += split_dim(dim, num_heads) / dim
-        self.global_pool, self.less_attention_form = global_pool, less_attention_form
+        self.global_pool = global_pool
         with_context = layer_indices("context_layers", context_layers, depth)
         computes = layer_indices("attention_layers", attention_layers, depth)
         if 0 not in computes:
@@ -144,7 +144,11 @@ class ViT(AttentionClassifier):
         self.dropout = nn.Dropout(dropout)
 
         def create_block(layer: int) -> Block:
-            options = {"less_attention": {"rank": rank}, mixer: mixer_options}.get(mixers[layer])
+            product_needed = mixers[layer + 1:layer + 2] == ["less_attention"] and less_attention_form == "scores"
+            options = {"attention": {"fused": not product_needed},
+                       "less_attention": {"rank": rank, "form": less_attention_form}}.get(mixers[layer], {})
+            if mixers[layer] == mixer:
+                options = options | dict(mixer_options or {})
             mixes = create_mixer(mixers[layer], dim, num_heads, grid=self.patch_embed.grid, prefix_tokens=1,
                                  options=options, qkv_bias=qkv_bias, v_bias=qkv_bias, dropout=dropout)
             return Block(dim, mixes, mlp_ratio=mlp_ratio, dropout=dropout,
@@ -176,7 +180,7 @@ class ViT(AttentionClassifier):
         first = self.cls_token + self.pos_embed[:, :1]
         x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
         maps = [] if return_attention else None
-        x, _ = run_blocks(self.blocks, x, maps, form=self.less_attention_form)
+        x, _ = run_blocks(self.blocks, x, maps)
         x = self.norm(x)
         return (x, maps) if return_attention else x
 

@@ -23,11 +23,16 @@ def test_is_two_residual_branches(x):
     torch.testing.assert_close(block(x), middle + block.mlp(block.norm2(middle)))
 
 
-def test_keeps_the_scores_of_its_attention(x):
+def test_returns_what_its_mixer_returns_beside_tokens(x):
     block = make_block(context="cb")
-    out, scores = block(x, keep="scores")
-    torch.testing.assert_close(out, block(x))
-    torch.testing.assert_close(scores.softmax(-1), block.attn(block.norm1(x), return_attention=True)[1])
+    want = block.attn(block.norm1(x), return_attention=True)[1]
+    for asks in ({"return_attention": True, "return_scores": True}, {"return_attention": True},
+                 {"return_scores": True}, {"return_attention": False}):
+        out, *found = block(x, **asks) if any(asks.values()) else (block(x, **asks),)
+        torch.testing.assert_close(out, block(x))
+        assert len(found) == sum(asks.values())
+        for one in found:
+            torch.testing.assert_close(one if isinstance(one, torch.Tensor) else one.map(), want)
 
 
 @pytest.mark.parametrize("position, places", [

@@ -13,10 +13,10 @@ def test_each_is_one_residual_branch():
     torch.testing.assert_close(mlp(x), x + mlp.mlp(mlp.norm2(x)))
 
 
-def test_keeps_the_scores_of_its_attention():
+def test_returns_what_its_attention_returns_beside_tokens():
     torch.manual_seed(0)
     x = torch.randn(B, N, C)
     msa = ExtraMsa(C, H)
-    out, scores = msa(x, keep="scores")
+    out, maps, scores = msa(x, return_attention=True, return_scores=True)
     torch.testing.assert_close(out, msa(x))
-    assert scores.shape == (B, H, N, N)
+    assert maps.shape == scores.shape == (B, H, N, N)

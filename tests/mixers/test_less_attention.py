@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from minivit.layers import Attention, Block, Factors, LessAttention, SpatialReduction, TokenMap
+from minivit.mixers import Product
 
 B, H, D, S, RATIO = 2, 3, 5, 6, 2
 N, M, C = S * S, (S // RATIO) ** 2, H * D
@@ -32,12 +33,13 @@ def disturbed(layer):
 
 
 @pytest.mark.parametrize("rank", [None, 1, 4])
-@pytest.mark.parametrize("keep", ["scores", "factors"])
-def test_untrained_repeats_the_map_below(x, rank, keep):
-    _, below = Attention(C, H).double()(x, keep=keep)
-    out, maps = make(rank=rank)(x, below, return_attention=True)
-    want = (below.product() if keep == "factors" else below).softmax(-1)
-    torch.testing.assert_close(maps, want, atol=1e-6, rtol=0)
+@pytest.mark.parametrize("form", ["scores", "factors"])
+@pytest.mark.parametrize("fused", [True, False])
+def test_untrained_repeats_the_map_below(x, rank, form, fused):
+    _, below = Attention(C, H, fused=fused).double()(x, return_scores=True)
+    assert (below.scores is None) is fused
+    out, maps = make(rank=rank, form=form)(x, below, return_attention=True)
+    torch.testing.assert_close(maps, below.map(), atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("rank", [None, 4])
@@ -47,8 +49,8 @@ def test_is_the_equation(x, rank):
     theta, psi = layer.theta.matrix(), layer.psi.matrix()
     assert theta.shape == (M, M) and psi.shape == (N, N)
     want = torch.einsum("pn,bhnm,qm->bhpq", psi, scores, theta)  # Psi on queries, Theta on keys
-    out, got = layer(x, scores, keep="scores")
-    torch.testing.assert_close(got, want, **TOLERANCE)
+    out, got = layer(x, scores, return_scores=True)
+    torch.testing.assert_close(got.product(), want, **TOLERANCE)
     values = layer.v(layer.reduction(x)).reshape(B, M, H, D)
     heads = torch.einsum("bhnm,bmhd->bnhd", want.softmax(-1), values).flatten(2)
     torch.testing.assert_close(out, layer.proj(heads), **TOLERANCE)
@@ -58,7 +60,7 @@ def test_is_the_equation(x, rank):
 
 @pytest.mark.parametrize("rank", [None, 4])
 def test_factors_give_what_scores_give_in_value_and_gradient(x, rank):
-    layers = nn.ModuleList([disturbed(make(rank=rank)), disturbed(make(rank=rank))])
+    layers = nn.ModuleList([disturbed(make(rank=rank, form="factors")), disturbed(make(rank=rank, form="factors"))])
     q, k = torch.randn(2, B, H, N, D, dtype=torch.float64)
     results = []
     for as_one in (True, False):
@@ -68,7 +70,7 @@ def test_factors_give_what_scores_give_in_value_and_gradient(x, rank):
         layers.zero_grad()
         out = x
         for layer in layers:
-            out, scores = layer(out, scores, keep="scores" if as_one else "factors")
+            out, scores = layer(out, scores, return_scores=True)
         assert isinstance(scores, Factors) is not as_one
         out.square().sum().backward()
         results.append([out, *[end.grad for end in ends], *[p.grad.clone() for p in layers.parameters()]])
@@ -77,21 +79,20 @@ def test_factors_give_what_scores_give_in_value_and_gradient(x, rank):
 
 
 def test_scores_are_the_map_before_softmax_and_a_residual_is_added_to_them(x):
-    attention = Attention(C, H).double()
-    out, maps = attention(x, return_attention=True)
-    for keep in ("scores", "factors"):
-        same, scores = attention(x, keep=keep)
-        scores = scores.product() if keep == "factors" else scores
-        torch.testing.assert_close(same, out, **TOLERANCE)
-        torch.testing.assert_close(scores.softmax(-1), maps, **TOLERANCE)
+    fused, unfused = (Attention(C, H, fused=fused, residual=True).double() for fused in (True, False))
+    unfused.load_state_dict(fused.state_dict())
     residual = torch.randn(B, H, N, N, dtype=torch.float64)
-    fused, (unfused, raised) = attention(x, residual), attention(x, residual, keep="scores")
-    torch.testing.assert_close(raised, scores + residual, **TOLERANCE)
-    torch.testing.assert_close(fused, unfused, **TOLERANCE)
+    for below in ([], [residual], [Product(residual)]):
+        out, maps, scores = fused(x, *below, return_attention=True, return_scores=True)
+        for same, lazy in (fused(x, *below, return_scores=True), unfused(x, *below, return_scores=True)):
+            torch.testing.assert_close(same, out, **TOLERANCE)
+            torch.testing.assert_close(lazy.product(), scores.product(), **TOLERANCE)
+            torch.testing.assert_close(lazy.map(), maps, **TOLERANCE)
+    torch.testing.assert_close(scores.product() - residual, fused(x, return_scores=True)[1].product(), **TOLERANCE)
     # With a residual there is no product of factors alone.
-    kept = attention(x, residual, keep="factors")[1]
-    layer = disturbed(make())
-    torch.testing.assert_close(layer(x, kept), layer(x, raised), **TOLERANCE)
+    for form in ("scores", "factors"):
+        layer = disturbed(make(form=form))
+        torch.testing.assert_close(layer(x, fused(x, residual, return_scores=True)[1]), layer(x, scores), **TOLERANCE)
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -135,7 +136,7 @@ def test_the_rank_changes_no_other_weight():
 
 @pytest.mark.parametrize("options, message", [
     ({"rank": 0}, "rank=0.*36"), ({"rank": N}, "rank=36.*36"), ({"num_keys": M, "rank": M}, "rank=9.*9"),
-    ({"num_keys": 0}, "num_keys=0"),
+    ({"num_keys": 0}, "num_keys=0"), ({"form": "score"}, "form='score' is not known.*scores, factors"),
 ])
 def test_bad_arguments_are_named(options, message):
     with pytest.raises(ValueError, match=message):
@@ -159,13 +160,6 @@ def test_a_block_without_scores_below_says_so(x):
 
 
 @pytest.mark.parametrize("layer, scores", [
-    (Attention(C, H), []), (LessAttention(C, H, grid=(1, N)), [torch.zeros(B, H, N, N)])])
-def test_what_cannot_be_kept_is_named(layer, scores):
-    with pytest.raises(ValueError, match="keep='score' is not known.*none, scores, factors"):
-        layer(torch.zeros(B, N, C), *scores, keep="score")
-
-
-@pytest.mark.parametrize("layer, scores", [
     (Attention(C, H, dropout=0.5), []), (LessAttention(C, H, grid=(1, N), dropout=0.5), [torch.zeros(B, H, N, N)]),
 ])
 def test_dropout_acts_on_the_output(layer, scores):
@@ -176,7 +170,7 @@ def test_dropout_acts_on_the_output(layer, scores):
 
 def test_maps_are_distributions_in_half_the_precision_too(x):
     attention, layer = Attention(C, H).bfloat16(), make().bfloat16()
-    scores = attention(x.bfloat16(), keep="scores")[1]
+    scores = attention(x.bfloat16(), return_scores=True)[1]
     for maps in (attention(x.bfloat16(), return_attention=True)[1],
                  layer(x.bfloat16(), scores, return_attention=True)[1]):
         assert maps.dtype == torch.float32

@@ -1,13 +1,15 @@
 """What must hold for every mixer there is: a new one is tested by standing in the table."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import nn
 
 from minivit.analysis import cost
 from minivit.layers import Block
-from minivit.mixers import MIXERS, TokenMixer, create_mixer, register_mixer
-from minivit.mixers.scores import Factors
+from minivit.mixers import MIXERS, MapMixer, TokenMixer, create_mixer, register_mixer
+from minivit.mixers.scores import Scores
 from minivit.models import create_model, interpolate_weights
 from minivit.training import Config
 from minivit.training.optimizer import create_optimizers
@@ -76,11 +78,26 @@ def test_a_map_is_what_it_says(name, x):
     torch.testing.assert_close(out, mixer(x, *below(mixer)))
     assert maps.shape == (B, H, N, N) and (maps >= 0).all()
     torch.testing.assert_close(maps.sum(-1), torch.ones(B, H, N))
-    _, scores = mixer(x, *below(mixer), keep="scores")
-    torch.testing.assert_close(scores.softmax(-1), maps)
-    if mixer.gives_scores:
-        kept = mixer(x, *below(mixer), keep="factors")[1]
-        torch.testing.assert_close(kept.product() if isinstance(kept, Factors) else kept, scores)
+    same, lazy = mixer(x, *below(mixer), return_scores=True)
+    torch.testing.assert_close(same, out)
+    torch.testing.assert_close(lazy.map(), maps)
+    assert isinstance(lazy, Scores) is (name in ("attention", "less_attention"))
+    if isinstance(lazy, Scores):
+        assert lazy.shape == maps.shape
+        torch.testing.assert_close(lazy.product().softmax(-1), maps)
+    assert len(mixer(x, *below(mixer), return_attention=True, return_scores=True)) == 3
+
+
+def test_scores_are_refused_where_they_would_do_nothing(name, x):
+    mixer = make(name)
+    if mixer.has_map and not mixer.takes_scores:
+        with pytest.raises(ValueError, match=f"scores: this {type(mixer).__name__} takes none from the layer below"):
+            mixer(x, torch.zeros(B, H, N, N))
+    if mixer.takes_scores:
+        for other in ("linear", "neighbourhood", "uniform_head"):
+            _, lazy = make(other)(x, return_scores=True)
+            with pytest.raises(ValueError, match=f"scores={type(lazy).__name__} has a map, but no scores"):
+                mixer(x, lazy)
 
 
 def test_the_state_goes_round(name, x):
@@ -99,9 +116,19 @@ def test_bfloat16_stays_and_is_near(name, x):
 
 
 def test_it_compiles_as_one_graph(name, x):
+    torch._dynamo.reset()  # blocks of more than eight kinds would not be compiled
     mixer = make(name)
     compiled = torch.compile(mixer, fullgraph=True, backend="eager")
     torch.testing.assert_close(compiled(x, *below(mixer)), mixer(x, *below(mixer)))
+    block = Block(C, mixer)
+    compiled = torch.compile(block, fullgraph=True, backend="eager")
+    asks = {"return_attention": True, "return_scores": True} if mixer.has_map else {}
+    for asked in ({}, asks):
+        for one, other in zip(compiled(x, *below(mixer), **asked), block(x, *below(mixer), **asked), strict=True):
+            if isinstance(one, torch.Tensor):
+                torch.testing.assert_close(one, other)
+            else:
+                assert type(one) is type(other) and torch.equal(one.map(), other.map())
 
 
 def test_weight_decay_pulls_on_matrices_alone(name):
@@ -182,6 +209,33 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
         register_mixer("attention")(Mean)
     with pytest.raises(ValueError, match="must be a class derived from"):
         register_mixer("line")(nn.Linear)
+    with pytest.raises(ValueError, match="says has_map=True, so it must be derived from minivit.mixers.MapMixer"):
+        register_mixer("mapped")(type("Mapped", (Mean,), {"has_map": True}))
+
+
+def test_so_does_one_with_a_map(monkeypatch):
+    monkeypatch.setattr("minivit.mixers.registry.MIXERS", dict(MIXERS))
+
+    class Itself(NamedTuple):
+        x: torch.Tensor
+
+        def map(self):
+            return torch.eye(self.x.shape[1]).expand(len(self.x), 1, -1, -1)
+
+    @register_mixer("itself")
+    class Alone(MapMixer):
+        def __init__(self, dim, num_heads, *, grid, prefix_tokens):
+            super().__init__()
+            self.value = nn.Linear(dim, dim)
+
+        def mix(self, x, scores=None, *, with_map=False):
+            return self.value(x), Itself(x)
+
+    model = create_model("vit_nano_patch4_32", mixer="itself", mixer_layers="upper", **SIZE)
+    images = torch.randn(2, 3, 20, 28)
+    logits, (attention, own) = model(images, return_attention=True)
+    assert torch.equal(own, torch.eye(N).expand(2, 1, -1, -1)) and attention.shape == (2, H, N, N)
+    torch.testing.assert_close(model(images), logits)
 
 
 @pytest.mark.parametrize("options, message", [

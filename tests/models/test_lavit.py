@@ -71,11 +71,11 @@ def test_goes_through_the_stages(images):
                          stage.merge.norm.bias, eps=1e-6) + stage.merge.pos_embed
         for i, block in enumerate(stage.blocks):
             if i == 0 and scores is not None:  # the residual
-                x, scores = block(x, stage.downsample(scores), keep="scores")
+                x, scores = block(x, stage.downsample(scores.product()), return_scores=True)
             elif isinstance(block.attn, LessAttention):
-                x, scores = block(x, scores, keep="scores")
+                x, scores = block(x, scores, return_scores=True)
             else:
-                x, scores = block(x, keep="scores")
+                x, scores = block(x, return_scores=True)
         x = x.mT.reshape(B, -1, side, side)
         grids.append(x)
     for got, want in zip(model.feature_maps(images), grids, strict=True):

@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch._dynamo.testing import CompileCounter
 
 from minivit.layers import CONTEXTS, Factors
 from minivit.models import ViT, create_model, list_models
@@ -209,22 +210,57 @@ def test_the_scores_are_handed_from_block_to_block(images):
     x = model.patch_embed(images) + model.pos_embed[:, 1:]
     x = torch.cat([(model.cls_token + model.pos_embed[:, :1]).expand(B, -1, -1), x], dim=1)
     first, second, third, fourth, fifth = model.blocks
-    x, scores = first(x, keep="scores")
+    x, scores = first(x, return_scores=True)
     x = second(x, scores)
-    x, scores = third(x, keep="scores")
-    x, scores = fourth(x, scores, keep="scores")
+    x, scores = third(x, return_scores=True)
+    x, scores = fourth(x, scores, return_scores=True)
     x = fifth(x, scores)
     torch.testing.assert_close(model(images), model.head(model.norm(x)[:, 0]), atol=1e-5, rtol=1e-5)
 
 
-def test_scores_are_written_only_where_a_layer_above_needs_them(images, monkeypatch):
-    written = []
-    monkeypatch.setattr(Factors, "product", lambda self, product=Factors.product: written.append(1) or product(self))
-    for options, products in (({}, 0), ({"attention_layers": [0, 3]}, 2),
-                              ({"attention_layers": [0, 3], "less_attention_form": "factors"}, 0)):
-        written.clear()
-        make(**options)(images)
-        assert len(written) == products
+def test_scores_are_written_only_where_a_layer_above_needs_them_and_once(images, monkeypatch):
+    written, fused = [], []
+    monkeypatch.setattr(Factors, "product", lambda self, product=Factors.product: (
+        written.extend([1] * (self.scores is None)) or product(self)))
+    monkeypatch.setattr(F, "scaled_dot_product_attention",
+                        lambda *args, kernel=F.scaled_dot_product_attention, **options: (
+                            fused.append(1) or kernel(*args, **options)))
+    less = {"attention_layers": [0, 3]}  # layers 0 and 3 have one above them that transforms; there are 5
+    for options, maps, products, kernels in (
+            ({}, False, 0, 5), (less, False, 2, 0), (less | {"less_attention_form": "factors"}, False, 0, 5),
+            ({}, True, 5, 0), (less, True, 2, 0), (less | {"less_attention_form": "factors"}, True, 5, 0)):
+        written.clear(), fused.clear()
+        make(**options)(images, return_attention=maps)
+        assert (len(written), len(fused)) == (products, kernels)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("options, kinds", [({}, 1), ({"context": "cb"}, 2), ({"attention_layers": [0, 3]}, 3)])
+def test_blocks_of_one_kind_are_compiled_once(images, options, kinds):
+    torch._dynamo.reset()
+    compiled = CompileCounter()
+    model = make(**options).eval()
+    want = model(images)
+    for block in model.blocks:
+        block.compile(fullgraph=True, backend=compiled)
+    torch.testing.assert_close(model(images), want)
+    assert compiled.frame_count == kinds
+
+
+def test_residual_attention_through_the_layers(images):
+    model = disturbed(make(mixer_options={"residual": True})).eval()
+    plain = make().eval()
+    plain.load_state_dict(model.state_dict())
+    _, maps = model(images, return_attention=True)
+    x = plain.patch_embed(images) + plain.pos_embed[:, 1:]
+    x = torch.cat([(plain.cls_token + plain.pos_embed[:, :1]).expand(B, -1, -1), x], dim=1)
+    total, scores = 0, None
+    for i, block in enumerate(model.blocks):
+        _, own = plain.blocks[i].attn(block.norm1(x), return_scores=True)
+        x, scores = block(x, scores, return_scores=True)
+        total = total + own.product()
+        torch.testing.assert_close(maps[i], total.softmax(-1), atol=1e-5, rtol=0)
+    torch.testing.assert_close(model(images), model.head(model.norm(x)[:, 0]), atol=1e-5, rtol=1e-5)
 
 
 def test_less_attention_in_bfloat16_and_with_drop_path(images):
