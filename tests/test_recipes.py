@@ -1,7 +1,6 @@
 """Each recipe runs on a CPU: the command of its docstring with a narrow model, its own models as shapes alone."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from minivit.tasks import TASKS
 from minivit.training import load_config, load_variants, loop, read_record
 from minivit.training.optimizer import create_optimizers
 from minivit.training.step import Step
-from minivit.training.trainer import find_diagonal_maps
 from tests.host_free import host_free
 
 RECIPES = sorted(Path(__file__).parents[1].glob("recipes/*.py"))
@@ -63,11 +61,6 @@ def meta_model(config):
         return TASKS[config.task].create_model(config.model, **config.model_options | {"num_classes": 100})
 
 
-def diagonal_maps(model):
-    with torch.device("meta"):
-        return find_diagonal_maps(model, SimpleNamespace(image_shape=IMAGE))
-
-
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_its_models_take_the_images_and_its_optimizers_every_weight(recipe):
     shown = set()
@@ -80,8 +73,7 @@ def test_its_models_take_the_images_and_its_optimizers_every_weight(recipe):
         stepped = [id(p) for group in parts for p in group["params"]]
         assert sorted(stepped) == sorted(map(id, model.parameters()))
         assert all(p.ndim > 1 for group in parts if group["weight_decay"] for p in group["params"])
-        if config.diagonality:
-            assert set(diagonal_maps(model)) <= set(model.less_attention_maps)
+        assert model.map_losses or not config.diagonality
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -102,5 +94,5 @@ def test_the_printed_loss_on_the_diagonal_is_weighed_by_the_largest_map(family):
     printed, = (v for name, v in variants.items() if name.endswith("_printed"))
     model = meta_model(printed).eval()
     maps = model(torch.zeros(1, *IMAGE, device="meta"), return_attention=True)[1]
-    tokens = max(maps[i].shape[-1] for i in diagonal_maps(model))
+    tokens = max(maps[i].shape[-1] for i in model.map_losses)
     assert printed.diagonality * tokens**2 == pytest.approx(turned.diagonality)

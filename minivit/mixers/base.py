@@ -26,6 +26,9 @@ class TokenMixer(nn.Module):
     ----------
     has_map
         Whether its output is values averaged by a map: see :class:`MapMixer`.
+    map_loss
+        What is to be small of its map beside the cross-entropy: a function of the map, (B, H, N, M), and the name of a
+        form, that returns a number; None for nothing.
     takes_scores
         Whether it is to be handed the scores of the layer below.
     bound_to_grid
@@ -35,6 +38,7 @@ class TokenMixer(nn.Module):
     """
 
     has_map = False
+    map_loss: Callable[[Tensor, str], Tensor] | None = None
     takes_scores = False
     bound_to_grid = False
     grid_weights: tuple[str, ...] = ()

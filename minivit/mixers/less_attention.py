@@ -3,8 +3,11 @@
 Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction), C channels, H heads, D head size.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
+from minivit.analysis import diagonality_loss
 from minivit.mixers.attention import merge_heads, split_dim, split_heads
 from minivit.mixers.base import Grid, MapMixer, count_tokens
 from minivit.mixers.scores import Factors, Product, Scores, attend
@@ -77,6 +80,11 @@ class LessAttention(MapMixer):
         self.v = nn.Linear(dim, dim, bias=v_bias)
         self.proj = nn.Linear(dim, dim)
         self.dropout = nn.Dropout(dropout)
+
+    @property
+    def map_loss(self) -> Callable[[Tensor, str], Tensor] | None:
+        """The loss on the diagonal, of a map that has one."""
+        return diagonality_loss if self.num_keys == self.num_tokens else None
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, Scores]:
         scores = self.check(scores)

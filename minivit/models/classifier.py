@@ -4,16 +4,14 @@ Axes: B batch, N tokens, M keys, C channels, H heads.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from minivit.layers import Block
-from minivit.mixers import LessAttention
 from minivit.mixers.scores import LazyMap
 from minivit.options import check_at_least
-from minivit.wrappers import unwrap
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +78,10 @@ class AttentionClassifier(Classifier):
         return x[:, 0]
 
     @property
-    def less_attention_maps(self) -> tuple[int, ...]:
-        """Which of the maps, counted from 0, are those of less-attention layers."""
-        blocks = [block for block in blocks_of(self) if has_map(block)]
-        return tuple(i for i, block in enumerate(blocks) if isinstance(unwrap(block.attn), LessAttention))
+    def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
+        """The losses that mixers bring for their maps, by the number of the map, counted from 0."""
+        losses = [block.attn.map_loss for block in blocks_of(self) if has_map(block)]
+        return {i: loss for i, loss in enumerate(losses) if loss}
 
     @property
     def has_maps(self) -> bool:

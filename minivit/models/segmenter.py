@@ -4,7 +4,7 @@ Axes: B batch, N tokens, C channels, R x S rows and columns of the finest grid, 
 classes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -69,9 +69,9 @@ class Segmenter(nn.Module):
         return self.backbone.has_maps
 
     @property
-    def less_attention_maps(self) -> tuple[int, ...]:
-        """Which of the maps are those of less-attention layers."""
-        return self.backbone.less_attention_maps
+    def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
+        """The losses that the backbone's mixers bring for their maps."""
+        return self.backbone.map_losses
 
     def features(self, images: Tensor, maps: list[Tensor] | None) -> list[Tensor]:
         """Map images to normalised grids (B, R, S, C), the finest first; attention maps are added to ``maps``."""

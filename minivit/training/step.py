@@ -5,14 +5,13 @@ it reads nothing back from the device, copies nothing to it, and takes the same 
 a graph.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
-from minivit.analysis import diagonality_loss
 from minivit.training.device import autocast
 
 Loss = Callable[[Tensor, Tensor], Tensor]     # of logits and targets, a number
@@ -45,26 +44,28 @@ class Objective(nn.Module):
 
 
 class ObjectiveOnMaps(Objective):
-    """The same with a loss on some of the attention maps, which is added with a weight.
+    """The same with the losses that the model's mixers bring for their maps; their mean is added with a weight.
 
     Parameters
     ----------
-    weight, form
-        Of :func:`minivit.analysis.diagonality_loss`: its mean over the maps is added.
-    layers
-        Which of the model's maps it is for.
+    weight
+        Of the mean.
+    losses
+        By the number of the map: see :attr:`minivit.mixers.TokenMixer.map_loss`.
+    form
+        Of the losses.
     """
 
-    def __init__(self, *args: object, weight: float, form: str, layers: Sequence[int]):
+    def __init__(self, *args: object, weight: float, losses: Mapping[int, Callable[[Tensor, str], Tensor]], form: str):
         super().__init__(*args)
-        self.weight, self.form, self.layers = weight, form, layers
+        self.weight, self.losses, self.form = weight, losses, form
 
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss, a number, and the logits, in float32."""
         with autocast(self.precision, self.device):
             logits, maps = self.model(images, return_attention=True)
         logits = logits.float()
-        on_maps = torch.stack([diagonality_loss(maps[i].float(), self.form) for i in self.layers]).mean()
+        on_maps = torch.stack([loss(maps[i].float(), self.form) for i, loss in self.losses.items()]).mean()
         return self.loss(logits, targets) + self.weight * on_maps, logits
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from minivit.data import Dataset, Split, batches
 from minivit.layers import PatchDropout
+from minivit.mixers import TokenMixer
 from minivit.tasks import find_task
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
@@ -29,25 +30,12 @@ from minivit.training.interval import Interval
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
 from minivit.training.seeding import choose_kernels, permutation, seed_torch
 from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
-from minivit.wrappers import as_input, unwrap
 
 START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
 
 
 class TrainingError(Exception):
     """A run that cannot go on; the message names the step and the way out."""
-
-
-@torch.no_grad()
-def find_diagonal_maps(model: nn.Module, dataset: Dataset) -> list[int]:
-    """Return which of a model's maps the diagonality loss is for: those of less-attention layers that are square."""
-    found = []
-    if layers := getattr(unwrap(model), "less_attention_maps", ()):
-        _, maps = model(as_input(torch.zeros(1, *dataset.image_shape), model), return_attention=True)
-        found = [i for i in layers if maps[i].shape[-1] == maps[i].shape[-2]]
-    if not found:
-        raise ValueError("diagonality must be 0: the model has no less-attention layer with as many keys as queries")
-    return found
 
 
 def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
@@ -57,19 +45,25 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
     with torch.no_grad():
         model(torch.zeros(1, *dataset.image_shape))
     if any(config.patch_dropout) and not isinstance(getattr(model, "patch_dropout", None), PatchDropout):
-        raise ValueError(f"patch_dropout={config.patch_dropout}: {config.model} with model_options="
-                         f"{config.model_options} drops no patches; leave it out")
+        bound = sorted({type(module).__name__ for module in model.modules()
+                        if isinstance(module, TokenMixer) and module.bound_to_grid})
+        why = f"{' and '.join(bound)} needs every patch in its place" if bound else "it drops no patches"
+        raise ValueError(f"patch_dropout={config.patch_dropout} and model={config.model!r} with model_options="
+                         f"{config.model_options} do not go together: {why}; leave patch_dropout out")
     return model
 
 
-def create_objective(model: nn.Module, config: Config, dataset: Dataset, precision: str,
-                     device: torch.device) -> Objective:
+def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:
     """Make what the configuration minimises."""
     loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
     if not config.diagonality:
         return Objective(model, loss, precision, device)
-    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, form=config.diagonality_form,
-                           layers=find_diagonal_maps(model, dataset))
+    losses = getattr(model, "map_losses", {})
+    if not losses:
+        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers brings a loss on its "
+                         "map, as a less-attention layer with as many keys as queries does")
+    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, losses=losses,
+                           form=config.diagonality_form)
 
 
 def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
@@ -128,7 +122,7 @@ class Trainer:
         self.model = create_first_model(config, dataset).to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
         self.optimizers = create_optimizers(self.model, config)
-        self.objective = create_objective(self.model, config, dataset, self.precision, device)
+        self.objective = create_objective(self.model, config, self.precision, device)
         self.take_step = self.create_step()
         self.replays: dict[float, Replay] = {}  # by the share of patches that are dropped
         self.step, self.epoch_time_s = 0, 0.0

@@ -7,7 +7,6 @@ import sys
 import time
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from minivit.data import DataError, load
 from minivit.models import create_model
 from minivit.training import CheckpointError, Stopped, Trainer, TrainingError, evaluate, load_config, load_model, train
 from minivit.training.checkpoint import load_checkpoint
-from minivit.training.trainer import find_diagonal_maps
 
 STEPS = 6  # of the run in conftest.py
 
@@ -352,13 +350,13 @@ def test_diagonality_is_added_with_its_weight(config, form):
 
 
 def test_of_stages_the_square_maps_count():
-    dataset = SimpleNamespace(image_shape=(3, 32, 32))
-    assert find_diagonal_maps(create_model("lavit_nano"), dataset) == [2, 3, 5, 6, 7, 9]  # the first stage is not
+    assert list(create_model("lavit_nano").map_losses) == [2, 3, 5, 6, 7, 9]  # the first stage has fewer keys
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"diagonality": 0.1}, "diagonality.*no less-attention layer"), ({"diagonality": -1.0}, "diagonality=-1.0"),
-    ({"patch_dropout": (0.5,), "model_options": {"attention_layers": [0]}}, r"patch_dropout=\(0.5,\).*drops no patch"),
+    ({"diagonality": 0.1}, "diagonality=0.1.*none of the model's mixers"), ({"diagonality": -1.0}, "diagonality=-1.0"),
+    ({"patch_dropout": (0.5,), "model_options": {"attention_layers": [0]}},
+     r"patch_dropout=\(0.5,\) and model=.*LessAttention needs every patch"),
 ])
 def test_what_less_attention_cannot_do_is_named(config, options, message):
     with pytest.raises(ValueError, match=message):
