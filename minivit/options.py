@@ -120,6 +120,20 @@ def check_at_least(least: int, **counts: Any) -> None:
             raise ValueError(f"{name}={count!r} must be {what}at least {least}")
 
 
+def check_choice(known: Iterable[str], **choices: Any) -> None:
+    """Check that each of the arguments is one of the words that are known.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not, and what is.
+    """
+    known = list(known)
+    for name, choice in choices.items():
+        if choice not in known:
+            raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
+
+
 def check_rate(**rates: Any) -> None:
     """Check that each of the arguments is a rate in [0, 1).
 

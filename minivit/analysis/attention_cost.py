@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from minivit.options import check_at_least, check_positive
+from minivit.options import check_at_least, check_choice, check_positive
 
 ATTENTION_KINDS = ("va", "la", "la_factors")
 
@@ -50,8 +50,7 @@ def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_
     ValueError
         If the kind is not known, or a number is below 1.
     """
-    if kind not in ATTENTION_KINDS:
-        raise ValueError(f"kind={kind!r} is not known; it is one of {', '.join(ATTENTION_KINDS)}")
+    check_choice(ATTENTION_KINDS, kind=kind)
     n, m = num_tokens, num_tokens if num_keys is None else num_keys
     check_at_least(1, num_tokens=n, dim=dim, num_heads=num_heads, num_keys=m, rank=1 if rank is None else rank)
     if kind == "va":
@@ -93,8 +92,7 @@ def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int |
     ValueError
         If the kind is not known, or a number is below 1.
     """
-    if kind not in ATTENTION_KINDS[1:]:
-        raise ValueError(f"kind={kind!r} is not known; it is one of {', '.join(ATTENTION_KINDS[1:])}")
+    check_choice(ATTENTION_KINDS[1:], kind=kind)
     attention_macs(kind, 1, dim, num_heads, rank=rank)  # checks the numbers
     if kind == "la_factors":
         if rank is None:

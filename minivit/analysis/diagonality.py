@@ -6,6 +6,7 @@ Axes: any number of axes, then N queries, N keys.
 from torch import Tensor
 
 from minivit.analysis.maps import as_maps
+from minivit.options import check_choice
 
 DIAGONALITY_FORMS = ("bounded", "printed")
 
@@ -38,8 +39,7 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
     ValueError
         If a map is not square or not floating, or the form is not known.
     """
-    if form not in DIAGONALITY_FORMS:
-        raise ValueError(f"form={form!r} is not known; it is one of {', '.join(DIAGONALITY_FORMS)}")
+    check_choice(DIAGONALITY_FORMS, form=form)
     n = attn.shape[-1]
     if attn.ndim < 2 or attn.shape[-2] != n:
         raise ValueError(f"attn of shape {tuple(attn.shape)} has no diagonal; its last two axes must be equal")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.mixers.mlp import Mlp
 from minivit.mixers.scores import LazyMap
-from minivit.options import check_at_least, check_rate, scaled_size
+from minivit.options import check_at_least, check_choice, check_rate, scaled_size
 
 
 class DropPath(nn.Module):
@@ -77,9 +77,7 @@ class Block(nn.Module):
     def __init__(self, dim: int, mixer: nn.Module, *, mlp_ratio: float = 4.0, dropout: float = 0.0,
                  drop_path: float = 0.0, context: str = "none", context_position: str = "mlp_end"):
         super().__init__()
-        if context_position not in CONTEXT_POSITIONS:
-            raise ValueError(f"context_position={context_position!r} is not known; "
-                             f"it is one of {', '.join(CONTEXT_POSITIONS)}")
+        check_choice(CONTEXT_POSITIONS, context_position=context_position)
 
         def context_at(position: str, size: int) -> nn.Module:
             places = ("msa_end", "mlp_end") if context_position == "both" else (context_position,)

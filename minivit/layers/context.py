@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minivit.options import check_at_least
+from minivit.options import check_at_least, check_choice
 
 
 class ContextBroadcast(nn.Module):
@@ -133,6 +133,5 @@ def create_context(context: str, dim: int) -> nn.Module:
     ValueError
         If there is no such context.
     """
-    if context not in CONTEXTS:
-        raise ValueError(f"context={context!r} is not known; it is one of {', '.join(CONTEXTS)}")
+    check_choice(CONTEXTS, context=context)
     return CONTEXTS[context](dim)

@@ -12,7 +12,7 @@ from minivit.mixers.attention import merge_heads, split_dim, split_heads
 from minivit.mixers.base import Grid, MapMixer, count_tokens
 from minivit.mixers.scores import Factors, Product, Scores, attend
 from minivit.mixers.token_map import TokenMap
-from minivit.options import check_at_least, check_rate
+from minivit.options import check_at_least, check_choice, check_rate
 
 FORMS = ("scores", "factors")
 
@@ -68,8 +68,7 @@ class LessAttention(MapMixer):
         super().__init__()
         num_tokens = count_tokens(grid, prefix_tokens)
         split_dim(dim, num_heads)
-        if form not in FORMS:
-            raise ValueError(f"form={form!r} is not known; it is one of {', '.join(FORMS)}")
+        check_choice(FORMS, form=form)
         check_rate(dropout=dropout)
         check_at_least(1, num_keys=num_tokens if num_keys is None else num_keys)
         self.num_heads = num_heads

@@ -22,13 +22,11 @@ from minivit.layers import (
     split_dim,
 )
 from minivit.mixers import create_mixer, mixer_class
-from minivit.mixers.less_attention import FORMS
-from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
-from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
+from minivit.models.plan import plan_mixers
+from minivit.options import check_at_least, check_choice, check_rate, layer_indices, scaled_size
 
 GLOBAL_POOLS = ("token", "avg")
-UNIFORM_HEADS = ("none", "replace", "matched", "append")
 EXTRA_BLOCKS = ("none", "msa", "mlp")
 
 
@@ -99,58 +97,30 @@ class ViT(AttentionClassifier):
         check_rate(dropout=dropout, drop_path=drop_path)
         check_at_least(1, depth=depth, dim=dim)
         scaled_size(dim, "mlp_ratio", mlp_ratio)
-        for name, choice, known in (("uniform_head", uniform_head, UNIFORM_HEADS),
-                                    ("extra_block", extra_block, EXTRA_BLOCKS),
-                                    ("less_attention_form", less_attention_form, FORMS),
-                                    ("global_pool", global_pool, GLOBAL_POOLS)):
-            if choice not in known:
-                raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
+        check_choice(EXTRA_BLOCKS, extra_block=extra_block)
+        check_choice(GLOBAL_POOLS, global_pool=global_pool)
         if uniform_head == "append":
             dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
         elif uniform_head == "matched":  # 2 D (C + 1) numbers in queries and keys, D (2 C + 1) in D hidden channels
             mlp_ratio += split_dim(dim, num_heads) / dim
-        self.global_pool = global_pool
-        with_context = layer_indices("context_layers", context_layers, depth)
-        computes = layer_indices("attention_layers", attention_layers, depth)
-        if 0 not in computes:
-            raise ValueError(f"attention_layers={attention_layers!r} must have layer 0, which has no scores below it "
-                             "to transform")
-        if len(computes) < depth and uniform_head != "none":
-            raise ValueError(f"attention_layers={attention_layers!r} and uniform_head={uniform_head!r} do not go "
-                             "together: scores of a uniform head, transformed, are no longer uniform")
-        for name, choice, default in (("less_attention_rank", less_attention_rank, None),
-                                      ("less_attention_form", less_attention_form, "scores")):
-            if len(computes) == depth and choice != default:
-                raise ValueError(f"{name}={choice!r} needs less-attention layers: with attention_layers="
-                                 f"{attention_layers!r} every block computes attention")
-        with_mixer = layer_indices("mixer_layers", mixer_layers, depth)
-        if mixer_class(mixer).takes_scores:
-            raise ValueError(f"mixer={mixer!r} transforms the scores of the layer below: say which layers compute them "
-                             "with attention_layers")
-        for name, choice, default in (("attention_layers", attention_layers, "all"),
-                                      ("uniform_head", uniform_head, "none")):
-            if mixer != "attention" and choice != default:
-                raise ValueError(f"mixer={mixer!r} and {name}={choice!r} do not go together: both say how tokens mix")
-        mixers = ["uniform_head" if uniform_head != "none" else "less_attention" if layer not in computes
-                  else mixer if layer in with_mixer else "attention" for layer in range(depth)]
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
-        check_rank("less_attention_rank", less_attention_rank, 1 + self.patch_embed.num_patches)
-        rank = None if less_attention_rank is None else int(less_attention_rank)
+        num_tokens = 1 + self.patch_embed.num_patches
+        plan = plan_mixers(depth, num_tokens, uniform_head=uniform_head, attention_layers=attention_layers,
+                           less_attention_rank=less_attention_rank, less_attention_form=less_attention_form,
+                           mixer=mixer, mixer_options=mixer_options, mixer_layers=mixer_layers)
+        with_context = layer_indices("context_layers", context_layers, depth)
+        self.global_pool = global_pool
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos_embed = nn.Parameter(torch.empty(1, 1 + self.patch_embed.num_patches, dim))
+        self.pos_embed = nn.Parameter(torch.empty(1, num_tokens, dim))
         # Training may set its rate; some mixers need all the patches, each in its place.
-        bound_to_grid = any(mixer_class(name).bound_to_grid for name in mixers)
+        bound_to_grid = any(mixer_class(name).bound_to_grid for name, _ in plan)
         self.patch_dropout = nn.Identity() if bound_to_grid else PatchDropout()
         self.dropout = nn.Dropout(dropout)
 
         def create_block(layer: int) -> Block:
-            product_needed = mixers[layer + 1:layer + 2] == ["less_attention"] and less_attention_form == "scores"
-            options = {"attention": {"fused": not product_needed},
-                       "less_attention": {"rank": rank, "form": less_attention_form}}.get(mixers[layer], {})
-            if mixers[layer] == mixer:
-                options = options | dict(mixer_options or {})
-            mixes = create_mixer(mixers[layer], dim, num_heads, grid=self.patch_embed.grid, prefix_tokens=1,
-                                 options=options, qkv_bias=qkv_bias, v_bias=qkv_bias, dropout=dropout)
+            name, options = plan[layer]
+            mixes = create_mixer(name, dim, num_heads, grid=self.patch_embed.grid, prefix_tokens=1, options=options,
+                                 qkv_bias=qkv_bias, v_bias=qkv_bias, dropout=dropout)
             return Block(dim, mixes, mlp_ratio=mlp_ratio, dropout=dropout,
                          drop_path=drop_path_rate(drop_path, layer, depth),
                          context=context if layer in with_context else "none", context_position=context_position)

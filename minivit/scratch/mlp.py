@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.options import check_choice
 from minivit.scratch.arrays import check_shape
 from minivit.scratch.context import (
     context_broadcast,
@@ -47,8 +48,7 @@ def mlp(x: np.ndarray, params: Params, context: str = "none") -> tuple[np.ndarra
         If a name, a shape or the context does not fit, by the name of the argument.
     """
     x = check_shape("x", x, "B", "N", "C")
-    if context not in CONTEXTS:
-        raise ValueError(f"context={context!r} is not known; it is one of {', '.join(CONTEXTS)}")
+    check_choice(CONTEXTS, context=context)
     dim, hidden_dim = x.shape[-1], len(params["fc1.bias"]) if "fc1.bias" in params else 0
     shapes = {"fc1.weight": (hidden_dim, dim), "fc1.bias": (hidden_dim,),
               "fc2.weight": (dim, hidden_dim), "fc2.bias": (dim,)}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from minivit.options import check_at_least, image_sides, layer_indices, patch_grid, scaled_size
+from minivit.options import check_at_least, check_choice, image_sides, layer_indices, patch_grid, scaled_size
 from minivit.scratch.arrays import check_shape
 from minivit.scratch.block import block, block_backward
 from minivit.scratch.linear import linear, linear_backward
@@ -81,9 +81,8 @@ class ViT:
         grid, hidden_dim = patch_grid(image_size, patch_size), scaled_size(dim, "mlp_ratio", mlp_ratio)
         if dim % num_heads:
             raise ValueError(f"num_heads={num_heads} does not divide dim={dim}")
-        for name, value, known in (("context", context, CONTEXTS), ("global_pool", global_pool, tuple(POOLS))):
-            if value not in known:
-                raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
+        check_choice(CONTEXTS, context=context)
+        check_choice(POOLS, global_pool=global_pool)
         with_context = layer_indices("context_layers", context_layers, depth)
         self.image_shape = (in_channels, *image_sides(image_size))
         self.num_heads, self.global_pool = num_heads, global_pool
