@@ -6,11 +6,12 @@ from minivit.figures.robustness import plot_robustness
 from minivit.figures.rollout import plot_rollout
 from minivit.figures.simplex import plot_simplex, to_plane
 from minivit.figures.slider import slider_figure
-from minivit.figures.style import COLORS, book_style, use_book_style
+from minivit.figures.style import COLORS, bare, book_style, use_book_style
 from minivit.figures.table import show_table
 
 __all__ = [
     "COLORS",
+    "bare",
     "book_style",
     "live_figure",
     "plot_by_layer",

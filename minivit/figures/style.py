@@ -41,6 +41,13 @@ def book_style() -> dict[str, Any]:
     }
 
 
+def bare(ax: Any) -> None:
+    """Take the ticks, the grid and the frame from a matplotlib axes: for one that shows a picture."""
+    ax.set(xticks=[], yticks=[])
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+
+
 def use_book_style() -> None:
     """Give every figure of a notebook the book's look, sharp on a fine screen."""
     import matplotlib.pyplot as plt

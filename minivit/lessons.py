@@ -1,0 +1,47 @@
+"""What several chapters do with small models, in a few seconds: train them, and count what they get right."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def train(model: nn.Module, images: Tensor, labels: Tensor, *, rate: float, epochs: int, batch_size: int = 32,
+          parameters: list[dict] | None = None) -> list[float]:
+    """Train a classifier with AdamW and one cycle of the learning rate; return the loss of each step.
+
+    A chapter that needs more, such as augmentation, a record or a checkpoint, uses :mod:`minivit.training`.
+
+    Parameters
+    ----------
+    model
+        Maps images to logits (B, K). Put in training mode meanwhile, and in evaluation mode after.
+    images, labels
+        (n, ...) and (n,), all in memory. Their order is drawn by PyTorch's generator: seed it before.
+    rate
+        Highest learning rate: the cycle reaches it after a tenth of the steps.
+    epochs, batch_size
+        Passes over the images; images a step.
+    parameters
+        Groups for AdamW, where not all weights decay alike; all of the model's if None.
+    """
+    model.train()
+    optimizer = torch.optim.AdamW(parameters or model.parameters(), lr=rate, weight_decay=0.05, fused=True)
+    steps = epochs * -(-len(images) // batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    losses = []
+    for _ in range(epochs):
+        for batch in torch.randperm(len(images)).split(batch_size):
+            loss = F.cross_entropy(model(images[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+    model.eval()
+    return losses
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """Return the share of images (n, ...) classified as their labels (n,) say, in per cent."""
+    return 100 * (model(images).argmax(dim=1) == labels).float().mean().item()
