@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
     bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
                smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
     looked = time.monotonic()
-    saves, saves_inside = Interval("save_every", config.save_every, looked), Interval("inside", SAVE_INSIDE, looked)
+    saves, inside = Interval("save_every", config.save_every, looked), Interval("SAVE_INSIDE", SAVE_INSIDE, looked)
 
     with bar, Writer() as writer, stop_on_signals() as stop_if_asked:
         save(out, trainer, writer)
@@ -115,25 +116,29 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
                                     f"accuracy {accuracy:.1f} %")
                 looked = now
-            if saves.is_over(None, now) or saves_inside.is_over(None, now):
+            if saves.is_over(None, now) or inside.is_over(None, now):
                 save(out, trainer, writer)
+                inside.last = now
             stop_if_asked()
 
         try:
             while len(trainer.history) < config.epochs:
                 trainer.train_epoch(after_step)
                 metrics = trainer.finish_epoch(after_batch=stop_if_asked)
-                done = len(trainer.history)
-                if saves.is_over(done, time.monotonic()) or done == config.epochs:
+                done, now = len(trainer.history), time.monotonic()
+                if saves.is_over(done, now) or done == config.epochs:
                     save(out, trainer, writer)
+                    inside.last = now
                 if progress:
                     bar.write(describe_epoch(trainer.task, metrics))
                 stop_if_asked()
         except Stopped:
             save(out, trainer, writer)
+            writer.wait()  # whoever is told that it's saved can rely on it
             raise
         finally:
-            write_spent(out, trainer.spent_s)
+            with suppress(CheckpointError):  # why the run ended is what the user should hear
+                write_spent(out, trainer.spent_s)
 
 
 def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:

@@ -11,9 +11,10 @@ from minivit.mixers import Attention
 SHAPES = [(65, 3, 64), (33, 2, 64), (7, 5, 16), (128, 1, 32), (1, 2, 16)]  # tokens, heads, head size
 CHECK = """
 import torch
-from tests.mixers.test_packed import SHAPES, compare
+from tests.mixers.test_packed import SHAPES, compare, compare_layers
 for shape in SHAPES:
     compare(*shape, torch.float32, "cpu", 2e-6)
+compare_layers()
 """
 
 
@@ -30,6 +31,21 @@ def compare(tokens, num_heads, head_size, dtype, device, tolerance):
     expected.backward(d_out.double())
     for got, right in ((out, expected), (ours.grad, theirs.grad)):
         assert (got - right).norm() <= tolerance * right.norm(), (tokens, num_heads, head_size)
+
+
+def compare_layers():
+    """Compare a layer that takes the kernel, as it is and compiled, with itself without."""
+    from minivit.mixers import attention
+
+    torch.manual_seed(0)
+    layer, x = Attention(96, 3), torch.randn(5, 17, 96, requires_grad=True)
+    results = []
+    for taken, forward in ((False, layer), (True, layer), (True, torch.compile(layer, backend="aot_eager"))):
+        attention.fits_one_kernel = lambda qkv, heads, taken=taken: taken
+        out = forward(x)
+        results.append((out, *torch.autograd.grad(out.square().sum(), [x, *layer.parameters()])))
+    for others in results[1:]:
+        torch.testing.assert_close(others, results[0], atol=1e-5, rtol=1e-5)
 
 
 def test_is_attention_and_its_gradient_by_tritons_interpreter():
