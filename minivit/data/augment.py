@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minivit import draws
 from minivit.options import check_at_least, check_positive
 
 
@@ -40,13 +41,13 @@ def random_crop(images: Tensor, padding: int) -> Tensor:
     b, _, h, w = images.shape
     # A view of every crop there is, (B, C, 2 padding + 1, 2 padding + 1, H, W); only the chosen ones are copied.
     crops = F.pad(images, [padding] * 4).unfold(2, h, 1).unfold(3, w, 1)
-    top, left = torch.randint(2 * padding + 1, (2, b), device=images.device)
+    top, left = draws.randint(0, 2 * padding + 1, 2, b, device=images.device, axis=1)
     return crops[torch.arange(b, device=images.device), :, top, left]
 
 
 def random_flip(images: Tensor) -> Tensor:
     """Mirror each image left to right with probability one half; (B, C, H, W) to (B, C, H, W)."""
-    coin = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
+    coin = draws.rand(len(images), 1, 1, 1, device=images.device) < 0.5
     return torch.where(coin, images.flip(3), images)
 
 
@@ -140,11 +141,12 @@ def mixup_or_cutmix(images: Tensor, targets: Tensor, mixup: float, cutmix: float
 def mix(images: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
     """Keep of each pixel what its weight in [0, 1] says, (B, 1, H, W); the rest is another image's of the batch.
 
-    The target of a pixel is mixed as the pixel is, that of an image as its pixels are on average.
+    The first image is mixed with the last, the second with the last but one: as an epoch's order is drawn, so are the
+    pairs, and processes that share a batch by pairs have both. The target of a pixel is mixed as the pixel is, that of
+    an image as its pixels are on average.
     """
-    other = torch.rand(len(images), device=images.device).argsort()  # randperm may wait for the device
     shares = weights if targets.ndim == images.ndim else weights.mean(dim=(2, 3))
-    return blend(images, images[other], weights), blend(targets, targets[other], shares)
+    return blend(images, images.flip(0), weights), blend(targets, targets.flip(0), shares)
 
 
 def mixup_weights(images: Tensor, alpha: float) -> Tensor:
@@ -156,7 +158,7 @@ def cutmix_weights(images: Tensor, alpha: float) -> Tensor:
     """Draw a box for each image of (B, C, H, W): 0 in it and 1 around it, (B, 1, H, W)."""
     b, _, h, w = images.shape
     side = (1 - draw_beta(alpha, images)).sqrt()[:, None]                                   # (B, 1), share of a side
-    centre = torch.rand(2, b, 1, device=images.device)
+    centre = draws.rand(2, b, 1, device=images.device, axis=1)
     inside = [((torch.arange(size, device=images.device) + 0.5) / size - c).abs() < side / 2  # (B, H) and (B, W)
               for size, c in zip((h, w), centre, strict=True)]
     return 1 - (inside[0][:, None, :, None] & inside[1][:, None, None, :]).float()
@@ -164,8 +166,7 @@ def cutmix_weights(images: Tensor, alpha: float) -> Tensor:
 
 def draw_beta(alpha: float, images: Tensor) -> Tensor:
     check_positive(alpha=alpha)
-    concentration = torch.full((len(images), 2), float(alpha), device=images.device)
-    return torch._sample_dirichlet(concentration)[:, 0]  # what Beta(...).sample() calls; that doesn't compile
+    return draws.beta(alpha, len(images), images.device)
 
 
 def blend(images: Tensor, others: Tensor, keep: Tensor) -> Tensor:

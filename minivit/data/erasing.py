@@ -9,6 +9,8 @@ from math import log
 import torch
 from torch import Tensor
 
+from minivit import draws
+
 AREA = (0.02, 1 / 3)      # of the box, as a share of the image's
 ASPECT = (0.3, 1 / 0.3)   # of the box, height by width
 TRIES = 10                # to draw a box that is smaller than the image
@@ -43,22 +45,27 @@ def random_erasing(images: Tensor, *, probability: float = 0.25) -> Tensor:
                          "(B, C, H, W); normalise them first")
     if not 0 <= probability <= 1:
         raise ValueError(f"probability={probability!r} is not allowed: it must be in [0, 1]")
-    return torch.where(draw_boxes(images, probability)[:, None], torch.randn_like(images), images)
+    return torch.where(draw_boxes(images, probability)[:, None], draws.randn(*images.shape, device=images.device).to(images), images)
 
 
 def draw_boxes(images: Tensor, probability: float) -> Tensor:
     """Draw the pixels to erase, bool (B, H, W)."""
     b, _, h, w = images.shape
     device = images.device
-    area = torch.empty(TRIES, b, device=device).uniform_(*AREA) * h * w
-    aspect = torch.empty(TRIES, b, device=device).uniform_(*map(log, ASPECT)).exp()
+    area = uniform(*AREA, b, device) * h * w
+    aspect = uniform(*map(log, ASPECT), b, device).exp()
     height, width = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()                        # (T, B)
     fits = (height < h) & (width < w)
     first = fits.int().argmax(0, keepdim=True)
     height, width, fits = (values.gather(0, first)[0] for values in (height, width, fits))                # (B,)
-    erased = fits & (torch.rand(b, device=device) < probability)
-    top, left = torch.rand(2, b, device=device)
+    erased = fits & (draws.rand(b, device=device) < probability)
+    top, left = draws.rand(2, b, device=device, axis=1)
     rows, columns = ((start <= at) & (at < start + side) for at, start, side in (
         (torch.arange(h, device=device), (top * (h - height + 1)).floor()[:, None], height[:, None]),
         (torch.arange(w, device=device), (left * (w - width + 1)).floor()[:, None], width[:, None])))
     return rows[:, :, None] & columns[:, None, :] & erased[:, None, None]
+
+
+def uniform(low: float, high: float, size: int, device: torch.device) -> Tensor:
+    """Draw a number from [low, high) for each try and image, (T, B)."""
+    return low + (high - low) * draws.rand(TRIES, size, device=device, axis=1)

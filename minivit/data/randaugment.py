@@ -9,6 +9,7 @@ from math import inf
 import torch
 from torch import Tensor
 
+from minivit import draws
 from minivit.data.operations import OPERATIONS, apply_operations
 from minivit.options import check_at_least
 
@@ -96,8 +97,8 @@ def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: 
     shape, device = (operations, len(images)), images.device
     height, width = images.shape[2:]
     operation = draw_among(RAND_AUGMENT, shape, device)
-    operation = torch.where(torch.rand(shape, device=device) < PROBABILITY, operation, IDENTITY)
-    level = (magnitude + noise * torch.randn(shape, device=device)).clamp(0, 10)
+    operation = torch.where(draws.rand(*shape, device=device, axis=1) < PROBABILITY, operation, IDENTITY)
+    level = (magnitude + noise * draws.randn(*shape, device=device, axis=1)).clamp(0, 10)
     signed = level * draw_signs(shape, device)
     factor = (1 + 0.09 * signed).clamp(min=0.1)
     return operation, choose(operation, {
@@ -115,7 +116,7 @@ def draw_trivial_augment(images: Tensor) -> tuple[Tensor, Tensor]:
     """Draw one operation an image, as an index of ``OPERATIONS``, and its strength, both (1, B)."""
     shape, device = (1, len(images)), images.device
     operation = draw_among(TRIVIAL_AUGMENT, shape, device)
-    level, sign = torch.randint(31, shape, device=device), draw_signs(shape, device)
+    level, sign = draws.randint(0, 31, *shape, device=device, axis=1), draw_signs(shape, device)
     factor = 0.01 + 1.99 * level / 30
     return operation, choose(operation, {
         "posterize": 8 - (level * 6 / 30).floor(),
@@ -130,12 +131,12 @@ def draw_trivial_augment(images: Tensor) -> tuple[Tensor, Tensor]:
 def draw_among(names: tuple[str, ...], shape: tuple[int, int], device: torch.device) -> Tensor:
     """Draw with equal chance from names that stand in a row in ``OPERATIONS``; their indices, int64."""
     first = OPERATIONS.index(names[0])
-    return torch.randint(first, first + len(names), shape, device=device)
+    return draws.randint(first, first + len(names), *shape, device=device, axis=1)
 
 
 def draw_signs(shape: tuple[int, int], device: torch.device) -> Tensor:
     """Draw -1 or 1 with equal chance."""
-    return 2 * torch.randint(2, shape, device=device) - 1
+    return 2 * draws.randint(0, 2, *shape, device=device, axis=1) - 1
 
 
 def choose(operation: Tensor, strengths: dict[str, Tensor]) -> Tensor:

@@ -6,6 +6,7 @@ Axes: B batch, N tokens, C channels, H heads.
 import torch
 from torch import Tensor, nn
 
+from minivit import draws
 from minivit.layers.context import CONTEXT_POSITIONS, create_context
 from minivit.mixers.mlp import Mlp
 from minivit.mixers.scores import LazyMap
@@ -35,7 +36,7 @@ class DropPath(nn.Module):
         """Map a branch (B, ...) to the same shape."""
         if not (self.training and self.drops):
             return x
-        kept = torch.rand(len(x), *[1] * (x.ndim - 1), device=x.device) < self.keep
+        kept = draws.rand(len(x), *[1] * (x.ndim - 1), device=x.device) < self.keep
         return x * kept / self.keep
 
     def extra_repr(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from minivit import draws
 from minivit.options import check_at_least, check_rate, image_sides, patch_grid
 
 
@@ -75,7 +76,7 @@ class PatchDropout(nn.Module):
             return x
         batch, tokens, _ = x.shape
         keep = max(1, tokens - round(self.rate * tokens))
-        order = torch.rand(batch, tokens, device=x.device).argsort(dim=1)
+        order = draws.rand(batch, tokens, device=x.device).argsort(dim=1)
         return FirstRows.apply(x, order, keep)
 
     def extra_repr(self) -> str:

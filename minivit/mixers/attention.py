@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.mixers.base import Grid, MapMixer
+from minivit.mixers.dropout import Dropout
 from minivit.mixers.scores import Factors, Scores, attend
 from minivit.options import check_at_least, check_rate
 
@@ -61,7 +62,7 @@ class Attention(MapMixer):
         self.reduction, self.fused, self.takes_scores = reduction, fused, residual
         self.qkv = nn.Linear(dim, 3 * num_heads * head_size, bias=qkv_bias)
         self.proj = nn.Linear(num_heads * head_size, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, Scores]:
         qkv = self.qkv(x) if self.reduction is None else None

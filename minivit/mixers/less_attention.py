@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from minivit.analysis import diagonality_loss
 from minivit.mixers.attention import merge_heads, split_dim, split_heads
 from minivit.mixers.base import Grid, MapMixer, count_tokens
+from minivit.mixers.dropout import Dropout
 from minivit.mixers.scores import Factors, Product, Scores, attend
 from minivit.mixers.token_map import TokenMap
 from minivit.options import check_at_least, check_choice, check_rate
@@ -78,7 +79,7 @@ class LessAttention(MapMixer):
         self.psi = TokenMap(num_tokens, rank)
         self.v = nn.Linear(dim, dim, bias=v_bias)
         self.proj = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     @property
     def map_loss(self) -> Callable[[Tensor, str], Tensor] | None:

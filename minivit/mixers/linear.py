@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from minivit.mixers.attention import merge_heads, split_dim, split_heads
 from minivit.mixers.base import Grid, MapMixer
+from minivit.mixers.dropout import Dropout
 from minivit.mixers.scores import Scores
 from minivit.options import check_rate
 
@@ -63,7 +64,7 @@ class LinearAttention(MapMixer):
         self.num_heads = num_heads
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, LinearMap]:
         q, k, v = (split_heads(part, self.num_heads) for part in self.qkv(x).chunk(3, dim=-1))

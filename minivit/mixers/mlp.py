@@ -5,6 +5,7 @@ Axes: B batch, N tokens, C channels.
 
 from torch import Tensor, nn
 
+from minivit.mixers.dropout import Dropout
 from minivit.options import check_at_least, check_rate
 
 
@@ -35,7 +36,7 @@ class Mlp(nn.Module):
         self.front = front or nn.Identity()
         self.fc1 = nn.Linear(dim, hidden_dim)
         self.act = nn.GELU()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.mid = mid or nn.Identity()
         self.fc2 = nn.Linear(hidden_dim, dim)
         self.end = end or nn.Identity()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from minivit.mixers.attention import merge_heads, split_dim, split_heads
 from minivit.mixers.base import Grid, MapMixer, check_tokens, count_tokens
+from minivit.mixers.dropout import Dropout
 from minivit.mixers.scores import Factors, Scores, attention_map
 from minivit.options import check_rate, image_sides
 
@@ -92,7 +93,7 @@ class NeighbourhoodAttention(MapMixer):
         self.scale = split_dim(dim, num_heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         lines = [group(*sides) for sides in zip(grid, windows, strides, strict=True)]
         (rows, row_keys, row_place), (columns, column_keys, column_place) = lines
         places = torch.arange(prefix_tokens, self.num_tokens).reshape(grid)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from minivit.mixers.attention import Attention, split_dim
 from minivit.mixers.base import Grid, MapMixer
+from minivit.mixers.dropout import Dropout
 from minivit.mixers.scores import Scores
 from minivit.options import check_at_least
 
@@ -61,7 +62,7 @@ class UniformHeadAttention(MapMixer):
         self.attn = Attention(dim, num_heads - 1, head_size=head_size, qkv_bias=qkv_bias, dropout=dropout)
         self.value = nn.Linear(dim, head_size, bias=qkv_bias)
         self.proj = nn.Linear(head_size, dim, bias=False)  # its rows of the whole projection; the bias is in attn.proj
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, UniformHeadMap]:
         uniform = self.dropout(self.proj(self.value(x.mean(dim=1, keepdim=True))))  # (B, 1, C)

@@ -22,6 +22,7 @@ from minivit.layers import (
     split_dim,
 )
 from minivit.mixers import create_mixer, mixer_class
+from minivit.mixers.dropout import Dropout
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.plan import plan_mixers
 from minivit.options import check_at_least, check_choice, check_rate, layer_indices, scaled_size
@@ -115,7 +116,7 @@ class ViT(AttentionClassifier):
         # Training may set its rate; some mixers need all the patches, each in its place.
         bound_to_grid = any(mixer_class(name).bound_to_grid for name, _ in plan)
         self.patch_dropout = nn.Identity() if bound_to_grid else PatchDropout()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
         def create_block(layer: int) -> Block:
             name, options = plan[layer]
