@@ -24,6 +24,7 @@ from minivit.training import (
     load_config,
     load_data,
     load_trained,
+    parallel,
     train,
 )
 from minivit.training.device import choose_device, failure
@@ -41,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             options.run(options)
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always goes on where it was
-        tell(f"stopped by {stopped} and saved; go on with the same command{resume}")
+        if parallel.is_first():
+            tell(f"stopped by {stopped} and saved; go on with the same command{resume}")
         return 128 + stopped.signum
     except KeyboardInterrupt:
         tell("interrupted")
@@ -50,8 +52,12 @@ def main(arguments: list[str] | None = None) -> int:
         reason = failure(error) if isinstance(error, RuntimeError) else error
         if reason is None or os.environ.get("MINIVIT_TRACEBACK"):
             raise
-        tell(f"error: {' '.join(str(reason).split())}")
+        message = f"error: {' '.join(str(reason).split())}"
+        if parallel.tells(message):  # what many processes have to say is said once
+            tell(message)
         return 1
+    finally:
+        parallel.leave()
     return 0
 
 
@@ -136,9 +142,12 @@ def create_parser() -> argparse.ArgumentParser:
 
 
 def run_train(options: argparse.Namespace) -> None:
+    parallel.join(choose_device(options.device, many=True))  # so that errors are told once
     config = load_config(options.recipe).override(**read_overrides(options))
     history = train(config, options.out, root=options.data, resume=options.resume, device=options.device)
     last = history[-1]
+    if not parallel.is_first():
+        return
     print(f"{config.model}, {len(history)} epochs, {last['time_s']:.0f} s: "
           f"{find_task(config.task).read(last)}; everything is in {options.out}")
 

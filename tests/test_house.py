@@ -9,7 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "minivit"
 FLOORS = [["__main__"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"], ["layers"],
-          ["mixers", "data"], ["analysis", "scratch"], ["options", "checks", "draws", "lessons", "wrappers"], ["__init__"]]
+          ["mixers", "data"], ["analysis", "scratch"],
+          ["options", "checks", "draws", "lessons", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 

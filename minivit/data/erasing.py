@@ -45,7 +45,8 @@ def random_erasing(images: Tensor, *, probability: float = 0.25) -> Tensor:
                          "(B, C, H, W); normalise them first")
     if not 0 <= probability <= 1:
         raise ValueError(f"probability={probability!r} is not allowed: it must be in [0, 1]")
-    return torch.where(draw_boxes(images, probability)[:, None], draws.randn(*images.shape, device=images.device).to(images), images)
+    noise = draws.randn(*images.shape, device=images.device).to(images)
+    return torch.where(draw_boxes(images, probability)[:, None], noise, images)
 
 
 def draw_boxes(images: Tensor, probability: float) -> Tensor:

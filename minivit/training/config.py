@@ -27,8 +27,8 @@ class Config:
         Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in
         place of the test set: for choosing settings. 0 for the test set.
     epochs, batch_size
-        Passes over the training images; images a step. The images that do not fill a batch are left out of an epoch,
-        others each time, so that all steps have one shape.
+        Passes over the training images; images a step, of all processes together. The images that do not fill a batch
+        are left out of an epoch, others each time, so that all steps have one shape.
     seed
         Of the first weights, the order of the images and every random draw.
     optimizer
@@ -61,12 +61,16 @@ class Config:
     patch_dropout
         Share in [0, 1) of the patches that each training image loses, others each time; with more than one number the
         run has as many equal stretches: ``(0.5, 0.0)`` is half of the patches in its first half, all in its second.
+    accumulate
+        Parts in which each process takes its share of a batch, one after the other, so that a small machine gives the
+        same steps as a large one.
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``: bfloat16 where the device multiplies it in hardware.
     compile
         ``none``, or ``default``: ``torch.compile`` of the blocks, which share their code, and of the augmentation.
     cuda_graph
-        On an NVIDIA GPU, record a whole step once for each number of patches, and replay it; elsewhere it's nothing.
+        On an NVIDIA GPU, record a whole step once for each number of patches, and replay it; elsewhere, with more than
+        one process, and with ``accumulate``, it's nothing.
     deterministic
         On a GPU, use kernels that give the same bits each time, so that a resumed run ends in the weights of one that
         was never stopped. A CPU's always do.
@@ -108,6 +112,7 @@ class Config:
 
     ema_decay: float | None = None
     patch_dropout: tuple[float, ...] = (0.0,)
+    accumulate: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "float32"
     compile: Literal["none", "default"] = "none"
     cuda_graph: bool = True
@@ -124,6 +129,7 @@ class Config:
             ("epochs", "at least 1", self.epochs >= 1),
             ("batch_size", "at least 1", self.batch_size >= 1),
             ("seed", "at least 0", self.seed >= 0),
+            ("accumulate", "at least 1", self.accumulate >= 1),
             ("learning_rate", "larger than 0", self.learning_rate > 0),
             ("final_learning_rate", "in [0, learning_rate]", 0 <= self.final_learning_rate <= self.learning_rate),
             ("warmup_epochs", "in [0, epochs]", 0 <= self.warmup_epochs <= self.epochs),

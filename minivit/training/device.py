@@ -10,24 +10,38 @@ from pathlib import Path
 
 import torch
 
+from minivit.training import parallel
+
 # What torch raises where a device is not there, not built in, not supported or full.
 FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)
 CHOOSING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 
 
-def choose_device(name: str | torch.device) -> torch.device:
+def choose_device(name: str | torch.device, *, many: bool = False) -> torch.device:
     """Return the device of that name; ``auto`` takes the accelerator that is there and answers, else the CPU.
 
     Where somebody might expect a GPU, ``auto`` logs in one line why it is the CPU.
 
+    Parameters
+    ----------
+    name
+        ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
+    many
+        Whether this may be one of many processes: then a GPU without a number is the one of this process.
+
     Raises
     ------
     ValueError
-        If there is no such device, if it does not answer, or if this is one of many processes.
+        If there is no such device, if it does not answer, or if this is one of many processes and may not be.
     """
-    _refuse_many_processes()
-    return _best_device() if name == "auto" else _named_device(name)
+    if parallel.asked_for() > 1 and not many:
+        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: only train shares its work; start this without "
+                         "torchrun")
+    device = _best_device() if name == "auto" else _named_device(name)
+    if parallel.asked_for() > 1 and device.type == "cuda" and device.index is None:
+        return _named_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
+    return device
 
 
 def answers(device: str | torch.device) -> bool:
@@ -37,14 +51,6 @@ def answers(device: str | torch.device) -> bool:
     except FAILURES:
         return False
     return True
-
-
-def _refuse_many_processes() -> None:
-    processes = os.environ.get("WORLD_SIZE") or "1"
-    if not processes.isdecimal():
-        raise ValueError(f"WORLD_SIZE={processes!r} must be a whole number, or not set at all")
-    if int(processes) > 1:
-        raise ValueError(f"WORLD_SIZE={processes}: a run is one process; start it without torchrun")
 
 
 def _named_device(name: str | torch.device) -> torch.device:
@@ -153,6 +159,9 @@ def failure(error: Exception) -> str | None:
         return f"out of memory{f' ({found[1]} in all)' if found else ''}; try a smaller batch_size"
     if "does not have a deterministic implementation" in said:
         return f"{said.split(' does not have')[0]} has no deterministic kernel on this device; try deterministic=False"
+    if isinstance(error, torch.distributed.DistError) or re.search("gloo|monitoredBarrier", said):
+        behind = parallel.who_is_behind()
+        return f"this process lost another one of the run ({behind or said.splitlines()[0]})"
     if isinstance(error, torch.AcceleratorError) or said.startswith("CUDA error"):
         return f"the GPU failed ({said.splitlines()[0]}); start again, on another one if it fails again"
     return None

@@ -13,6 +13,7 @@ from minivit.data import Dataset, batches
 from minivit.data.augment import normalize
 from minivit.tasks import find_task
 from minivit.tasks.task import add
+from minivit.training import parallel
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
 
@@ -20,7 +21,7 @@ from minivit.wrappers import as_input, first_weights
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
              after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
-    """Measure a model on the whole test set.
+    """Measure a model on the whole test set; of many processes, each on its share of the images.
 
     Parameters
     ----------
@@ -54,14 +55,15 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     model.eval()
     sums = None
     try:
-        rows = torch.arange(len(dataset.test))
+        mine = parallel.share(torch.arange(len(dataset.test)))
+        rows = mine if len(mine) else torch.arange(1)  # of more processes than images some measure one for nothing
         for images, targets in batches(dataset.test, rows, batch_size, device, task.target):
             logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
             sums = add(sums, task.measure(logits, targets, dataset.num_classes))
             after_batch()
     finally:
         model.train(was_training)
-    return task.summarize(sums, len(dataset.test))
+    return task.summarize([parallel.add_up(total * bool(len(mine))) for total in sums], len(dataset.test))
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:

@@ -1,8 +1,13 @@
-"""Stopping in an orderly way: Ctrl-C and SIGTERM wait until the step is finished."""
+"""Stopping in an orderly way: Ctrl-C, SIGTERM and SIGUSR1 wait until the step is finished."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+from minivit.training import parallel
+
+# What asks a run to stop: Ctrl-C, a system that shuts down, and a scheduler before the time is up.
+SIGNALS = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])
 
 
 class Stopped(Exception):  # noqa: N818, it is no error
@@ -27,11 +32,12 @@ def stop_on_signals() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def stop_if_asked() -> None:
-        if came:
-            raise Stopped(came[0])
+        signum = parallel.largest(came[0] if came else 0)  # all stop, and after the same step
+        if signum:
+            raise Stopped(signum)
 
     try:
-        before = {signum: signal.signal(signum, note) for signum in (signal.SIGINT, signal.SIGTERM)}
+        before = {signum: signal.signal(signum, note) for signum in SIGNALS}
     except ValueError:
         before = {}
     try:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from minivit.data import DataInfo, Dataset, load
 from minivit.options import from_json
 from minivit.tasks import Task, find_task
+from minivit.training import parallel
 from minivit.training.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
@@ -79,8 +80,11 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, trainer = Path(out).expanduser(), create_trainer(config, root, choose_device(device), dataset)
+    out, device = Path(out).expanduser(), choose_device(device, many=True)
+    parallel.join(device)
+    trainer = create_trainer(config, root, device, dataset)
     open_folder(out, trainer, resume)
+    parallel.wait_for_all()  # before the first writes what the others take for another run
     try:
         run(out, trainer, progress)
     except (TrainingError, RuntimeError) as error:
@@ -89,7 +93,9 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
             raise
         kept = f". The last good checkpoint is {out / CHECKPOINT}" if (out / CHECKPOINT).exists() else ""
         raise TrainingError(f"{reason}{kept}") from None
-    save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
+    if parallel.is_first():
+        save_weights(out / WEIGHTS, trainer.best_model, trainer.config, trainer.dataset.info)
+    parallel.wait_for_all()
     return trainer.history
 
 
@@ -97,9 +103,11 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
     """Take the steps that the run still lacks; evaluate and save as often as it asks for."""
     config = trainer.config
     trainer.prepare()
-    write_run(out, config, trainer.device, trainer.prepare_s, trainer.dataset.info)
+    first = parallel.is_first()
+    if first:
+        write_run(out, config, trainer.device, trainer.prepare_s, trainer.dataset.info)
     bar = tqdm(total=trainer.steps * trainer.batch_size, initial=trainer.images_seen, unit=" images", unit_scale=True,
-               smoothing=0.05, dynamic_ncols=True, disable=None if progress else True)
+               smoothing=0.05, dynamic_ncols=True, disable=None if progress and first else True)
     looked = time.monotonic()
     saves, inside = Interval("save_every", config.save_every, looked), Interval("SAVE_INSIDE", SAVE_INSIDE, looked)
 
@@ -115,6 +123,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 loss, accuracy = trainer.glance()
                 bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
                                     f"accuracy {accuracy:.1f} %")
+                parallel.stand_at(trainer.step)
                 looked = now
             if saves.is_over(None, now) or inside.is_over(None, now):
                 save(out, trainer, writer)
@@ -124,12 +133,13 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
         try:
             while len(trainer.history) < config.epochs:
                 trainer.train_epoch(after_step)
-                metrics = trainer.finish_epoch(after_batch=stop_if_asked)
+                # Processes have more batches to evaluate, or fewer: they can't agree after each whether to stop.
+                metrics = trainer.finish_epoch(after_batch=stop_if_asked if parallel.world_size() == 1 else list)
                 done, now = len(trainer.history), time.monotonic()
                 if saves.is_over(done, now) or done == config.epochs:
                     save(out, trainer, writer)
                     inside.last = now
-                if progress:
+                if progress and first:
                     bar.write(describe_epoch(trainer.task, metrics))
                 stop_if_asked()
         except Stopped:
@@ -137,8 +147,9 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
             writer.wait()  # whoever is told that it's saved can rely on it
             raise
         finally:
-            with suppress(CheckpointError):  # why the run ended is what the user should hear
-                write_spent(out, trainer.spent_s)
+            if first:
+                with suppress(CheckpointError):  # why the run ended is what the user should hear
+                    write_spent(out, trainer.spent_s)
 
 
 def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:
@@ -254,8 +265,9 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
 def save(out: Path, trainer: Trainer, writer: Writer) -> None:
     """Have the checkpoint and the metrics written; a state that is not finite is never saved."""
     start = time.perf_counter()
-    trainer.progress()
-    writer.submit(write_state, out, snapshot(trainer.state_dict()))
+    trainer.check()
+    if parallel.is_first():  # the others have the same weights
+        writer.submit(write_state, out, snapshot(trainer.state_dict()))
     trainer.spent_s["saving"] += time.perf_counter() - start
 
 

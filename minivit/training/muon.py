@@ -9,6 +9,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from minivit.training import parallel
+
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # Jordan's: they lift small singular values fast, and end near 1, not at it
 STEPS = 5
 
@@ -62,9 +64,17 @@ class Muon(torch.optim.Optimizer):
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(grads)
             momentum = state["momentum"].lerp_(grads, 1 - mu)
-            steps = orthogonalize(grads.lerp(momentum, mu)) * (lr * 0.2 * max(grads.shape[1:]) ** 0.5)
+            steps = share_out(grads.lerp(momentum, mu)) * (lr * 0.2 * max(grads.shape[1:]) ** 0.5)
             torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
             torch._foreach_sub_(matrices, steps.unbind())
+
+
+def share_out(matrices: Tensor) -> Tensor:
+    """Do what :func:`orthogonalize` does, (K, M, N), each of the processes with its share of the matrices."""
+    if parallel.world_size() == 1:
+        return orthogonalize(matrices)
+    mine = parallel.share(matrices)
+    return parallel.gather_parts(orthogonalize(mine) if len(mine) else mine, matrices)
 
 
 def orthogonalize(matrices: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ it reads nothing back from the device, copies nothing to it, and takes the same 
 a graph.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from minivit.training.device import autocast
+from minivit.wrappers import as_input
 
 Loss = Callable[[Tensor, Tensor], Tensor]     # of logits and targets, a number
+Parts = Callable[..., Iterable[tuple[Tensor, Tensor]]]  # of a batch
 Augment = Callable[..., tuple[Tensor, Tensor]]  # of a batch, images and targets
 
 
@@ -38,8 +40,8 @@ class Objective(nn.Module):
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss, a number, and the logits, in float32."""
         with autocast(self.precision, self.device):
-            logits = self.model(images)
-        logits = logits.float()
+            logits = self.model(as_input(images, self.model))
+        logits = at_least_float32(logits)
         return self.loss(logits, targets), logits
 
 
@@ -63,10 +65,14 @@ class ObjectiveOnMaps(Objective):
     def forward(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Return the loss, a number, and the logits, in float32."""
         with autocast(self.precision, self.device):
-            logits, maps = self.model(images, return_attention=True)
-        logits = logits.float()
-        on_maps = torch.stack([loss(maps[i].float(), self.form) for i, loss in self.losses.items()]).mean()
+            logits, maps = self.model(as_input(images, self.model), return_attention=True)
+        logits = at_least_float32(logits)
+        on_maps = torch.stack([loss(at_least_float32(maps[i]), self.form) for i, loss in self.losses.items()]).mean()
         return self.loss(logits, targets) + self.weight * on_maps, logits
+
+
+def at_least_float32(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 class MovingAverage:
@@ -119,6 +125,10 @@ class Step:
         Longest gradient; infinity for no limit.
     average
         Follows the model's weights, if there is one.
+    parts
+        Yields what of a batch goes through the model at once, each with draws of its own; all of it by default.
+    num_parts
+        How many these are.
 
     Attributes
     ----------
@@ -132,23 +142,27 @@ class Step:
 
     def __init__(self, augment: Augment, objective: Objective, model: nn.Module,
                  optimizers: Sequence[torch.optim.Optimizer], *, clip_norm: float, average: MovingAverage | None,
-                 device: torch.device):
+                 device: torch.device, parts: Parts | None = None, num_parts: int = 1):
         self.augment, self.objective, self.model, self.optimizers = augment, objective, model, optimizers
+        self.parts = parts or whole
+        self.share = torch.tensor(1 / num_parts, device=device)  # of the loss of a part in that of the batch
         self.clip_norm, self.average, self.parameters = clip_norm, average, list(model.parameters())
         self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
         self.number = torch.zeros((), device=device)
 
     def __call__(self, *batch: Tensor) -> None:
-        images, targets = self.augment(*batch)
-        loss, logits = self.objective(images, targets)
         self.model.zero_grad()
-        loss.backward()
+        for part in self.parts(*batch):
+            images, targets = self.augment(*part)
+            loss, logits = self.objective(images, targets)
+            loss.backward(self.share.to(loss))
+            self.count(loss.detach(), logits.argmax(1) == targets.argmax(1))
         norm = nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         if self.average:
             self.average.update()
-        self.note(loss.detach(), norm, logits.argmax(1) == targets.argmax(1))
+        self.watch(norm)
 
     def tensors(self) -> Iterator[Tensor]:
         """Yield all that a step changes and the next one reads."""
@@ -174,10 +188,18 @@ class Step:
                 tensor.copy_(before[id(tensor)][1]) if id(tensor) in before else tensor.zero_()
         self.model.zero_grad()
 
-    def note(self, loss: Tensor, norm: Tensor, right: Tensor) -> None:
-        """Add a step to the totals; ``right`` says for each image (B,) or pixel (B, H, W) whether it was."""
-        n, failed = len(right), self.totals[3]
-        fails = ~(loss.isfinite() & norm.isfinite()) & (failed < 0)
-        new = (loss * n, right.sum() * (n / right.numel()), torch.full_like(loss, n),
-               torch.where(fails, self.number - failed, 0))
-        self.totals += torch.stack(new)
+    def count(self, loss: Tensor, right: Tensor) -> None:
+        """Add a part to the totals; ``right`` says for each image (B,) or pixel (B, H, W) whether it was."""
+        n = len(right)
+        self.totals[:3] += torch.stack([loss.float() * n, right.sum() * (n / right.numel()),
+                                        torch.full_like(self.number, n)])
+
+    def watch(self, norm: Tensor) -> None:
+        """Note the number of the step, if it's the first that failed."""
+        fails = ~(self.totals[0].isfinite() & norm.isfinite()) & (self.totals[3] < 0)
+        self.totals[3] += torch.where(fails, self.number - self.totals[3], 0)
+
+
+def whole(*batch: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the batch."""
+    yield batch

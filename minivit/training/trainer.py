@@ -6,7 +6,7 @@ ends, on the same machine, in bitwise the weights of one that was never stopped.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, replace
@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from minivit.data import Dataset, Split, batches
+from minivit.draws import part_of
 from minivit.layers import PatchDropout
 from minivit.mixers import TokenMixer
 from minivit.tasks import find_task
+from minivit.training import parallel
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
@@ -117,12 +119,18 @@ class Trainer:
         self.dataset = replace(dataset, test=(held_out or dataset.test).to(device))
         self.images = self.images.to(device)
         self.batch_size = min(config.batch_size, len(self.images))
+        pairs = bool(config.mixup or config.cutmix)
+        num_parts = parallel.world_size() * config.accumulate
+        parts = [rows.to(device) for rows in parallel.rows_of_parts(self.batch_size, num_parts, pairs=pairs)]
+        self.parts = parts[parallel.rank() * config.accumulate:][:config.accumulate]  # of each batch, what is here
+        self.is_whole = num_parts == 1
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
         self.model = create_first_model(config, dataset).to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
         self.optimizers = create_optimizers(self.model, config)
         self.objective = create_objective(self.model, config, self.precision, device)
+        self.objective.model = parallel.distribute(self.model)
         self.take_step = self.create_step()
         self.replays: dict[float, Replay] = {}  # by the share of patches that are dropped
         self.step, self.epoch_time_s = 0, 0.0
@@ -140,7 +148,8 @@ class Trainer:
                                          cutmix=config.cutmix)
         average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
-                    average=average, device=self.device)
+                    average=average, device=self.device, parts=None if self.is_whole else self.take_parts,
+                    num_parts=config.accumulate)
 
     @property
     def totals(self) -> Tensor:
@@ -173,13 +182,15 @@ class Trainer:
         This may take a minute, so it's no part of making a run: who has one may find that it cannot start. It leaves
         the run where it stands.
         """
-        compiles, records = self.config.compile != "none", self.config.cuda_graph and self.device.type == "cuda"
+        compiles = self.config.compile != "none"
+        records = self.config.cuda_graph and self.device.type == "cuda" and self.is_whole
         if self.step == self.steps or not (compiles or records):
             return
         start = time.perf_counter()
         if compiles:
             compile_step(self.take_step)
-        batch = next(batches(self.images, range(self.batch_size), self.batch_size, self.device, self.task.target))
+        rows = self.own_rows(torch.arange(self.batch_size))
+        batch = next(batches(self.images, rows, len(rows), self.device, self.task.target))
         pool = torch.cuda.graph_pool_handle() if records else None
         self.model.train()
         with compiling(self.config.compile), self.take_step.rehearsal():
@@ -208,6 +219,20 @@ class Trainer:
             self.take_step.average.begin()
         self.step += 1
 
+    def take_parts(self, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the parts of this process's share of a batch, each with the draws that the whole batch would have."""
+        last = len(self.parts) - 1
+        sizes = [len(rows) for rows in self.parts]
+        for i, (rows, *part) in enumerate(zip(self.parts, images.split(sizes), targets.split(sizes), strict=True)):
+            seed_torch(self.config.seed, STEP, self.step)
+            waits = getattr(self.objective.model, "no_sync", nullcontext)  # gradients go round with the last part
+            with part_of(self.batch_size, rows), nullcontext() if i == last else waits():
+                yield tuple(part)
+
+    def own_rows(self, order: Tensor) -> Tensor:
+        """Return, of the rows of one or more batches (n,), this process's share, in the order of its parts."""
+        return order if self.is_whole else order.view(-1, self.batch_size)[:, torch.cat(self.parts).cpu()].flatten()
+
     def take(self, *batch: Tensor) -> None:
         """Take the step that is prepared, as it was recorded if it was."""
         self.replays.get(self.patch_dropout_at(self.step), self.take_step)(*batch)
@@ -228,7 +253,15 @@ class Trainer:
         TrainingError
             If the loss or its gradient was not finite at some step.
         """
-        return self.read(self.totals)
+        totals = self.totals.clone()
+        if parallel.world_size() > 1:
+            parallel.add_up(totals[:3])
+            totals[3] = parallel.largest(int(totals[3]))
+        return self.read(totals)
+
+    def check(self) -> None:
+        """Raise the error of :meth:`progress`, without asking the other processes: they have it too."""
+        self.read(self.totals)
 
     def glance(self) -> tuple[float, float]:
         """Return what :meth:`progress` would have at the last glance. This does not wait for the device."""
@@ -252,7 +285,7 @@ class Trainer:
         order = permutation(len(self.images), config.seed, EPOCH, epoch)
         order = order.repeat_interleave(config.repeats)[:len(self.images)]
         seen = (self.step - epoch * self.steps_per_epoch) * self.batch_size
-        order = order[seen:self.steps_per_epoch * self.batch_size]
+        order = self.own_rows(order[seen:self.steps_per_epoch * self.batch_size])
         self.model.train()
         start = time.perf_counter()
 
@@ -262,10 +295,11 @@ class Trainer:
             self.spent_s["training"] += now - start
             self.epoch_time_s, start = self.epoch_time_s + now - start, now
 
-        for batch in batches(self.images, order, self.batch_size, self.device, self.task.target):
+        here = sum(map(len, self.parts))
+        for batch in batches(self.images, order, here, self.device, self.task.target):
             self.train_step(*batch)
             count_time()
-            after_step(len(batch[0]))
+            after_step(self.batch_size)
         synchronize(self.device)  # only now has the device done what it was given
         count_time()
 
@@ -273,7 +307,7 @@ class Trainer:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
         last = len(self.history) + 1 == self.config.epochs
-        evaluates = self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last
+        evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}

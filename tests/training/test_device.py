@@ -131,7 +131,7 @@ def test_many_processes_are_refused_and_an_empty_number_is_none(monkeypatch):
     for value in ("", "1"):
         monkeypatch.setenv("WORLD_SIZE", value)
         assert choose_device("cpu") == CPU
-    for value, message in (("2", "one process"), ("two", "'two' must be a whole number"), ("-1", "'-1' must be")):
+    for value, message in (("2", "only train"), ("two", "'two' must be a whole number"), ("-1", "'-1' must be")):
         monkeypatch.setenv("WORLD_SIZE", value)
         with pytest.raises(ValueError, match=f"WORLD_SIZE=.*{message}"):
             choose_device("cpu")

@@ -1,0 +1,118 @@
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import asdict
+
+import pytest
+import torch
+
+from minivit.data import load
+from minivit.training import Config, Trainer, parallel
+from minivit.training import trainer as module
+
+EVERYTHING = {"batch_size": 40, "augmentation": "randaugment", "mixup": 0.2, "cutmix": 1.0,
+              "patch_dropout": (0.25, 0.0)}
+KINDS = [EVERYTHING, EVERYTHING | {"optimizer": "adamw", "augmentation": "trivialaugment", "cutmix": 0.0},
+         {"batch_size": 39, "mixup": 0.0, "cutmix": 0.0, "model_options": {"attention_layers": [0]},
+          "diagonality": 0.5}]
+
+
+def in_float64(create):
+    return lambda *arguments: create(*arguments).double()
+
+
+def run(config, monkeypatch=None, dtype="float64"):
+    """Train for the epochs of a configuration, here; return the weights and the metrics."""
+    if dtype == "float64":
+        create = module.create_first_model
+        if monkeypatch:
+            monkeypatch.setattr(module, "create_first_model", in_float64(create))
+        else:
+            module.create_first_model = in_float64(create)
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    for _ in range(config.epochs):
+        trainer.train_epoch(lambda n: None)
+        trainer.finish_epoch(lambda: None)
+    assert parallel.same_everywhere(trainer.model.parameters())
+    return trainer.best_model.state_dict(), trainer.history
+
+
+def work(path):
+    """What each of the processes does."""
+    with open(path, encoding="utf-8") as file:
+        options = json.load(file)
+    parallel.join(torch.device("cpu"))
+    result = run(Config.from_dict(options["config"]), dtype=options["dtype"])
+    if parallel.is_first():
+        torch.save(result, path + ".pt")
+    parallel.leave()
+
+
+def start(number, code, *arguments, **variables):
+    """Start so many processes, as a launcher does, and return what each printed."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(number),
+                           "OMP_NUM_THREADS": "1"} | variables
+    processes = [subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+                                  env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)}) for rank in range(number)]
+    told = [process.communicate(timeout=120)[0] for process in processes]
+    return told, [process.returncode for process in processes]
+
+
+def run_apart(number, config, folder, dtype="float64"):
+    path = folder / "work.json"
+    path.write_text(json.dumps({"config": asdict(config), "dtype": dtype}), encoding="utf-8")
+    told, codes = start(number, "import sys; from tests.training.test_parallel import work; work(sys.argv[1])",
+                        str(path))
+    assert codes == [0] * number, told
+    return torch.load(f"{path}.pt")
+
+
+def assert_alike(result, other, tolerance):
+    (weights, history), (other_weights, other_history) = result, other
+    assert weights.keys() == other_weights.keys()
+    for name, weight in weights.items():
+        worst = (weight - other_weights[name]).norm() / weight.norm().clamp(min=1e-9)
+        assert worst < tolerance, (name, worst)
+    for one, two in zip(history, other_history, strict=True):
+        assert one["train_loss"] == pytest.approx(two["train_loss"], abs=2e-4)
+        assert {k: v for k, v in one.items() if "test_top" in k} == {k: v for k, v in two.items() if "test_top" in k}
+
+
+@pytest.mark.parametrize("options", KINDS, ids=["muon", "adamw", "less attention"])
+def test_two_processes_repeat_one(config, options, monkeypatch, tmp_path):
+    config = config.override(**options)
+    number = 3 if config.batch_size % 2 else 2
+    assert_alike(run(config, monkeypatch), run_apart(number, config, tmp_path), 1e-9)
+
+
+@pytest.mark.parametrize("accumulate", [2, 5])
+def test_a_batch_in_parts_is_the_batch(config, accumulate, monkeypatch):
+    config = config.override(**EVERYTHING)
+    whole = run(config, monkeypatch)
+    monkeypatch.undo()
+    assert_alike(whole, run(config.override(accumulate=accumulate), monkeypatch), 1e-9)
+
+
+@pytest.mark.parametrize("batch_size, parts, pairs", [(24, 4, True), (24, 4, False), (21, 3, False), (7, 1, True)])
+def test_every_row_is_in_one_part_and_pairs_stay_together(batch_size, parts, pairs):
+    shared = parallel.rows_of_parts(batch_size, parts, pairs=pairs)
+    assert sorted(torch.cat(shared).tolist()) == list(range(batch_size))
+    assert {len(rows) for rows in shared} == {batch_size // parts}
+    if pairs:
+        assert all(torch.equal(rows.flip(0), batch_size - 1 - rows) for rows in shared)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"batch_size": 41, "accumulate": 2, "mixup": 0.0, "cutmix": 0.0}, "batch_size=41.*2 ways: .*multiple of 2.*40 or"),
+    ({"batch_size": 42, "accumulate": 2}, "batch_size=42.*2 ways, in pairs.*multiple of 4, such as 40 or 44"),
+])
+def test_a_batch_that_cannot_be_shared_out_says_which_can(config, options, message):
+    with pytest.raises(ValueError, match=message):
+        Trainer(config.override(**options).override(model_options={"num_classes": 10}), load("digits"),
+                torch.device("cpu"))
