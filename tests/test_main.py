@@ -108,7 +108,7 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
 @pytest.mark.parametrize("arguments, message", [
     (["train", "RECIPE", "--epochs", "many"], "epochs='many'"),
     (["train", "RECIPE", "--model", "vit_nano"], "did you mean 'vit_nano_patch4_32'"),
-    (["train", "RECIPE", "--model-options", "context"], "model_options='context' must be KEY=VALUE"),
+    (["train", "RECIPE", "--model-options", "context"], "'context' must be KEY=VALUE, such as model_options.con"),
     (["train", "RECIPE", "--model-options", "context=cbs"], "none, cb, cb_s"),
     (["train", "RECIPE", "--dataset", "cifar100", "--data", "nowhere"], "python -m minivit data cifar100"),
     (["train", "RECIPE", "--device", "abacus"], "device='abacus'"),
