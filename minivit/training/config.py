@@ -11,7 +11,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from minivit.options import did_you_mean, explain, range_in_words, type_in_words
@@ -20,7 +28,7 @@ from minivit.training.interval import Interval
 
 OWNER = "a run's configuration"
 Share = Annotated[float, Field(ge=0, lt=1)]
-# JSON has no tuples: a field with strict=False takes a list for one. What is in it is checked as strictly as the rest.
+FromList = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)  # JSON has no tuples
 settings = pydantic_dataclass(frozen=True, kw_only=True,
                               config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 
@@ -53,7 +61,7 @@ class ModelConfig:
     model: str = Field("vit_nano_patch4_32", description="Name for minivit.models.create_model.")
     model_options: dict[str, Any] = Field(default_factory=dict, description=(
         "Keyword arguments for it; num_classes is the data set's."))
-    patch_dropout: tuple[Share, ...] = Field((0.0,), min_length=1, strict=False, description=(
+    patch_dropout: Annotated[tuple[Share, ...], FromList] = Field((0.0,), min_length=1, description=(
         "Share of the patches that each training image loses, others each time; with more than one number the run has "
         "as many equal stretches: (0.5, 0.0) is half of the patches in its first half, all in its second."))
 
@@ -69,7 +77,7 @@ class OptimizerConfig:
         "Where it ends, along half a cosine; no more than learning_rate."))
     warmup_epochs: float = Field(5.0, ge=0, description="How long the rate grows linearly; no more than epochs.")
     weight_decay: float = Field(0.05, ge=0, description="Decay of the matrices, and no others, whatever steps them.")
-    betas: tuple[Share, Share] = Field((0.9, 0.999), strict=False, description="Decay rates of AdamW.")
+    betas: Annotated[tuple[Share, Share], FromList] = Field((0.9, 0.999), description="Decay rates of AdamW.")
     clip_norm: float | None = Field(1.0, gt=0, description=(
         "Gradients longer than this are shortened to it; None for no limit."))
     label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target that is spread over all classes.")
