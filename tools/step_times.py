@@ -4,7 +4,7 @@
 
 All ways take turns in one run, for two runs differ by what else the machine did. A step is that of a training run,
 taken again and again on one batch; see :class:`minivit.bench.recipes.Run`. On a CPU there are no CUDA graphs, and
-``--ways eager --train-images 64`` will do.
+``--ways eager --train-images 64`` will do. All ways are in memory at once; where they do not fit, name fewer.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from minivit.options import check_options
 from minivit.report.table import text_table
 from minivit.training import Config, load_config
 from minivit.training.compilation import compile_parts, compiling
-from minivit.training.device import choose_device
+from minivit.training.device import choose_device, failure
 from minivit.training.loop import SharedData, fit_classes
 from minivit.training.seeding import choose_kernels
 from minivit.training.trainer import Trainer
@@ -199,8 +199,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         result = step_times(options.recipe, names=options.ways, root=options.data, device=options.device,
                             rounds=options.rounds, train_images=options.train_images, kernels=options.kernels)
-    except (ValueError, DataError) as error:
-        print(f"step_times: error: {error}", file=sys.stderr)
+    except (ValueError, DataError, RuntimeError) as error:
+        reason = failure(error) if isinstance(error, RuntimeError) else error
+        if reason is None:
+            raise
+        print(f"step_times: error: {reason}", file=sys.stderr)
         return 1
     print(json.dumps(result) if options.json else table(result))
     return 0

@@ -99,6 +99,18 @@ def test_a_cpu_has_no_graphs():
     assert all(isinstance(way, Way) and way.what for way in WAYS.values())
 
 
+def test_a_full_gpu_and_missing_data_are_told_in_one_line(recipe, monkeypatch, capsys):
+    def full(*_):
+        raise torch.OutOfMemoryError("GPU 0 has a total capacity of 79.1 GiB")
+
+    monkeypatch.setattr("tools.step_times.prepare", full)
+    assert main([str(recipe), "--ways", "eager", "--device", "cpu"]) == 1
+    assert capsys.readouterr().err == "step_times: error: out of memory (79.1 GiB in all); try a smaller batch_size\n"
+    recipe.write_text(recipe.read_text().replace('"digits"', '"cifar100"'))
+    assert main([str(recipe), "--ways", "eager", "--device", "cpu", "--data", str(recipe.parent)]) == 1
+    assert capsys.readouterr().err.startswith("step_times: error: ")
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--ways", "graph"], "ways='graph' must be of eager"),
     (["--ways", "fast"], "ways='fast' must be of eager"),
