@@ -9,15 +9,15 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, get_origin
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
-    Config,
     Stopped,
     TrainingError,
     evaluate,
@@ -27,6 +27,7 @@ from minivit.training import (
     parallel,
     train,
 )
+from minivit.training.config import FIELDS, GROUPS, describe
 from minivit.training.device import choose_device, failure
 
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
@@ -34,7 +35,7 @@ DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status. What a user can mend is told in one line, without a traceback."""
-    options = create_parser().parse_args(arguments)
+    options = parse(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):  # a Greek letter or a name of a class must not end a run on a console
         sys.stdout.reconfigure(errors="backslashreplace")  # or in a file that cannot hold it
     try:
@@ -61,6 +62,17 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line; ``KEY=VALUE`` may stand between and behind the options, where argparse has no place."""
+    parser = create_parser()
+    options, others = parser.parse_known_args(arguments)
+    if wrong := [word for word in others if "settings" not in options or word.startswith("-") or "=" not in word]:
+        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
+    if others:
+        options.settings = [*options.settings, *others]
+    return options
+
+
 def create_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m minivit", description="Vision Transformers from scratch.",
                                      epilog="MINIVIT_DATA names the folder with the data sets where --data does not; "
@@ -85,28 +97,29 @@ def create_parser() -> argparse.ArgumentParser:
                          "classes that the data have")
         return sub
 
-    def training_command(name: str, run: Any, summary: str, overrides: list[Field]) -> argparse.ArgumentParser:
+    def training_command(name: str, run: Any, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
         sub = command(name, run, summary)
         sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
+        sub.add_argument("settings", metavar="KEY=VALUE", nargs="*",
+                         help="instead of what the recipe says, by any of the names below, with or without its group, "
+                         "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values as in JSON or "
+                         "Python: null or None, [0,1] or (0,1)")
         sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        group = sub.add_argument_group("instead of what the recipe says",
-                                       "What each is: help(minivit.training.Config). Values as in JSON or Python: "
-                                       "null or None, [0,1] or (0,1).")
-        for field in overrides:
-            is_options = field.name.endswith("_options")
-            group.add_argument("--" + field.name.replace("_", "-"), dest=field.name, default=argparse.SUPPRESS,
-                               nargs="+" if is_options or get_origin(field.type) is tuple else None,
-                               metavar="KEY=VALUE" if is_options else getattr(field.type, "__name__", "value").upper())
+        for group, its in GROUPS.items():
+            section = sub.add_argument_group(group, its.__doc__)
+            for field_name, field in its.__pydantic_fields__.items():
+                if field_name not in without:
+                    add_flag(section, field_name, field)
         return sub
 
     sub = training_command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier "
-                           "run", list(fields(Config)))
+                           "run")
     sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
 
     sub = training_command("sweep", run_sweep, "train every variant of a recipe with every seed, each in VARIANT/seedN "
                            "below --out, and sum up; the same command again goes on where it stopped",
-                           [field for field in fields(Config) if field.name != "seed"])
+                           without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
 
@@ -139,6 +152,16 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with every time, not a table")
     return parser
+
+
+def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+    is_options, kind = name.endswith("_options"), get_origin(field.annotation)
+    metavar = "KEY=VALUE" if is_options else getattr(field.annotation, "__name__", "value").upper()
+    section.add_argument("--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS,
+                         nargs="+" if is_options or kind is tuple else None,
+                         action="extend" if is_options else "store",
+                         metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
+                         help=describe(name).replace("%", "%%"))
 
 
 def run_train(options: argparse.Namespace) -> None:
@@ -219,18 +242,25 @@ def read_classes(words: list[str] | None) -> list[str] | None:
 
 
 def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
-    return {field.name: read_value(field.name, getattr(options, field.name))
-            for field in fields(Config) if hasattr(options, field.name)}
+    """Return what was typed in place of the recipe's values, by flags and as ``KEY=VALUE``."""
+    flags = {name: text for name, text in vars(options).items() if name in FIELDS}
+    values = {name: read_value(name, text) for name, text in flags.items() if not name.endswith("_options")}
+    pairs = [("", word) for word in options.settings]
+    pairs += [(f"{name}.", word) for name, words in flags.items() if name.endswith("_options") for word in words]
+    for begin, word in pairs:
+        key, equals, text = word.partition("=")
+        if not key or not equals:
+            raise ValueError(f"{word!r} must be KEY=VALUE, such as {begin or 'model_options.'}context=cb")
+        # A flag with many words takes what follows it too.
+        key = key if key.partition(".")[0] in GROUPS else begin + key
+        if key in values:
+            raise ValueError(f"{key} is given twice; leave one out")
+        values[key] = read_value(key, text)
+    return values
 
 
 def read_value(name: str, text: str | list[str]) -> Any:
     """Read what was typed: JSON where it is JSON, a literal of Python where it is one, else the words themselves."""
-    if isinstance(text, list) and name.endswith("_options"):
-        pairs = [pair.partition("=") for pair in text]
-        for key, equals, _ in pairs:
-            if not key or not equals:
-                raise ValueError(f"{name}={key!r} must be KEY=VALUE, such as context=cb")
-        return {key: read_value(key, value) for key, _, value in pairs}
     if isinstance(text, list):
         return tuple(read_value(name, word) for word in text)
     for read in (json.loads, ast.literal_eval):

@@ -9,9 +9,15 @@ from dataclasses import fields
 from math import inf
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 Record = TypeVar("Record")
+OUT_OF_RANGE = {"finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"}
+INSTEAD = {"sequence_str": "a sequence, no string", "missing": "longer", "too_long": "shorter"}  # of pydantic's words
 
 
 def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, given: Iterable[str] = ()) -> None:
@@ -34,8 +40,9 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
         Naming the option, its value and what is allowed.
     """
     from pydantic import TypeAdapter, ValidationError
+    from pydantic.fields import FieldInfo
 
-    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
     allowed = [name for name in inspect.signature(target).parameters if name not in given]
     for name, value in options.items():
         if name not in allowed:
@@ -44,10 +51,46 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
         try:
             TypeAdapter(hints[name]).validate_python(value, strict=True)
         except ValidationError as error:
-            wanted = " or ".join(dict.fromkeys("a sequence, no string" if detail["type"] == "sequence_str"
-                                               else detail["msg"].removeprefix("Input should be ")
-                                               for detail in error.errors()))
-            raise ValueError(f"{name}={value!r} is of the wrong type for {owner}: it should be {wanted}") from None
+            field = FieldInfo.from_annotation(hints[name])
+            raise ValueError(explain(error.errors(), name, value, field, owner)) from None
+
+
+def explain(errors: Sequence[Mapping[str, Any]], name: str, value: Any, field: "FieldInfo", owner: str) -> str:
+    """Say in one line what pydantic has against a value: its type, its range, or what a validator said."""
+    if said := [error["ctx"]["error"] for error in errors if error["type"] == "value_error"]:
+        return str(said[0])
+    if all(error["type"] in OUT_OF_RANGE for error in errors):
+        finite = ["a finite number"] if errors[0]["type"] == "finite_number" else []
+        return f"{name}={value!r} must be {', '.join(filter(None, [*finite, range_in_words(field)]))}"
+    wanted = dict.fromkeys(INSTEAD.get(error["type"], error["msg"].removeprefix("Input should be "))
+                           for error in errors)
+    return f"{name}={value!r} is of the wrong type for {owner}: it should be {' or '.join(wanted)}"
+
+
+def range_in_words(field: "FieldInfo") -> str:
+    """Say what numbers a field with pydantic's constraints admits, such as ``in [0, 1), or None``; of any, nothing."""
+    bounds = {name: getattr(each, name) for each in field.metadata for name in ("ge", "gt", "le", "lt", "min_length")
+              if hasattr(each, name)}
+    low, high = bounds.get("ge", bounds.get("gt")), bounds.get("le", bounds.get("lt"))
+    words = ["one or more"] if "min_length" in bounds else []
+    if low is not None and high is not None:
+        words.append(f"in {'[' if 'ge' in bounds else '('}{low:g}, {high:g}{']' if 'le' in bounds else ')'}")
+    elif low is not None:
+        words.append(f"{'at least' if 'ge' in bounds else 'larger than'} {low:g}")
+    elif high is not None:
+        words.append(f"{'at most' if 'le' in bounds else 'less than'} {high:g}")
+    parts = typing.get_args(field.annotation)
+    words += dict.fromkeys(f"{inner} each" for part in parts if get_origin(part) is Annotated
+                           and (inner := range_in_words(type(field).from_annotation(part))))
+    return ", ".join(words + (["or None"] if words and NoneType in parts else []))
+
+
+def type_in_words(hint: Any) -> str:
+    """Say in words what a type is: ``int or None``, ``'adamw' or 'muon'``, ``tuple``."""
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, typing.get_args(hint)))
+    parts = typing.get_args(hint) if isinstance(hint, UnionType) else [hint]
+    return " or ".join("None" if part is NoneType else (get_origin(part) or part).__name__ for part in parts)
 
 
 def from_json(record: type[Record], values: Mapping[str, Any], owner: str) -> Record:

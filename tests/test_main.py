@@ -8,7 +8,8 @@ import torch
 
 import minivit.__main__
 from minivit.__main__ import main, read_value
-from minivit.training import Config, Stopped
+from minivit.training import Config, Stopped, load_config
+from minivit.training.config import FIELDS, describe
 
 RECIPE = '''
 def get_config():
@@ -22,6 +23,15 @@ def recipe(tmp_path):
     path = tmp_path / "recipe.py"
     path.write_text(RECIPE)
     return str(path)
+
+
+@pytest.fixture
+def configs(monkeypatch):
+    """The configurations of the trainings that were asked for, and not done."""
+    seen = []
+    monkeypatch.setattr(minivit.__main__, "train", lambda config, *_, **__: seen.append(config) or [
+        {"time_s": 0, "test_top1": 0, "test_top5": 0, "test_miou": 0, "test_pixel_accuracy": 0}])
+    return seen
 
 
 def test_train_then_eval_then_train_again_from_the_record(recipe, tmp_path, capsys):
@@ -83,18 +93,56 @@ def test_a_console_without_greek_ends_nothing(recipe, tmp_path, monkeypatch, enc
     assert b"noise, \\u03c3 = 5" in console.buffer.getvalue()
 
 
-def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(minivit.__main__, "train", lambda config, *_, **__: seen.append(config) or [
-        {"time_s": 0, "test_top1": 0, "test_top5": 0}])
+def test_every_value_of_a_configuration_has_an_option(recipe, tmp_path, configs):
     assert main(["train", recipe, "--out", str(tmp_path), "--epochs", "7", "--clip-norm", "null", "--flip", "false",
                  "--betas", "0.8", "0.95", "--learning-rate", "1e-4", "--precision", "bfloat16",
                  "--model-options", "context_layers=[0,1]"]) == 0
-    config = seen[0]
+    config = configs[0]
     assert isinstance(config, Config)
     assert (config.epochs, config.clip_norm, config.flip, config.betas, config.learning_rate, config.precision) == (
         7, None, False, (0.8, 0.95), 1e-4, "bfloat16")
     assert config.model_options["context_layers"] == [0, 1] and config.model_options["dim"] == 12
+
+
+def test_every_field_is_reached_by_key_and_value(recipe, configs, config):
+    config = config.override(task="segmentation", dataset="shapes", dataset_options={"train_images": 7}, seed=3,
+                             held_out_images=5, betas=(0.8, 0.95), patch_dropout=(0.5, 0.0), save_every="90s")
+    words = str(config).splitlines()
+    without_groups = [word.partition(".")[2] for word in words]
+    for these in (words, without_groups):
+        assert main(["train", recipe, *these[:7], "--out", "out", *these[7:]]) == 0
+    options = {"model_options": load_config(recipe).model_options | config.model_options}
+    assert configs == [config.override(**options)] * 2
+
+
+@pytest.mark.parametrize("words", [
+    ["optimizer.learning_rate=7e-3", "model.model_options.context=cb", "--epochs", "2", "--out", "out"],
+    ["--out", "out", "--epochs", "2", "learning_rate=7e-3", "--model-options", "context=cb"],
+    ["--out", "out", "--model-options", "context=cb", "optimizer.learning_rate=7e-3", "run.epochs=2"],
+    ["model_options={'context': 'cb'}", "--learning-rate", "7e-3", "--out", "out", "epochs=2"],
+])
+def test_key_and_value_may_stand_anywhere_behind_the_recipe(recipe, configs, words):
+    assert main(["train", recipe, *words, "--model-options", "mixer_options.window=3", "depth=3"]) == 0
+    config, = configs
+    assert (config.learning_rate, config.epochs) == (7e-3, 2)
+    assert config.model_options == load_config(recipe).model_options | {"context": "cb", "depth": 3,
+                                                                        "mixer_options": {"window": 3}}
+
+
+def test_words_that_set_nothing_are_told(recipe, capsys):
+    for arguments in (["train", recipe, "--out", "out", "context"], ["eval", "run", "--classes", "3", "--x=1"],
+                      ["data", "digits", "run.epochs=2"], ["train", recipe, "--out", "out", "--learning-rte=1"]):
+        with pytest.raises(SystemExit) as exit_:
+            main(arguments)
+        assert exit_.value.code == 2 and f"unrecognized arguments: {arguments[-1]}" in capsys.readouterr().err
+
+
+def test_help_has_every_field(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "1000")  # no word is divided
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert all(describe(name) in text for name in FIELDS)
 
 
 @pytest.mark.parametrize("text, value", [
@@ -108,8 +156,18 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
 @pytest.mark.parametrize("arguments, message", [
     (["train", "RECIPE", "--epochs", "many"], "epochs='many'"),
     (["train", "RECIPE", "--model", "vit_nano"], "did you mean 'vit_nano_patch4_32'"),
-    (["train", "RECIPE", "--model-options", "context"], "model_options='context' must be KEY=VALUE"),
+    (["train", "RECIPE", "--model-options", "context"], "'context' must be KEY=VALUE, such as model_options.con"),
     (["train", "RECIPE", "--model-options", "context=cbs"], "none, cb, cb_s"),
+    (["train", "RECIPE", "model_options.context=cbs"], "none, cb, cb_s"),
+    (["train", "RECIPE", "context"], "'context' must be KEY=VALUE"),
+    (["train", "RECIPE", "optimizer.learning_rte=1"], "did you mean 'learning_rate'"),
+    (["train", "RECIPE", "run.epochs=0"], "epochs=0 must be at least 1"),
+    (["train", "RECIPE", "--save-every", "0"], "save_every=0 must be a number of epochs, at least 1, or seconds"),
+    (["train", "RECIPE", "flip=maybe"], "flip='maybe' is of the wrong type"),
+    (["train", "RECIPE", "flip=true", "flip=false"], "flip is given twice"),
+    (["train", "RECIPE", "run.epochs=2", "--epochs", "2"], "epochs=2 is given twice"),
+    (["train", "RECIPE", "epochs=2", "--epochs", "2"], "epochs is given twice"),
+    (["train", "RECIPE", "--model-options", "dim=12", "dim=24"], "model_options.dim is given twice"),
     (["train", "RECIPE", "--dataset", "cifar100", "--data", "nowhere"], "python -m minivit data cifar100"),
     (["train", "RECIPE", "--device", "abacus"], "device='abacus'"),
     (["train", "nothing.py"], "recipe nothing.py does not exist"),

@@ -1,9 +1,11 @@
 from collections.abc import Sequence
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from minivit.options import (
     check_at_least,
@@ -14,18 +16,23 @@ from minivit.options import (
     image_sides,
     layer_indices,
     patch_grid,
+    range_in_words,
     scaled_size,
+    type_in_words,
 )
+
+Spoons = Annotated[float, Field(ge=0, lt=7)]
 
 
 def cook(pan, eggs: int, heat: float = 1.0, cover: bool = False, herbs: str | Sequence[str] = "none",
-         fat: Literal["oil", "butter"] = "oil", minutes: int | None = None, rests: Sequence[int] = ()):
+         fat: Literal["oil", "butter"] = "oil", minutes: int | None = None, rests: Sequence[int] = (),
+         salt: Spoons = 0.0, spices: tuple[Spoons, Spoons] = (0.0, 0.0)):
     pass
 
 
 @pytest.mark.parametrize("options", [
     {}, {"eggs": 2}, {"heat": 2}, {"heat": 0.5}, {"cover": True}, {"herbs": "dill"}, {"herbs": ("dill", "mint")},
-    {"fat": "butter"}, {"minutes": None}, {"minutes": 3},
+    {"fat": "butter"}, {"minutes": None}, {"minutes": 3}, {"salt": 0}, {"spices": (0.5, 6.5)},
 ])
 def test_what_is_annotated_passes(options):
     check_options(cook, options, "cook", given=("pan",))
@@ -41,10 +48,33 @@ def test_what_is_annotated_passes(options):
     ({"herbs": ["dill", 3]}, r"herbs=\['dill', 3\]"),
     ({"rests": "5, 6"}, "rests='5, 6'.*it should be a sequence, no string"),
     ({"fat": "lard"}, "fat='lard'.*'oil' or 'butter'"),
+    ({"salt": 7}, r"salt=7 must be in \[0, 7\)"),
+    ({"salt": "a pinch"}, "salt='a pinch' is of the wrong type for cook: it should be a valid number"),
+    ({"spices": (3.0, -1.0)}, r"spices=\(3.0, -1.0\) must be in \[0, 7\) each"),
+    ({"spices": (3.0,)}, r"spices=\(3.0,\) is of the wrong type for cook: it should be longer"),
 ])
 def test_what_is_not_is_named(options, message):
     with pytest.raises(ValueError, match=message):
         check_options(cook, options, "cook", given=("pan",))
+
+
+@pytest.mark.parametrize("hint, words", [
+    (Annotated[int, Field(ge=1)], "at least 1"), (Annotated[int, Field(gt=1)], "larger than 1"),
+    (Annotated[float, Field(le=0.5)], "at most 0.5"), (Annotated[float, Field(lt=0.5)], "less than 0.5"),
+    (Annotated[float, Field(gt=0, le=1)], "in (0, 1]"),
+    (Annotated[float | None, Field(ge=0, lt=1)], "in [0, 1), or None"),
+    (Annotated[tuple[Spoons, ...], Field(min_length=1)], "one or more, in [0, 7) each"), (int | None, ""), (str, ""),
+])
+def test_a_range_is_told_in_words(hint, words):
+    assert range_in_words(FieldInfo.from_annotation(hint)) == words
+
+
+@pytest.mark.parametrize("hint, words", [
+    (int, "int"), (float | None, "float or None"), (int | str, "int or str"), (dict[str, Any], "dict"),
+    (tuple[Spoons, ...], "tuple"), (Literal["oil", "butter"], "'oil' or 'butter'"),
+])
+def test_a_type_is_told_in_words(hint, words):
+    assert type_in_words(hint) == words
 
 
 def test_a_class_is_checked_by_its_init():

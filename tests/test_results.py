@@ -1,6 +1,8 @@
 """Each record under results/ is what its folder says: a whole run of one recipe, variant and seed, nobody else's."""
 
 import json
+import re
+import statistics
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -9,6 +11,8 @@ import pytest
 
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
+from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
+from tools.step_times import WAYS
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = sorted(path.parent for path in (ROOT / "results").rglob("run.json"))
@@ -49,3 +53,35 @@ def test_an_analysis_is_of_the_run_beside_it(path):
     top1 = history[-1]["test_top1"] / 100
     error = 4 * (top1 * (1 - top1) / analysis["images"]) ** 0.5
     assert abs(analysis["robustness"]["clean"] / 100 - top1) < error
+
+
+def read_bench(name):
+    return json.loads((ROOT / "results/bench" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_each_other():
+    record = read_bench("h100_steps")
+    assert record["device"].startswith("NVIDIA H100") and record["how"] and record["versions"].keys() == {"torch"}
+    for run in record["runs"]:
+        assert run["model"] == load_config(ROOT / "recipes" / f"{run['recipe']}.py").model
+        assert re.fullmatch("[0-9a-f]{40}", run["commit"])
+        for step in run["steps"].values():
+            assert step["what"] and step["step_times_s"] == sorted(step["step_times_s"])
+            assert step["step_time_s"] == statistics.median(step["step_times_s"])
+            assert step["images_per_second"] * step["step_time_s"] == pytest.approx(record["batch_size"], rel=1e-3)
+    named = {way for run in record["runs"] for way in run["steps"]}
+    assert named - {"compiled_alone", "muon_compiled", "half_scattered"} <= WAYS.keys()
+
+
+def test_the_kernels_of_a_step_fill_it():
+    steps = {(run["recipe"], run["commit"]): run["steps"] for run in read_bench("h100_steps")["runs"]}
+    record = read_bench("h100_kernels")
+    assert record["device"] == read_bench("h100_steps")["device"] and len(record["steps"]) == 2
+    for profiled in record["steps"]:
+        spent_s = sum(row["us"] for row in profiled["kernels"]) / 1e6
+        whole_s = steps[profiled["recipe"], profiled["commit"]]["full"]["step_time_s"]
+        assert 0.9 * whole_s < spent_s < whole_s  # a graph's kernels run one after the other, with short gaps
+        assert {row["category"] for row in profiled["kernels"]} == {*CATEGORIES, REST}
+        products = [row for row in profiled["kernels"] if row["name"].startswith("nvjet")]
+        assert sum(row["calls"] for row in products if row["category"] == OPTIMISER) == 4 * 3 * 5  # shapes, and Muon's
+        assert all(row["category"] == category(row["name"]) for row in profiled["kernels"] if row not in products)

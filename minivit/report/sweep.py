@@ -12,7 +12,7 @@ import torch
 from minivit.analysis import paired_difference
 from minivit.report.table import text_table
 from minivit.tasks import find_task
-from minivit.training.config import Config
+from minivit.training.config import Config, places
 from minivit.training.device import choose_device
 from minivit.training.loop import SharedData, fit_classes, flatten, train
 from minivit.training.recipe import choose_variants, load_recipe
@@ -63,6 +63,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
+    if ("seed",) in places(overrides):
+        raise ValueError("overrides: seed is not one of them; a sweep has seeds, the same for all variants")
     base, variants = load_recipe(path, **overrides)
     for name, config in variants.items():
         if config.task != base.task:

@@ -1,166 +1,274 @@
-"""What a run is made of: a typed configuration."""
+"""What a run is made of: five groups of settings, each with its type, its range and what it is for.
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+The name of a setting is in one group alone. So a :class:`Config` has all of them by name, and takes them by name or by
+group and name: ``learning_rate``, ``optimizer.learning_rate``, or ``learning_rate`` in a mapping called ``optimizer``.
+A setting may be called like a group; a mapping is meant for the group then, and anything else for the setting.
+"""
 
-from minivit.options import check_options, from_json
+import inspect
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+
+from minivit.options import did_you_mean, explain, range_in_words, type_in_words
 from minivit.tasks import find_task
 from minivit.training.interval import Interval
 
+OWNER = "a run's configuration"
+Share = Annotated[float, Field(ge=0, lt=1)]
+FromList = BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)  # JSON has no tuples
+settings = pydantic_dataclass(frozen=True, kw_only=True,
+                              config=ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))
 
-@dataclass(frozen=True)
-class Config:
+
+@settings
+class DataConfig:
+    """What is learnt, from which images."""
+
+    task: str = Field("classification", description=(
+        "What is to be learnt: classification, or another key of minivit.tasks.TASKS."))
+    dataset: str = Field("cifar100", description="Name for minivit.data.load.")
+    dataset_options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments for it.")
+    train_images: int | None = Field(None, ge=1, description=(
+        "Train on this many images, drawn once and for all from the training set; None for all of them."))
+    held_out_images: int = Field(0, ge=0, description=(
+        "Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in "
+        "place of the test set: for choosing settings. 0 for the test set."))
+
+    @field_validator("task")
+    @classmethod
+    def check_task(cls, task: str) -> str:
+        find_task(task)
+        return task
+
+
+@settings
+class ModelConfig:
+    """What is trained."""
+
+    model: str = Field("vit_nano_patch4_32", description="Name for minivit.models.create_model.")
+    model_options: dict[str, Any] = Field(default_factory=dict, description=(
+        "Keyword arguments for it; num_classes is the data set's."))
+    patch_dropout: Annotated[tuple[Share, ...], FromList] = Field((0.0,), min_length=1, description=(
+        "Share of the patches that each training image loses, others each time; with more than one number the run has "
+        "as many equal stretches: (0.5, 0.0) is half of the patches in its first half, all in its second."))
+
+
+@settings
+class OptimizerConfig:
+    """What is minimised, and by which steps."""
+
+    optimizer: Literal["adamw", "muon"] = Field("adamw", description=(
+        "adamw; or muon for the matrices inside the blocks, with AdamW for the rest."))
+    learning_rate: float = Field(1e-3, gt=0, description="Where the rate is after the warm-up, which begins at 0.")
+    final_learning_rate: float = Field(1e-5, ge=0, description=(
+        "Where it ends, along half a cosine; no more than learning_rate."))
+    warmup_epochs: float = Field(5.0, ge=0, description="How long the rate grows linearly; no more than epochs.")
+    weight_decay: float = Field(0.05, ge=0, description="Decay of the matrices, and no others, whatever steps them.")
+    betas: Annotated[tuple[Share, Share], FromList] = Field((0.9, 0.999), description="Decay rates of AdamW.")
+    clip_norm: float | None = Field(1.0, gt=0, description=(
+        "Gradients longer than this are shortened to it; None for no limit."))
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target that is spread over all classes.")
+    diagonality: float = Field(0.0, ge=0, description=(
+        "Weight of minivit.analysis.diagonality_loss, which is added to the cross-entropy: the mean over the "
+        "less-attention layers whose maps are square. 0 is off."))
+    diagonality_form: Literal["bounded", "printed"] = Field("bounded", description="Its form.")
+    ema_decay: float | None = Field(None, gt=0, lt=1, description=(
+        "Evaluate an exponential moving average of the weights with this decay, updated every step; None for the "
+        "weights themselves."))
+
+    @model_validator(mode="after")
+    def check_final_rate(self) -> "OptimizerConfig":
+        if self.final_learning_rate > self.learning_rate:
+            raise ValueError(f"final_learning_rate={self.final_learning_rate!r} must be in [0, learning_rate], and "
+                             f"learning_rate is {self.learning_rate!r}")
+        return self
+
+
+@settings
+class AugmentationConfig:
+    """What happens to a training image before the model sees it."""
+
+    repeats: int = Field(1, ge=1, description=(
+        "Repeated augmentation (Hoffer et al., 2020): so often an image stands in a batch, augmented anew each time. "
+        "An epoch keeps its length and has as many images fewer."))
+    crop_padding: int = Field(4, ge=0, description="Largest shift, in pixels.")
+    flip: bool = Field(True, description="Whether to mirror left to right, every other time.")
+    augmentation: Literal["none", "randaugment", "trivialaugment"] = Field("none", description=(
+        "randaugment as DeiT has it, trivialaugment, or none, after crop and flip."))
+    erasing: float = Field(0.0, ge=0, le=1, description="Chance that a box of an image is replaced by noise.")
+    mixup: float = Field(0.0, ge=0, description="Its alpha; 0 is off. With CutMix on too, a coin decides for a batch.")
+    cutmix: float = Field(0.0, ge=0, description="Its alpha; 0 is off.")
+
+
+@settings
+class RunConfig:
+    """How long it runs, from which seed, in which arithmetic, and how often it is looked at."""
+
+    epochs: int = Field(300, ge=1, description="Passes over the training images.")
+    batch_size: int = Field(128, ge=1, description=(
+        "Images a step, of all processes together. Those that do not fill a batch are left out of an epoch, others each time, so that all steps "
+        "have one shape."))
+    accumulate: int = Field(1, ge=1, description=(
+        "Parts in which a process takes its share of a batch, one after the other: so a small machine takes the same "
+        "steps as a large one."))
+    seed: int = Field(0, ge=0, description="Of the first weights, the order of the images and every random draw.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field("float32", description=(
+        "float32, bfloat16 for autocast, or auto: bfloat16 where the device multiplies it in hardware."))
+    compile: Literal["none", "default"] = Field("none", description=(
+        "none, or default: torch.compile of the blocks, which share their code, and of the augmentation."))
+    cuda_graph: bool = Field(True, description=(
+        "On an NVIDIA GPU, record a whole step once for each number of patches, and replay it. Elsewhere, with more "
+        "than one process, and with accumulate, it does nothing."))
+    deterministic: bool = Field(True, description=(
+        "On a GPU, use kernels that give the same bits each time, so that a resumed run ends in the weights of one "
+        "that was never stopped. A CPU's always do."))
+    evaluate_every: int | str = Field(1, description=(
+        "Epochs from one evaluation to the next, at least 1; or seconds, such as '90s', which are up at the end of an "
+        "epoch. The last epoch has one."))
+    save_every: int | str = Field(1, description=(
+        "Epochs from one checkpoint to the next, at least 1; or seconds, such as '90s'. The last epoch has one."))
+
+    @field_validator("evaluate_every", "save_every")
+    @classmethod
+    def check_interval(cls, value: int | str, info: ValidationInfo) -> int | str:
+        Interval(info.field_name, value)
+        return value
+
+
+@settings
+class Groups(RunConfig, AugmentationConfig, OptimizerConfig, ModelConfig, DataConfig):
+    """All groups, the last one's fields first, and what must hold between fields of different ones."""
+
+    @model_validator(mode="after")
+    def check_warmup(self) -> "Groups":
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(f"warmup_epochs={self.warmup_epochs!r} must be in [0, epochs], and epochs is "
+                             f"{self.epochs!r}")
+        return self
+
+
+FIELDS = Groups.__pydantic_fields__
+GROUPS = {"data": DataConfig, "model": ModelConfig, "optimizer": OptimizerConfig, "augmentation": AugmentationConfig,
+          "run": RunConfig}
+GROUP_OF = {name: group for group, its in GROUPS.items() for name in its.__pydantic_fields__}
+
+
+@dataclass(frozen=True, init=False)
+class Config(Groups):
     """Everything that decides the numbers of a run; data folder, output folder and device do not.
 
-    Attributes
-    ----------
-    model, model_options
-        Name and keyword arguments for :func:`minivit.models.create_model`; ``num_classes`` is the data set's.
-    task
-        What is to be learnt: ``classification``, or another key of :data:`minivit.tasks.TASKS`.
-    dataset, dataset_options
-        Name and keyword arguments for :func:`minivit.data.load`.
-    train_images
-        Train on this many images, drawn once and for all from the training set; None for all of them.
-    held_out_images
-        Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in
-        place of the test set: for choosing settings. 0 for the test set.
-    epochs, batch_size
-        Passes over the training images; images a step, of all processes together. The images that do not fill a batch
-        are left out of an epoch, others each time, so that all steps have one shape.
-    seed
-        Of the first weights, the order of the images and every random draw.
-    optimizer
-        ``adamw``; or ``muon`` for the matrices inside the blocks, with AdamW for the rest.
-    learning_rate, final_learning_rate, warmup_epochs
-        The rate grows linearly from 0 to the first over the warm-up and falls to the second along a half cosine.
-    weight_decay, betas
-        Decay of the matrices, and no others, whatever steps them; decay rates of AdamW.
-    clip_norm
-        Gradients longer than this are shortened to it; None for no limit.
-    label_smoothing
-        Share of each target in [0, 1) spread over all classes.
-    diagonality, diagonality_form
-        Weight and form of :func:`minivit.analysis.diagonality_loss`, which is added to the cross-entropy: the mean over
-        the less-attention layers whose maps are square. 0 is off.
-    repeats
-        Repeated augmentation (Hoffer et al., 2020): so often an image stands in a batch, augmented anew each time. An
-        epoch keeps its length and has as many images fewer.
-    crop_padding, flip
-        Largest shift in pixels; whether to mirror left to right.
-    augmentation
-        ``randaugment`` as DeiT has it, ``trivialaugment``, or ``none``, after crop and flip.
-    erasing
-        Chance in [0, 1] that a box of an image is replaced by noise.
-    mixup, cutmix
-        The alpha of each; 0 is off. With both on, a coin decides for each batch.
-    ema_decay
-        Evaluate an exponential moving average of the weights with this decay in (0, 1), updated every step; None for
-        the weights themselves.
-    patch_dropout
-        Share in [0, 1) of the patches that each training image loses, others each time; with more than one number the
-        run has as many equal stretches: ``(0.5, 0.0)`` is half of the patches in its first half, all in its second.
-    accumulate
-        Parts in which each process takes its share of a batch, one after the other, so that a small machine gives the
-        same steps as a large one.
-    precision
-        ``float32``, ``bfloat16`` for autocast, or ``auto``: bfloat16 where the device multiplies it in hardware.
-    compile
-        ``none``, or ``default``: ``torch.compile`` of the blocks, which share their code, and of the augmentation.
-    cuda_graph
-        On an NVIDIA GPU, record a whole step once for each number of patches, and replay it; elsewhere, with more than
-        one process, and with ``accumulate``, it's nothing.
-    deterministic
-        On a GPU, use kernels that give the same bits each time, so that a resumed run ends in the weights of one that
-        was never stopped. A CPU's always do.
-    evaluate_every, save_every
-        Epochs from one evaluation, and one checkpoint, to the next; or seconds, such as ``"90s"``, where an evaluation
-        waits for the end of an epoch. The last epoch has both.
+    The settings stand in five groups, which a name may begin with: ``Config(learning_rate=1e-3)``,
+    ``Config(optimizer={"learning_rate": 1e-3})`` and, on the command line, ``optimizer.learning_rate=1e-3`` are the
+    same. ``print(config)`` shows them so.
+
+    Raises
+    ------
+    ValueError
+        In one line, if a name is unknown or given twice, or a value has the wrong type or is out of its range.
     """
 
-    task: str = "classification"
-    model: str = "vit_nano_patch4_32"
-    model_options: dict[str, Any] = field(default_factory=dict)
-    dataset: str = "cifar100"
-    dataset_options: dict[str, Any] = field(default_factory=dict)
-    train_images: int | None = None
-    held_out_images: int = 0
-
-    epochs: int = 300
-    batch_size: int = 128
-    seed: int = 0
-
-    optimizer: Literal["adamw", "muon"] = "adamw"
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-5
-    warmup_epochs: float = 5.0
-    weight_decay: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.999)
-    clip_norm: float | None = 1.0
-
-    label_smoothing: float = 0.1
-    diagonality: float = 0.0
-    diagonality_form: Literal["bounded", "printed"] = "bounded"
-    repeats: int = 1
-    crop_padding: int = 4
-    flip: bool = True
-    augmentation: Literal["none", "randaugment", "trivialaugment"] = "none"
-    erasing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
-
-    ema_decay: float | None = None
-    patch_dropout: tuple[float, ...] = (0.0,)
-    accumulate: int = 1
-    precision: Literal["auto", "float32", "bfloat16"] = "float32"
-    compile: Literal["none", "default"] = "none"
-    cuda_graph: bool = True
-    deterministic: bool = True
-    evaluate_every: int | str = 1
-    save_every: int | str = 1
-
-    def __post_init__(self):
-        check_options(Config, asdict(self), "a run's configuration")
-        find_task(self.task)
-        for name, allowed, holds in (
-            ("train_images", "at least 1", self.train_images is None or self.train_images >= 1),
-            ("held_out_images", "at least 0", self.held_out_images >= 0),
-            ("epochs", "at least 1", self.epochs >= 1),
-            ("batch_size", "at least 1", self.batch_size >= 1),
-            ("seed", "at least 0", self.seed >= 0),
-            ("accumulate", "at least 1", self.accumulate >= 1),
-            ("learning_rate", "larger than 0", self.learning_rate > 0),
-            ("final_learning_rate", "in [0, learning_rate]", 0 <= self.final_learning_rate <= self.learning_rate),
-            ("warmup_epochs", "in [0, epochs]", 0 <= self.warmup_epochs <= self.epochs),
-            ("weight_decay", "at least 0", self.weight_decay >= 0),
-            ("betas", "in [0, 1)", all(0 <= beta < 1 for beta in self.betas)),
-            ("clip_norm", "larger than 0, or None", self.clip_norm is None or self.clip_norm > 0),
-            ("label_smoothing", "in [0, 1)", 0 <= self.label_smoothing < 1),
-            ("diagonality", "at least 0", self.diagonality >= 0),
-            ("repeats", "at least 1", self.repeats >= 1),
-            ("crop_padding", "at least 0", self.crop_padding >= 0),
-            ("erasing", "in [0, 1]", 0 <= self.erasing <= 1),
-            ("mixup", "at least 0", self.mixup >= 0),
-            ("cutmix", "at least 0", self.cutmix >= 0),
-            ("ema_decay", "in (0, 1), or None", self.ema_decay is None or 0 < self.ema_decay < 1),
-            ("patch_dropout", "one or more shares in [0, 1)",
-             self.patch_dropout and all(0 <= share < 1 for share in self.patch_dropout)),
-        ):
-            if not holds:
-                raise ValueError(f"{name}={getattr(self, name)!r} must be {allowed}")
-        for name in ("evaluate_every", "save_every"):
-            Interval(name, getattr(self, name))
+    def __init__(self, **values: Any):
+        values = merge({}, values)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            errors = error.errors()
+            name = next(iter(errors[0]["loc"]), None)  # none where it's about two fields
+            errors = [each for each in errors if next(iter(each["loc"]), None) == name]
+            raise ValueError(explain(errors, name, values.get(name), FIELDS.get(name), OWNER)) from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
-        """Make a configuration of ``values``; the defaults fill the rest. Unknown names and wrong types are errors."""
-        return from_json(cls, values, "a run's configuration")
+        """Make a configuration of a recipe's or ``run.json``'s values; the defaults fill the rest."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"{OWNER} must be a mapping of names to values, not {values!r}")
+        return cls(**merge({}, values))
 
     def override(self, **values: Any) -> "Config":
         """Return a copy with ``values`` instead of its own; options of model and data set are merged in."""
-        for name in ("model_options", "dataset_options"):
-            if isinstance(values.get(name), Mapping):
-                values[name] = getattr(self, name) | dict(values[name])
-        check_options(Config, values, "a run's configuration")
-        return replace(self, **values)
+        return type(self)(**merge(vars(self), values))
+
+    def __str__(self) -> str:
+        return "\n".join(f"{group}.{name}={getattr(self, name)!r}" for name, group in GROUP_OF.items())
+
+
+def merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base``, by the names of its fields, with ``values`` put where they belong."""
+    merged = dict(base)
+    for (*way, last), value in places(values).items():
+        inside = merged
+        for name in way:
+            inside[name] = dict(inside[name]) if isinstance(inside.get(name), Mapping) else {}
+            inside = inside[name]
+        inside[last] = value
+    return merged
+
+
+def places(values: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
+    """Return where each value belongs: the name of its field and, inside options, the keys that lead to it.
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, or two stand for the same place.
+    """
+    found: dict[tuple[str, ...], Any] = {}
+    for place, value in find_places(values):
+        if any(place[:len(other)] == other[:len(place)] for other in found):
+            raise ValueError(f"{'.'.join(map(str, place))}={value!r} is given twice, under two names; leave one out")
+        found[place] = value
+    return found
+
+
+def find_places(values: Mapping[str, Any], group: str | None = None) -> Iterator[tuple[tuple[str, ...], Any]]:
+    known = GROUPS[group].__pydantic_fields__ if group else FIELDS
+    for key, value in values.items():
+        name, *inside = str(key).split(".")
+        is_mapping = isinstance(value, Mapping)
+        if group is None and name in GROUPS and (inside or is_mapping):
+            yield from find_places({".".join(inside): value} if inside else value, name)
+        elif name not in known:
+            begin = f"{group}." if group else ""
+            alike = [*known, *GROUPS] if inside or is_mapping else known
+            hint = (f" (did you mean '{GROUP_OF[name]}.{name}'?)" if name in GROUP_OF else did_you_mean(name, alike))
+            raise ValueError(f"{begin}{key}={value!r} is no option of {OWNER}{hint}; allowed: "
+                             f"{', '.join(begin + name for name in known)}")
+        elif is_mapping and not inside and name.endswith("_options"):
+            yield from (((name, option), its) for option, its in value.items())
+        else:
+            yield (name, *inside), value
+
+
+def describe(name: str) -> str:
+    """Say what a setting is, and which values it takes."""
+    its = FIELDS[name]
+    allowed = range_in_words(its)
+    return its.description + (f" Allowed: {allowed}." if allowed else "")
+
+
+def document() -> str:
+    """Return a section for each group, with a paragraph for each of its settings."""
+    lines = []
+    for group, its in GROUPS.items():
+        lines += ["", group, "-" * len(group), f"{its.__doc__}", ""]
+        for name, field in its.__pydantic_fields__.items():
+            default = field.get_default(call_default_factory=True)
+            about = f"{name} : {type_in_words(field.annotation)}, by default {default!r}"
+            lines += [about, textwrap.indent(textwrap.fill(describe(name), 100), "    ")]
+    return "\n".join(lines)
+
+
+Config.__doc__ = f"{inspect.cleandoc(Config.__doc__ or '')}\n{document()}"

@@ -2,6 +2,8 @@
 
 import re
 
+from minivit.options import is_whole
+
 SECONDS = re.compile(r"(\d+(?:\.\d+)?) ?s")
 
 
@@ -23,7 +25,7 @@ class Interval:
 
     def __init__(self, name: str, value: int | str, now: float = 0.0):
         seconds = SECONDS.fullmatch(value) if isinstance(value, str) else None
-        if not seconds and not (isinstance(value, int) and value >= 1):
+        if not seconds and not (is_whole(value) and value >= 1):
             raise ValueError(f"{name}={value!r} must be a number of epochs, at least 1, or seconds, such as '90s'")
         self.epochs = None if seconds else value
         self.seconds = float(seconds[1]) if seconds else None

@@ -1,7 +1,7 @@
 """Recipes: what to run, as Python code, and in what the variants of a comparison differ.
 
-A recipe has ``get_config()``, which returns keyword arguments of :class:`minivit.training.Config`. It may say, beside
-that, in what each variant differs::
+A recipe has ``get_config()``, which returns keyword arguments of :class:`minivit.training.Config`, by name or in their
+groups. It may say, beside that, in what each variant differs::
 
     def get_config():
         return dict(model="vit_nano_patch4_32", epochs=20)
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from minivit.options import did_you_mean
-from minivit.training.config import Config
+from minivit.training.config import Config, places
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
 
@@ -98,9 +98,9 @@ def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str,
                          "with a letter or digit first")
     if not isinstance(values, Mapping):
         raise TypeError(f"variant {name!r} must be a dict of what differs, not {values!r}")
-    if "seed" in values:
-        raise ValueError(f"variant {name!r}: seed={values['seed']!r} is not its own; a sweep gives all the same seeds")
     try:
+        if ("seed",) in (its := places(values)):
+            raise ValueError(f"seed={its['seed',]!r} is not its own; a sweep gives all the same seeds")
         return base.override(**values).override(**overrides)
     except (ValueError, TypeError) as error:
         raise ValueError(f"variant {name!r}: {error}") from error

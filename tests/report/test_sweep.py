@@ -187,6 +187,7 @@ def test_a_failed_run_is_told_and_counted_and_the_others_go_on(recipe, runs, tmp
     ({"a": {}, "b": {"epoch": 5}}, "variant 'b': epoch=5.*did you mean 'epochs'"),
     ({"a": {}, "b": {"epochs": 0}}, "variant 'b': epochs=0 must be at least 1"),
     ({"a": {}, "b": {"seed": 3}}, "variant 'b': seed=3"),
+    ({"a": {}, "b": {"run": {"seed": 3}}}, "variant 'b': seed=3"),
     ({"a": {}, "b": 5}, "variant 'b' must be a dict of what differs, not 5"),
     ({"a": {}, "b": {"flip": True}}, "variants 'a' and 'b' are the same run"),
     ({"a": {}, "b": {"model_options": {"context": "cbs"}}}, "variant 'b': .*cb_s"),
@@ -266,7 +267,7 @@ def test_the_numbers_of_the_table(config):
 def test_the_command_sweeps_and_prints_the_table(recipe, runs, tmp_path, capsys):
     path = str(recipe(VARIANTS))
     arguments = ["sweep", path, "--out", str(tmp_path / "out"), "--device", "cpu", "--seeds", "0", "1", "--epochs", "1",
-                 "--model-options", "dim=15"]
+                 "model.model_options.dim=15"]
     assert main(arguments) == 0
     assert runs == ["plain/seed0", "cb-0.5/seed0", "plain/seed1", "cb-0.5/seed1"]
     assert load_config(tmp_path / "out/plain/seed1/run.json").model_options["dim"] == 15
@@ -278,6 +279,9 @@ def test_a_seed_is_no_override_of_a_sweep(recipe, capsys):
     with pytest.raises(SystemExit):
         main(["sweep", str(recipe()), "--out", "out", "--seed", "1"])
     assert "unrecognized arguments: --seed 1" in capsys.readouterr().err
+    for word in ("seed=1", "run.seed=1"):
+        assert main(["sweep", str(recipe()), "--out", "out", word]) == 1
+        assert "overrides: seed is not one of them; a sweep has seeds" in capsys.readouterr().err
 
 
 def test_a_stopped_sweep_says_how_to_go_on(recipe, tmp_path, capsys, monkeypatch):

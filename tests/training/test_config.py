@@ -1,9 +1,14 @@
+import ast
 import json
-from dataclasses import asdict
+import pickle
+from copy import deepcopy
+from dataclasses import FrozenInstanceError, asdict, replace
+from math import inf, nan
 
 import pytest
 
 from minivit.training import Config, load_config
+from minivit.training.config import FIELDS, GROUPS, describe
 
 
 @pytest.mark.parametrize("values, message", [
@@ -16,8 +21,21 @@ from minivit.training import Config, load_config
     ({"flip": 1}, "flip=1.*valid boolean"),
     ({"precision": "float16"}, "precision='float16'.*'float32' or 'bfloat16'"),
     ({"learning_rate": -1.0}, "learning_rate=-1.0 must be larger than 0"),
-    ({"betas": [0.9]}, "betas"),
-    ({"ema_decay": 1.0}, "ema_decay=1.0 must be in"),
+    ({"betas": [0.9]}, r"betas=\[0.9\].*should be longer"),
+    ({"betas": (0.9, 0.99, 0.999)}, "betas=.*should be shorter"),
+    ({"betas": {0.9, 0.99}}, "betas=.*valid tuple"),
+    ({"betas": (0.9, 1.0)}, r"betas=\(0.9, 1.0\) must be in \[0, 1\) each"),
+    ({"patch_dropout": ()}, r"patch_dropout=\(\) must be one or more, in \[0, 1\) each"),
+    ({"ema_decay": 1.0}, r"ema_decay=1.0 must be in \(0, 1\), or None"),
+    ({"clip_norm": 0.0}, "clip_norm=0.0 must be larger than 0, or None"),
+    ({"clip_norm": inf}, "clip_norm=inf must be a finite number, larger than 0, or None"),
+    ({"weight_decay": nan}, "weight_decay=nan must be a finite number, at least 0"),
+    ({"final_learning_rate": 1e-2}, r"final_learning_rate=0.01 must be in \[0, learning_rate\].*0.001"),
+    ({"warmup_epochs": 7.0, "epochs": 5}, r"warmup_epochs=7.0 must be in \[0, epochs\].*5"),
+    ({"save_every": 0}, "save_every=0 must be a number of epochs, at least 1, or seconds"),
+    ({"evaluate_every": "soon"}, "evaluate_every='soon' must be a number of epochs"),
+    ({"save_every": True}, "save_every=True.*valid integer or a valid string"),
+    ({"task": "segment"}, "task='segment' is no task .did you mean 'segmentation'"),
     ({"train_images": 0}, "train_images=0 must be at least 1"),
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
     ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
@@ -31,8 +49,76 @@ def test_bad_values_are_named(values, message):
         Config.from_dict(values)
 
 
-def test_survives_json(config):
+def test_a_name_is_in_one_group_alone():
+    assert [name for its in GROUPS.values() for name in its.__pydantic_fields__] == [*FIELDS] == [*asdict(Config())]
+
+
+@pytest.mark.parametrize("values", [
+    {"learning_rate": 7e-3, "optimizer": "muon", "model_options": {"dim": 24}},
+    {"optimizer": {"learning_rate": 7e-3, "optimizer": "muon"}, "model": {"model_options": {"dim": 24}}},
+    {"optimizer.learning_rate": 7e-3, "optimizer.optimizer": "muon", "model.model_options.dim": 24},
+    {"learning_rate": 7e-3, "optimizer": {"optimizer": "muon"}, "model_options.dim": 24},
+    {"learning_rate": 7e-3, "optimizer": "muon", "model": {"model_options.dim": 24}},
+])
+def test_a_field_is_reached_by_its_name_and_by_its_groups(values):
+    config = Config(learning_rate=7e-3, optimizer="muon", model_options={"dim": 24})
+    assert Config(**values) == Config.from_dict(values) == Config().override(**values) == config
+    assert (config.learning_rate, config.optimizer, config.model_options) == (7e-3, "muon", {"dim": 24})
+
+
+@pytest.mark.parametrize("values, message", [
+    ({"optimiser.learning_rate": 1e-3}, "optimiser.learning_rate=0.001 is no option.*did you mean 'optimizer'"),
+    ({"optimizer.learningrate": 1e-3}, "optimizer.learningrate=0.001.*did you mean 'learning_rate'"),
+    ({"optimizer": {"flip": False}}, "optimizer.flip=False.*did you mean 'augmentation.flip'"),
+    ({"model": {"context": "cb"}}, "model.context='cb'.*allowed: model.model, model.model_options"),
+    ({"data": "digits"}, "data='digits' is no option"),
+    ({"optimizer.": 1}, "optimizer.=1 is no option"),
+    ({"learning_rate.x": 1}, "learning_rate={'x': 1} is of the wrong type"),
+    ({1: 2}, "1=2 is no option"),
+    ({"epochs": 3, "run.epochs": 3}, "epochs=3 is given twice"),
+    ({"seed": 3, "run": {"seed": 5}}, "seed=5 is given twice"),
+    ({"model_options": {"dim": 24}, "model_options.dim": 12}, "model_options.dim=12 is given twice"),
+    ({"model_options": {"mixer_options": {}}, "model_options.mixer_options.window": 3}, "window=3 is given twice"),
+    ({"run": {"epochs": 0}}, "epochs=0 must be at least 1"),
+])
+def test_a_name_that_is_wrong_is_told_in_a_line(values, message):
+    for create in (Config.from_dict, lambda values: Config().override(**{str(key): x for key, x in values.items()})):
+        with pytest.raises(ValueError, match=message) as error:
+            create(values)
+        assert "\n" not in str(error.value)
+
+
+def test_a_dotted_name_reaches_into_options_and_leaves_the_others():
+    config = Config(model_options={"dim": 24, "mixer_options": {"window": 3, "heads": 2}})
+    new = config.override(**{"model_options.mixer_options.window": 5, "model.model_options.depth": 7})
+    assert new.model_options == {"dim": 24, "mixer_options": {"window": 5, "heads": 2}, "depth": 7}
+    assert config.model_options == {"dim": 24, "mixer_options": {"window": 3, "heads": 2}}
+    assert config.override(model_options={"mixer_options": {}}).model_options == {"dim": 24, "mixer_options": {}}
+
+
+def test_survives_json_and_pickle_and_is_as_flat_as_its_names(config):
     assert Config.from_dict(json.loads(json.dumps(asdict(config)))) == config
+    assert pickle.loads(pickle.dumps(config)) == deepcopy(config) == replace(config) == Config(**vars(config)) == config
+    assert replace(config, seed=7) == config.override(seed=7) != config
+
+
+@pytest.mark.parametrize("name", ["epochs", "epoch"])
+def test_nothing_of_it_can_be_set(config, name):
+    with pytest.raises(FrozenInstanceError):
+        setattr(config, name, 7)
+
+
+def test_help_has_every_field_with_its_range():
+    text = " ".join(Config.__doc__.split())
+    for name in FIELDS:
+        assert f"{name} : " in text and describe(name) in text
+    assert "Allowed: in (0, 1), or None." in describe("ema_decay") and "at least 1, or None" in describe("train_images")
+
+
+def test_prints_a_field_a_line_by_its_group_and_name(config):
+    lines = [line.partition("=") for line in str(config).splitlines()]
+    assert "optimizer.learning_rate" in {key for key, *_ in lines}
+    assert Config(**{key: ast.literal_eval(value) for key, _, value in lines}) == config
 
 
 def test_override_merges_options_and_leaves_the_original(config):

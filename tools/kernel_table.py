@@ -1,0 +1,79 @@
+"""A training step by kernel: what each takes, and what it is for.
+
+The names of kernels tell most, but not which of two equal products was the model's and which the optimiser's. So
+augmentation and optimiser are profiled by themselves too, and what they take is taken from the step's.
+"""
+
+import os
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from minivit.bench.recipes import Run
+from minivit.training.device import synchronize
+
+STEPS = 3
+AUGMENTATION, OPTIMISER, REST = "augmentation", "optimiser", "the rest"
+# The first that is found in a name counts: a fused kernel has the names of all that it does.
+CATEGORIES = {
+    "attention": r"sdpa|scaled_dot|flash|attention|attend_packed|compute_dot_do_o|convert_dq|^_(for|back)ward$"
+                 r"|fused_cat_|softmax|bmm",
+    "GELU": r"gelu",
+    "matrix products": r"nvjet|gemm|cutlass|cublas|splitK|conv|n(chw|hwc)ToN|aten::(add)?mm$",
+    OPTIMISER: r"multi_tensor|CatArrayBatchedCopy_vectorized|adam|lerp",
+    AUGMENTATION: r"distribution|sampler|gather|arange|sort|cumsum|flip|aten::(rand|uniform|bernoulli)",
+    "norms and residual sums": r"layer_norm|GammaBeta|fused_(_to_copy_)?(add|div_mul)_(div_mul_)?(sum_)?(view|\d+)",
+}
+
+
+def category(name: str) -> str:
+    """Say what a kernel, or on a CPU an operator, is for."""
+    return next((title for title, words in CATEGORIES.items() if re.search(words, name)), REST)
+
+
+def kernel_table(run: Run) -> list[dict[str, Any]]:
+    """Profile a few steps of a run.
+
+    Returns
+    -------
+    list of dict
+        For each kernel its ``name``, ``category``, and of a step ``calls`` and ``us``, microseconds; the longest first.
+    """
+    step, rows = run.trainer.take_step, []
+    whole = profiled(run.prepare("training"), run.images.device)
+
+    def improve() -> None:
+        for optimizer in step.optimizers:
+            optimizer.step()
+        if step.average:
+            step.average.update()
+
+    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, improve)):
+        if title == OPTIMISER and any(p.grad is None for p in step.parameters):
+            for p in step.parameters:
+                p.grad = torch.zeros_like(p)
+        for name, (calls, us) in profiled(part, run.images.device).items():
+            if name in whole:
+                calls, us = min(calls, whole[name][0]), min(us, whole[name][1])
+                whole[name] = (whole[name][0] - calls, whole[name][1] - us)
+                rows.append({"name": name, "category": title, "calls": calls, "us": us})
+    rows += [{"name": name, "category": category(name), "calls": calls, "us": us}
+             for name, (calls, us) in whole.items() if us > 0]
+    return [row | {"us": round(row["us"], 1)} for row in sorted(rows, key=lambda row: -row["us"])]
+
+
+def profiled(function: Callable[[], Any], device: torch.device) -> dict[str, tuple[float, float]]:
+    """Return calls and microseconds of a call of ``function``, by kernel; on a CPU by operator."""
+    on_gpu = device.type == "cuda"
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler tells that it starts
+    function()  # the first may ask for memory, or compile
+    synchronize(device)
+    with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as recorded:
+        for _ in range(STEPS):
+            function()
+        synchronize(device)
+    return {event.key: (event.count / STEPS, (event.self_device_time_total if on_gpu else event.self_cpu_time_total)
+                        / STEPS) for event in recorded.key_averages()}

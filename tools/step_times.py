@@ -1,0 +1,213 @@
+"""Where the milliseconds of a recipe's step went: the same step with and without each thing that makes it fast.
+
+    python -m tools.step_times recipes/cifar100_vit_small_record.py --data DIR --kernels --json
+
+All ways take turns in one run, for two runs differ by what else the machine did. A step is that of a training run,
+taken again and again on one batch; see :class:`minivit.bench.recipes.Run`. On a CPU there are no CUDA graphs, and
+``--ways eager --train-images 64`` will do. All ways are in memory at once; where they do not fit, name fewer.
+"""
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from tqdm import tqdm
+
+from minivit.analysis import cost
+from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, summary
+from minivit.bench.recipes import Run
+from minivit.data import DataError, Dataset
+from minivit.mixers import attention
+from minivit.options import check_options
+from minivit.report.table import text_table
+from minivit.training import Config, load_config
+from minivit.training.compilation import compile_parts, compiling
+from minivit.training.device import choose_device, failure
+from minivit.training.loop import SharedData, fit_classes
+from minivit.training.seeding import choose_kernels
+from minivit.training.trainer import Trainer
+from tools.kernel_table import kernel_table
+
+TURN_STEPS = 20
+EVERYTHING = {"compile": "default", "cuda_graph": True, "patch_dropout": (0.0,)}
+PLAIN = {"compile": "none", "cuda_graph": False}
+
+
+class Way(NamedTuple):
+    """A way to take a step: what it is, what it changes of the configuration, and what cannot be said there."""
+
+    what: str
+    changes: dict[str, Any] = {}
+    blocks_alone: bool = False  # compiled, not the augmentation
+    packed: bool = True         # short attention in the one kernel that is made for it
+    needs_graphs: bool = False
+
+
+WAYS = {
+    "eager": Way("each kernel launched by itself, nothing compiled", PLAIN),
+    "graph": Way("the same kernels, recorded as one CUDA graph", {"compile": "none"}, needs_graphs=True),
+    "blocks": Way("a graph, with the model's blocks compiled", {"compile": "none"}, blocks_alone=True),
+    "full": Way("a graph, with blocks and augmentation compiled"),
+    "unpacked": Way("full, with a library's kernels for attention", packed=False, needs_graphs=True),
+    "half": Way("full, with half of the patches", {"patch_dropout": (0.5,)}),
+    "half_unpacked": Way("half, with a library's kernels for attention", {"patch_dropout": (0.5,)}, packed=False,
+                         needs_graphs=True),
+    "any_kernels": Way("full, with kernels that need not give the same bits each time", {"deterministic": False},
+                       needs_graphs=True),
+    "no_augmentation": Way("full, with images that are cropped and flipped, no more",
+                           {"augmentation": "none", "mixup": 0.0, "cutmix": 0.0, "erasing": 0.0}),
+    "cb": Way("full, with Context Broadcasting", {"model_options": {"context": "cb"}}),
+}
+
+
+def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
+               device: str = "auto", rounds: int = 10, train_images: int | None = None, kernels: bool = False
+               ) -> dict[str, Any]:
+    """Time a recipe's training step in each of some ways, in turns.
+
+    Parameters
+    ----------
+    recipe
+        A recipe, or a ``run.json``.
+    names
+        Keys of :data:`WAYS`; None for all that the device can take. The others are compared with the first.
+    root
+        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+    device
+        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+    rounds
+        Turns of each way, of :data:`TURN_STEPS` steps on a GPU and one on a CPU.
+    train_images
+        As many are enough for a batch; None for all.
+    kernels
+        Whether to profile ``full`` by kernel, or the first way if that is not measured; see
+        :func:`tools.kernel_table.kernel_table`.
+
+    Returns
+    -------
+    dict
+        What was run on what; ``macs`` (multiply-adds of an image's forward pass), ``matrix_peak_macs_per_second``, and
+        ``steps``: by way, ``what`` it is, ``prepare_s`` and what :func:`minivit.bench.models.summary` has. With
+        ``kernels``, these. JSON can hold it.
+
+    Raises
+    ------
+    ValueError
+        If the recipe, a name or an argument is wrong, or the device cannot take a way that is named.
+    DataError
+        If the data set is missing or damaged.
+    """
+    check_options(step_times, {"rounds": rounds, "train_images": train_images}, "step_times")
+    if rounds < 1:
+        raise ValueError(f"rounds={rounds} must be at least 1")
+    chosen, recipe = choose_device(device), Path(recipe)
+    ways = choose_ways(names, chosen)
+    config = load_config(recipe).override(train_images=train_images, **EVERYTHING)
+    dataset = SharedData(root).load(config)
+    runs = {name: prepare(way, fit_classes(config.override(**way.changes), dataset), dataset, chosen)
+            for name, way in tqdm(ways.items(), desc="prepare", disable=None)}
+    first = next(iter(runs.values()))
+    batch, macs = len(first.images), cost(first.model, first.images.shape[-2:], first.images.shape[1]).macs
+    times, peak = take_turns(runs, rounds)
+    steps = {name: {"what": way.what, "prepare_s": runs[name].trainer.prepare_s}
+                   | summary(times[name], times[next(iter(ways))], batch) for name, way in ways.items()}
+    result = describe(chosen, missing=()) | {
+        "recipe": recipe.stem, "model": config.model, "batch_size": batch, "precision": first.precision,
+        "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
+    return result | ({"kernels": kernel_table(runs.get("full", first))} if kernels else {})
+
+
+def choose_ways(names: Sequence[str] | None, device: torch.device) -> dict[str, Way]:
+    """Return the ways of these names, or all that a device can take."""
+    possible = {name: way for name, way in WAYS.items() if device.type == "cuda" or not way.needs_graphs}
+    for name in names or ():
+        if name not in possible:
+            raise ValueError(f"ways={name!r} must be of {', '.join(possible)}"
+                             + (f"; {device} has no CUDA graphs" if name in WAYS else ""))
+    return {name: possible[name] for name in names or possible}
+
+
+def prepare(way: Way, config: Config, dataset: Dataset, device: torch.device) -> Run:
+    """Make a run and have its step compiled and recorded, as the way says."""
+    with ExitStack() as stack:
+        if not way.packed:
+            stack.enter_context(patch.object(attention, "fits_one_kernel", lambda *_: False))
+        stack.enter_context(compiling("default"))
+        run = Run(Trainer(config, dataset, device))
+        if way.blocks_alone:
+            compile_parts(run.model)
+        run.compile()
+    return run
+
+
+def take_turns(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float]], float]:
+    """Return the seconds of a step, a list for each run, and the matrix peak in multiply-adds a second."""
+    first = next(iter(runs.values()))
+    device, precision = first.images.device, first.precision
+    repeats = 1 if device.type == "cpu" else TURN_STEPS
+    times, order, peak = {name: [] for name in runs}, random.Random(0), 0.0
+    with compiling("default"):
+        for turn in tqdm(range(rounds + 1), unit=" rounds", disable=None):
+            peak = max(peak, matrix_peak(device, precision))
+            for name in order.sample(list(runs), len(runs)):
+                run = runs[name]
+                choose_kernels(device, run.trainer.config.deterministic)
+                step = run.prepare("training")
+                spent = seconds(step, repeats if turn else WARMUP_STEPS, device)
+                times[name] += [spent] if turn else []  # the first turn is the warm-up
+    return times, peak
+
+
+def table(result: dict[str, Any]) -> str:
+    """Lay out what :func:`step_times` returned for people."""
+    rows = [[result["recipe"], "ms a step", "images/s", "% of matrix peak", "time over the first's"]]
+    for name, step in result["steps"].items():
+        # The gradients of a product are two products.
+        share = 3 * result["macs"] * step["images_per_second"] / result["matrix_peak_macs_per_second"]
+        rows.append([name, f"{1e3 * step['step_time_s']:.2f}", f"{step['images_per_second']:.0f}",
+                     "-" if name.startswith("half") else f"{100 * share:.1f}", f"{step['time_ratio']['median']:.3f}"])
+    lines = [f"{result['device']}, {result['precision']}, batch {result['batch_size']}, {result['rounds']} rounds", "",
+             text_table(rows, "<>>>>"), "", *(f"{name}: {step['what']}" for name, step in result["steps"].items())]
+    if "kernels" in result:
+        spent: dict[str, float] = {}
+        for row in result["kernels"]:
+            spent[row["category"]] = spent.get(row["category"], 0.0) + row["us"] / 1e3
+        rows = [["kernels", "ms"], *([name, f"{ms:.2f}"] for name, ms in spent.items())]
+        lines += ["", text_table(rows, "<>")]
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"of {', '.join(WAYS)}; by default all that the "
+                        "device can take")
+    parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N")
+    parser.add_argument("--train-images", type=int, metavar="N", help="load no more than these")
+    parser.add_argument("--kernels", action="store_true", help="also profile the way full, kernel by kernel")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, not a table")
+    options = parser.parse_args(arguments)
+    try:
+        result = step_times(options.recipe, names=options.ways, root=options.data, device=options.device,
+                            rounds=options.rounds, train_images=options.train_images, kernels=options.kernels)
+    except (ValueError, DataError, RuntimeError) as error:
+        reason = failure(error) if isinstance(error, RuntimeError) else error
+        if reason is None:
+            raise
+        print(f"step_times: error: {reason}", file=sys.stderr)
+        return 1
+    print(json.dumps(result) if options.json else table(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
