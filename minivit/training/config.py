@@ -119,8 +119,8 @@ class RunConfig:
 
     epochs: int = Field(300, ge=1, description="Passes over the training images.")
     batch_size: int = Field(128, ge=1, description=(
-        "Images a step, of all processes together. Those that do not fill a batch are left out of an epoch, others each time, so that all steps "
-        "have one shape."))
+        "Images a step, of all processes together. Those that do not fill a batch are left out of an epoch, others "
+        "each time, so that all steps have one shape."))
     accumulate: int = Field(1, ge=1, description=(
         "Parts in which a process takes its share of a batch, one after the other: so a small machine takes the same "
         "steps as a large one."))

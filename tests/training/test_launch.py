@@ -1,0 +1,90 @@
+"""The command in many processes: as torchrun starts it, stopped, killed and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from minivit.training import read_record
+from tests.training.test_parallel import start, start_all
+
+RECIPE = """
+def get_config():
+    return dict(dataset="digits", model="vit_nano_patch4_32", epochs={epochs}, batch_size=40, optimizer="muon",
+                warmup_epochs=0.5, crop_padding=1, mixup=0.2, cutmix=1.0, ema_decay=0.9, train_images=400,
+                model_options=dict(image_size=8, patch_size=4, in_channels=1, dim=12, depth=2, num_heads=3,
+                                   drop_path=0.1))
+"""
+TRAIN = "import sys; from minivit.__main__ import main; sys.exit(main(['train', *sys.argv[1:], '--device', 'cpu']))"
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def write(epochs):
+        path = tmp_path / "recipe.py"
+        path.write_text(RECIPE.format(epochs=epochs), encoding="utf-8")
+        return str(path)
+    return write
+
+
+def wait_for(folder, epochs, seconds=60):
+    """Wait until so many epochs are on record."""
+    end = time.monotonic() + seconds
+    metrics = folder / "metrics.jsonl"
+    while not (metrics.exists() and len(metrics.read_text(encoding="utf-8").splitlines()) >= epochs):
+        assert time.monotonic() < end, "the run doesn't get on"
+        time.sleep(0.05)
+
+
+def losses(folder):
+    return [epoch["train_loss"] for epoch in read_record(folder)[1]]
+
+
+def test_what_is_wrong_is_told_once(recipe, tmp_path):
+    told, codes = start(2, TRAIN, recipe(1), "--out", str(tmp_path / "run"), "optimizer.learning_rate=0")
+    assert codes == [1, 1]
+    assert "".join(told).count("minivit: error: ") == 1 and "learning_rate=0" in "".join(told)
+
+
+def test_a_batch_that_cannot_be_shared_out_is_told_before_the_first_step(recipe, tmp_path):
+    told, codes = start(3, TRAIN, recipe(1), "--out", str(tmp_path / "run"))
+    assert codes == [1] * 3 and "".join(told).count("batch_size=40 can't be shared out 3 ways") == 1
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_all_stop_when_one_is_asked_and_one_process_goes_on(recipe, tmp_path):
+    path, stopped, whole = recipe(12), tmp_path / "stopped", tmp_path / "whole"
+    processes = start_all(2, TRAIN, path, "--out", str(stopped))
+    wait_for(stopped, 2)
+    processes[1].send_signal(signal.SIGTERM)
+    told = "".join(process.communicate(timeout=60)[0] for process in processes)
+    assert [process.returncode for process in processes] == [128 + signal.SIGTERM] * 2, told
+    assert told.count("stopped by SIGTERM and saved") == 1
+    for folder, resume in ((stopped, ["--resume"]), (whole, [])):
+        told, codes = start(1, TRAIN, path, "--out", str(folder), *resume)
+        assert codes == [0], told
+    assert len(losses(stopped)) == 12
+    assert losses(stopped) == pytest.approx(losses(whole), abs=2e-3)  # of float32 sums in another order, 120 steps on
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_is_started_again_and_the_run_goes_on(recipe, tmp_path):
+    out = tmp_path / "run"
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "2",
+         "--monitor-interval", "0.5", "-m", "minivit", "train", recipe(40), "--out", str(out), "--device", "cpu",
+         "--resume"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+        env=os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"})
+    wait_for(out, 3)
+    workers = subprocess.run(["pgrep", "-P", str(launcher.pid)], capture_output=True, text=True, encoding="utf-8",
+                             check=True).stdout.split()
+    subprocess.run(["kill", "-9", workers[-1]], check=True)
+    told, _ = launcher.communicate(timeout=180)
+    assert launcher.returncode == 0, told[-3000:]
+    run, history = read_record(out)
+    assert [epoch["epoch"] for epoch in history] == list(range(1, 41)) and len(run["resumed"]) == 1
+    assert json.loads((out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["test_top1"] > 10
