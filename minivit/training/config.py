@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from minivit.options import did_you_mean, explain, range_in_words, type_in_words
 from minivit.tasks import find_task
 from minivit.training.interval import Interval
+from minivit.training.optimizer import OPTIMIZERS
 
 OWNER = "a run's configuration"
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -70,8 +71,8 @@ class ModelConfig:
 class OptimizerConfig:
     """What is minimised, and by which steps."""
 
-    optimizer: Literal["adamw", "muon"] = Field("adamw", description=(
-        "adamw; or muon for the matrices inside the blocks, with AdamW for the rest."))
+    optimizer: Literal[tuple(OPTIMIZERS)] = Field("adamw", description=(
+        "adamw; or what steps the matrices inside the blocks, such as muon, with AdamW for the rest."))
     learning_rate: float = Field(1e-3, gt=0, description="Where the rate is after the warm-up, which begins at 0.")
     final_learning_rate: float = Field(1e-5, ge=0, description=(
         "Where it ends, along half a cosine; no more than learning_rate."))

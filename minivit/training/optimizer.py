@@ -1,38 +1,43 @@
 """AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024), warm-up and cosine."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import cos, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from minivit.mixers import TokenMixer
-from minivit.training.config import Config
 from minivit.training.muon import Muon
 
+if TYPE_CHECKING:
+    from minivit.training.config import Config
 
-def create_optimizers(model: nn.Module, config: Config) -> list[torch.optim.Optimizer]:
+# What steps the matrices inside the blocks, of (params, lr=..., weight_decay=...); None if AdamW does that too.
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer] | None] = {"adamw": None, "muon": Muon}
+
+
+def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Optimizer]:
     """Make the optimisers that share out the parameters; weight decay pulls on matrices alone.
 
     Biases, norms, positions, the class token, CB_S, SE and what maps or merges scores, which starts at the identity or
     the mean and not near zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest
     by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
     """
+    for_matrices = OPTIMIZERS[config.optimizer]
     decays = {id(p) for p in matrices_of(model)}
     matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
     others = [p for p in model.parameters() if id(p) not in decays]
-    muons = {name for name, p in matrices.items()
-             if config.optimizer == "muon" and p.ndim == 2 and "blocks" in name.split(".")}
-    by_muon = [p for name, p in matrices.items() if name in muons]
-    by_adamw = [p for name, p in matrices.items() if name not in muons]
+    apart = {name for name, p in matrices.items() if for_matrices and p.ndim == 2 and "blocks" in name.split(".")}
+    by_adamw = [p for name, p in matrices.items() if name not in apart]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     rate, on_gpu = config.learning_rate, others[0].is_cuda
     if on_gpu:  # a step that is recorded reads its rate where it lies
         rate = torch.tensor(rate, device=others[0].device)
     optimizers = [torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True, capturable=on_gpu)]
-    if by_muon:
-        optimizers.append(Muon(by_muon, lr=rate, weight_decay=config.weight_decay))
+    if apart:
+        optimizers.append(for_matrices([p for name, p in matrices.items() if name in apart], lr=rate,
+                                       weight_decay=config.weight_decay))
     return optimizers
 
 
@@ -55,7 +60,7 @@ def matrices_of(module: nn.Module) -> Iterator[nn.Parameter]:
             yield from matrices_of(child)
 
 
-def learning_rate(step: int, steps: int, config: Config) -> float:
+def learning_rate(step: int, steps: int, config: "Config") -> float:
     """Return the rate of step number ``step``, counted from 0, of ``steps`` in all.
 
     It is a function of the step and of nothing else, so that a resumed run need not remember it.
