@@ -94,7 +94,7 @@ def test_published_weights_say_what_they_want(root):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"image_size": 0}, "image_size=0"), ({"image_size": [3, 5, 7]}, r"image_size=\[3, 5, 7\]"),
-    ({"mean": [0.5, 0.5]}, "mean="), ({"std": [0, 1, 1]}, "std="), ({"mean": "0.5"}, "mean='0.5' is of the wrong type"),
+    ({"mean": [0.5, 0.5]}, "mean="), ({"std": [0, 1, 1]}, "std="), ({"mean": "0.5"}, "mean='0.5' has the wrong type"),
     ({"background": [0, 0, 256]}, r"background=\[0, 0, 256\]"), ({"background": [0, 0]}, "background"),
     ({"crop_mode": "border"}, "crop_mode='border'"), ({"interpolation": "cubic"}, "interpolation='cubic'"),
 ])

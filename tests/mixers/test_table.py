@@ -203,7 +203,7 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
 
     model = create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gain": 0.5}, **SIZE)
     assert model(torch.randn(1, 3, 20, 28)).shape == (1, 3) and model.blocks[0].attn.gain == 0.5
-    with pytest.raises(ValueError, match=r"gian=2 is no option of mixer='mean' \(did you mean 'gain'\?\)"):
+    with pytest.raises(ValueError, match=r"gian=2 is not an option of mixer='mean' \(did you mean 'gain'\?\)"):
         create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gian": 2}, **SIZE)
     with pytest.raises(ValueError, match="name='attention' is taken by Attention"):
         register_mixer("attention")(Mean)

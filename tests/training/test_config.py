@@ -7,7 +7,7 @@ from minivit.training import Config, load_config
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"lr": 0.1}, "lr=0.1 is no option of a run's configuration"),
+    ({"lr": 0.1}, "lr=0.1 is not an option of a run's configuration"),
     ({"learningrate": 0.1}, "did you mean 'learning_rate'"),
     ({"epochs": "5"}, "epochs='5'.*valid integer"),
     ({"epochs": 5.5}, "epochs=5.5.*valid integer"),
