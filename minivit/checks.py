@@ -1,4 +1,4 @@
-"""Equations checked in the open: a cell of the book states a claim, compares two sides and says so."""
+"""Equations checked in public: a cell of the book states a claim, compares both sides and prints the result."""
 
 from typing import Any
 
@@ -6,21 +6,21 @@ import numpy as np
 
 
 def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
-    """Compare the two sides of an equation, number by number, and print the claim with the tolerance.
+    """Compare the two sides of an equation element by element, and print the claim with the tolerance.
 
     Parameters
     ----------
     claim
         What is claimed, in words.
     left, right
-        Arrays or tensors of one shape, or numbers; a number is compared with each entry.
+        Arrays or tensors of the same shape, or numbers; a number is compared with every element.
     atol
-        Largest difference allowed; 0 where the two must be equal to the last bit.
+        Largest difference allowed; 0 if the two must be equal to the last bit.
 
     Raises
     ------
     AssertionError
-        With the claim and the largest difference, if it is larger.
+        With the claim and the largest difference, if that exceeds ``atol``.
 
     Examples
     --------
@@ -34,7 +34,7 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
 
 
 def say(text: str) -> None:
-    """Print text, in ASCII where the console knows too few characters: a check must not fail for want of a tick."""
+    """Print text, in ASCII if the console can't encode it: a check must not fail for want of a tick."""
     try:
         print(text)
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What several chapters do with small models, in a few seconds: train them, and count what they get right."""
+"""What several chapters do with small models within seconds: train them and measure their accuracy."""
 
 import torch
 import torch.nn.functional as F
@@ -9,20 +9,20 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, *, rate: float, epoc
           parameters: list[dict] | None = None) -> list[float]:
     """Train a classifier with AdamW and one cycle of the learning rate; return the loss of each step.
 
-    A chapter that needs more, such as augmentation, a record or a checkpoint, uses :mod:`minivit.training`.
+    Chapters that need more, such as augmentation, records or checkpoints, use :mod:`minivit.training`.
 
     Parameters
     ----------
     model
-        Maps images to logits (B, K). Put in training mode meanwhile, and in evaluation mode after.
+        Maps images to logits (B, K). Trained in training mode, and left in evaluation mode.
     images, labels
-        (n, ...) and (n,), all in memory. Their order is drawn by PyTorch's generator: seed it before.
+        (n, ...) and (n,), all in memory. Their order is drawn from PyTorch's generator: seed it first.
     rate
-        Highest learning rate: the cycle reaches it after a tenth of the steps.
+        Peak learning rate, which the cycle reaches after a tenth of the steps.
     epochs, batch_size
-        Passes over the images; images a step.
+        Passes over the images; images per step.
     parameters
-        Groups for AdamW, where not all weights decay alike; all of the model's if None.
+        Parameter groups for AdamW, if not all weights should decay alike; all of the model's parameters if None.
     """
     model.train()
     optimizer = torch.optim.AdamW(parameters or model.parameters(), lr=rate, weight_decay=0.05, fused=True)
@@ -43,5 +43,5 @@ def train(model: nn.Module, images: Tensor, labels: Tensor, *, rate: float, epoc
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Return the share of images (n, ...) classified as their labels (n,) say, in per cent."""
+    """Return the percentage of images (n, ...) whose predicted class is their label (n,)."""
     return 100 * (model(images).argmax(dim=1) == labels).float().mean().item()

@@ -1,4 +1,4 @@
-"""Options: the one place where the names and types of keyword arguments are checked, and choices of layers are read."""
+"""Options: the one place that checks names, types and ranges of keyword arguments and reads choices of layers."""
 
 import difflib
 import inspect
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 OUT_OF_RANGE = {"finite_number", "greater_than", "greater_than_equal", "less_than", "less_than_equal", "too_short"}
-INSTEAD = {"sequence_str": "a sequence, no string", "missing": "longer", "too_long": "shorter"}  # of pydantic's words
+# In place of pydantic's words.
+INSTEAD = {"sequence_str": "a sequence, not a string", "missing": "longer", "too_long": "shorter"}
 
 
 def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, given: Iterable[str] = ()) -> None:
-    """Check that ``target(**options)`` has the names and the types it is annotated with.
+    """Check that ``options`` match the parameters of ``target`` in name and annotated type.
 
     Parameters
     ----------
     target
         A function or class with annotated parameters.
     options
-        Keyword arguments for it.
+        Keyword arguments for ``target``.
     owner
-        What an error calls the thing the options are for.
+        What the options are for, as error messages should call it.
     given
-        Parameters that the caller fills in, so that they are no options.
+        Parameters that the caller fills in, which are therefore not options.
 
     Raises
     ------
@@ -46,7 +47,7 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
     allowed = [name for name in inspect.signature(target).parameters if name not in given]
     for name, value in options.items():
         if name not in allowed:
-            raise ValueError(f"{name}={value!r} is no option of {owner}{did_you_mean(name, allowed)}; "
+            raise ValueError(f"{name}={value!r} is not an option of {owner}{did_you_mean(name, allowed)}; "
                              f"allowed: {', '.join(allowed) or 'none'}")
         try:
             TypeAdapter(hints[name]).validate_python(value, strict=True)
@@ -64,7 +65,7 @@ def explain(errors: Sequence[Mapping[str, Any]], name: str, value: Any, field: "
         return f"{name}={value!r} must be {', '.join(filter(None, [*finite, range_in_words(field)]))}"
     wanted = dict.fromkeys(INSTEAD.get(error["type"], error["msg"].removeprefix("Input should be "))
                            for error in errors)
-    return f"{name}={value!r} is of the wrong type for {owner}: it should be {' or '.join(wanted)}"
+    return f"{name}={value!r} has the wrong type for {owner}: it should be {' or '.join(wanted)}"
 
 
 def range_in_words(field: "FieldInfo") -> str:
@@ -94,12 +95,12 @@ def type_in_words(hint: Any) -> str:
 
 
 def from_json(record: type[Record], values: Mapping[str, Any], owner: str) -> Record:
-    """Make a dataclass of values that went through JSON, which knows no tuples.
+    """Create a dataclass from values that went through JSON, which turns tuples into lists.
 
     Raises
     ------
     ValueError
-        As :func:`check_options`; also if ``values`` is no mapping, or lacks a field that has no default.
+        As in :func:`check_options`; also if ``values`` is not a mapping, or lacks a field that has no default.
     """
     if not isinstance(values, Mapping):
         raise ValueError(f"{owner} must be a mapping of names to values, not {values!r}")
@@ -115,22 +116,22 @@ def from_json(record: type[Record], values: Mapping[str, Any], owner: str) -> Re
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint for a misspelt word, or nothing."""
+    """Return a hint for a misspelt word, or an empty string."""
     known = list(known)
-    begin_so = [name for name in known if name.startswith(str(word))]  # nearer than what only looks alike
-    close = difflib.get_close_matches(str(word), begin_so or known, n=1, cutoff=0.0 if begin_so else 0.6)
+    completions = [name for name in known if name.startswith(str(word))]  # better than a name that only looks alike
+    close = difflib.get_close_matches(str(word), completions or known, n=1, cutoff=0.0 if completions else 0.6)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozenset[int]:
-    """Read a choice of layers.
+    """Return the indices of the chosen layers.
 
     Parameters
     ----------
     name
-        The argument, as the caller knows it.
+        Name of the caller's argument, for the error.
     layers
-        ``upper`` (the deeper half; of an odd number, the larger part), ``all``, or indices in [0, depth).
+        ``upper`` (the deeper half, rounded up if ``depth`` is odd), ``all``, or indices in [0, depth).
     depth
         How many layers there are.
 
@@ -150,12 +151,12 @@ def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozens
 
 
 def check_at_least(least: int, **counts: Any) -> None:
-    """Check that each of the arguments is a whole number, ``least`` or more.
+    """Check that each argument is a whole number of at least ``least``.
 
     Raises
     ------
     ValueError
-        Naming the first that is not; 2.0 and True are none.
+        Naming the first that is not; 2.0 and True don't count as whole numbers.
     """
     for name, count in counts.items():
         if not is_whole(count) or count < least:
@@ -164,21 +165,21 @@ def check_at_least(least: int, **counts: Any) -> None:
 
 
 def check_choice(known: Iterable[str], **choices: Any) -> None:
-    """Check that each of the arguments is one of the words that are known.
+    """Check that each argument is one of the ``known`` words.
 
     Raises
     ------
     ValueError
-        Naming the first that is not, and what is.
+        Naming the first that is not, and the known words.
     """
     known = list(known)
     for name, choice in choices.items():
         if choice not in known:
-            raise ValueError(f"{name}={choice!r} is not known; it is one of {', '.join(known)}")
+            raise ValueError(f"{name}={choice!r} is not known; it must be one of {', '.join(known)}")
 
 
 def check_rate(**rates: Any) -> None:
-    """Check that each of the arguments is a rate in [0, 1).
+    """Check that each argument is a rate in [0, 1).
 
     Raises
     ------
@@ -191,7 +192,7 @@ def check_rate(**rates: Any) -> None:
 
 
 def check_positive(**values: Any) -> None:
-    """Check that each of the arguments is a finite number larger than 0.
+    """Check that each argument is a finite number larger than 0.
 
     Raises
     ------
@@ -204,12 +205,12 @@ def check_positive(**values: Any) -> None:
 
 
 def scaled_size(size: int, name: str, ratio: float) -> int:
-    """Return ``ratio * size``, rounded to a whole number, a half to the even one: so many channels a ratio stands for.
+    """Return ``ratio * size`` rounded to a whole number, halves to even, such as the hidden channels of an MLP.
 
     Raises
     ------
     ValueError
-        If the ratio, by its ``name``, is no positive number, or nothing is left of the size.
+        Naming the ratio, ``name``, if it is not a positive number or the result is 0.
     """
     check_positive(**{name: ratio})
     scaled = round(size * ratio)
@@ -223,17 +224,17 @@ def is_whole(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether it is a real number, or an array or tensor of a single one."""
+    """Return whether a value is a real number, or an array or tensor that holds a single one."""
     return isinstance(value, Real) and not isinstance(value, bool) or getattr(value, "ndim", None) == 0
 
 
 def folder_path(name: str, folder: str | os.PathLike) -> Path:
-    """Read the path of a folder, which need not exist; ``~`` is the user's home.
+    """Return the path of a folder, which need not exist; ``~`` stands for the user's home.
 
     Raises
     ------
     ValueError
-        By the ``name`` of the argument, if it is no path, or begins with the home of a user who has none.
+        Naming the argument, ``name``, if it is not a path, or if it starts with the home of a user who has none.
     """
     try:
         return Path(folder).expanduser()
@@ -242,14 +243,14 @@ def folder_path(name: str, folder: str | os.PathLike) -> Path:
 
 
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:
-    """Read the size of an image, or of a grid: one side of a square, or (height, width).
+    """Return the height and width of an image, or of a grid, given as the side of a square or as (height, width).
 
     Parameters
     ----------
     image_size
         Pixels, at least 1.
     name
-        The argument, as the caller knows it.
+        Name of the caller's argument, for the error.
 
     Raises
     ------
@@ -264,12 +265,12 @@ def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tu
 
 
 def patch_grid(image_size: int | Sequence[int], patch_size: int) -> tuple[int, int]:
-    """Return rows and columns of the patches that cover an image.
+    """Return the numbers of rows and columns of patches that cover an image.
 
     Raises
     ------
     ValueError
-        If the image or the patch has no possible size, or the patch does not divide the image.
+        If a size is not valid, or the patch doesn't divide the image.
     """
     height, width = image_sides(image_size)
     check_at_least(1, patch_size=patch_size)

@@ -163,7 +163,7 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
     (["train", "RECIPE", "optimizer.learning_rte=1"], "did you mean 'learning_rate'"),
     (["train", "RECIPE", "run.epochs=0"], "epochs=0 must be at least 1"),
     (["train", "RECIPE", "--save-every", "0"], "save_every=0 must be a number of epochs, at least 1, or seconds"),
-    (["train", "RECIPE", "flip=maybe"], "flip='maybe' is of the wrong type"),
+    (["train", "RECIPE", "flip=maybe"], "flip='maybe' has the wrong type"),
     (["train", "RECIPE", "flip=true", "flip=false"], "flip is given twice"),
     (["train", "RECIPE", "run.epochs=2", "--epochs", "2"], "epochs=2 is given twice"),
     (["train", "RECIPE", "epochs=2", "--epochs", "2"], "epochs is given twice"),

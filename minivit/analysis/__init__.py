@@ -1,4 +1,4 @@
-"""Pure functions that measure attention, count what a model costs, spoil images and compare results in pairs."""
+"""Pure functions that measure attention, count a model's cost, corrupt images and compare results in pairs."""
 
 from minivit.analysis.attention_cost import Latency, attention_macs, break_even_tokens, latency
 from minivit.analysis.cost import Cost, cost

@@ -1,6 +1,6 @@
-"""What it costs to have the maps of a layer: computed, or made from those below. In multiply-adds and in time.
+"""What the maps of a layer cost, computed or derived from those below, in multiply-adds and in time.
 
-Letters: N tokens (queries), M keys, C channels, H heads, r rank.
+Symbols: N tokens (queries), M keys, C channels, H heads, r rank.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ ATTENTION_KINDS = ("va", "la", "la_factors")
 
 def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_keys: int | None = None,
                    rank: int | None = None) -> int:
-    r"""Count the multiply-adds with which one image comes to the scores of one layer.
+    r"""Count the multiply-adds that the scores of one layer take for one image.
 
     ============== ============================== ==========================================
     ``va``         queries, keys, their product   :math:`N C^2 + M C^2 + N M C`
@@ -24,10 +24,10 @@ def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_
                    their product
     ============== ============================== ==========================================
 
-    With rank r, a map from n tokens to n costs :math:`2nr` a column in place of :math:`n^2`: ``la`` is
-    :math:`4 H N M r`, ``la_factors`` is :math:`2 (N + M) r C + N M C`. Vanilla attention (``va``) with M < N is
-    spatial-reduction attention. All else a layer does is the same for all: values, what merges tokens into keys, the
-    weighted mean of the values (N M C) and the projection.
+    With rank r, a map from n tokens to n costs :math:`2nr` per column instead of :math:`n^2`, so ``la`` takes
+    :math:`4 H N M r` and ``la_factors`` takes :math:`2 (N + M) r C + N M C`. Vanilla attention (``va``) with M < N is
+    spatial-reduction attention. The rest of a layer costs the same for all kinds: the values, merging tokens into keys,
+    the weighted mean of the values (N M C), and the projection.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_
     Raises
     ------
     ValueError
-        If the kind is not known, or a number is below 1.
+        If the kind is unknown, or a number is below 1.
     """
     check_choice(ATTENTION_KINDS, kind=kind)
     n, m = num_tokens, num_tokens if num_keys is None else num_keys
@@ -64,13 +64,13 @@ def attention_macs(kind: str, num_tokens: int, dim: int, num_heads: int, *, num_
 def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int | None = None) -> float:
     r"""Return the number of tokens at which less attention costs as many multiply-adds as attention, with M = N.
 
-    Below it less attention is the cheaper, above it the dearer of the two. From :func:`attention_macs`:
+    With fewer tokens less attention is cheaper, with more it is more expensive. From :func:`attention_macs`:
 
     - ``la``: :math:`2 H N^2 = 2 C^2 + N C`, so :math:`N = \big(C + \sqrt{C^2 + 16 H C^2}\big) / 4H`
-    - ``la`` of rank r: :math:`4 H N r = 2 C^2 + N C`, so :math:`N = 2 C^2 / (4 H r - C)`, and never if
+    - ``la`` of rank r: :math:`4 H N r = 2 C^2 + N C`, so :math:`N = 2 C^2 / (4 H r - C)`; always cheaper if
       :math:`r \le C / 4H`, a quarter of a head
     - ``la_factors``: :math:`2 N^2 C = 2 N C^2`, so :math:`N = C`
-    - ``la_factors`` of rank r: :math:`4 N r C = 2 N C^2`: never if :math:`r < C / 2`, else always
+    - ``la_factors`` of rank r: :math:`4 N r C = 2 N C^2`: always cheaper if :math:`r < C / 2`, otherwise never
 
     Parameters
     ----------
@@ -84,13 +84,13 @@ def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int |
     Returns
     -------
     float
-        Tokens; infinity where less attention is the cheaper for any number, 0 where it is for none. A layer of rank r
-        has more than r tokens; the law does not ask.
+        Number of tokens: infinity if less attention is always cheaper, 0 if it never is. A layer of rank r must have
+        more than r tokens, which the formulas ignore.
 
     Raises
     ------
     ValueError
-        If the kind is not known, or a number is below 1.
+        If the kind is unknown, or a number is below 1.
     """
     check_choice(ATTENTION_KINDS[1:], kind=kind)
     attention_macs(kind, 1, dim, num_heads, rank=rank)  # checks the numbers
@@ -106,14 +106,14 @@ def break_even_tokens(dim: int, num_heads: int, *, kind: str = "la", rank: int |
 
 @dataclass(frozen=True)
 class Latency:
-    """Times of a call.
+    """How long a call takes.
 
     Attributes
     ----------
     median_s, low_s, high_s
         Median and quartiles, in seconds.
     calls
-        How often it was called, warm-up not counted.
+        Number of calls, not counting the warm-up.
     """
 
     median_s: float
@@ -126,23 +126,23 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[Any],
             ) -> list[Latency]:
     """Measure how the time of a step grows with its size, on whatever device it runs.
 
-    A block of calls takes a tenth of the time, so that the clock's own noise is lost in it; a longer call is a block by
-    itself. Before each look at the clock the device has done what it was given. PyTorch's own timer repeats short calls
-    by the thousand, and its import asks for a CUDA toolkit, aloud.
+    Calls are timed in blocks that take a tenth of the time each, so that the noise of the clock doesn't matter; a
+    longer call is its own block. The clock is read only after the device has finished its work. PyTorch's own timer
+    repeats short calls thousands of times, and importing it prints a warning if there is no CUDA toolkit.
 
     Parameters
     ----------
     make_step
-        Called with a size; returns the step, a function without arguments.
+        Takes a size and returns the step, a function without arguments.
     sizes
-        Numbers of tokens, say, or (height, width) of images: whatever ``make_step`` takes.
+        For instance numbers of tokens, or (height, width) of images: whatever ``make_step`` takes.
     min_time_s
-        Seconds to spend on each size, at least.
+        Minimum time to spend on each size, in seconds.
 
     Returns
     -------
     list of Latency
-        One a size.
+        One per size.
 
     Raises
     ------
@@ -163,7 +163,7 @@ def latency(make_step: Callable[[Any], Callable[[], Any]], sizes: Iterable[Any],
     found: list[Latency] = []
     for size in sizes:
         step = make_step(size)
-        seconds(step, 1)  # what is made at the first call
+        seconds(step, 1)  # warm-up
         once = seconds(step, 1)
         calls = max(1, round(min_time_s / 10 / once))
         blocks = [once] if calls == 1 else []

@@ -15,17 +15,17 @@ from minivit.wrappers import as_input, unwrap
 
 @dataclass(frozen=True)
 class Cost:
-    """The price of one image.
+    """What one image costs.
 
     Attributes
     ----------
     params
-        Trainable numbers.
+        Number of trainable parameters.
     macs
         Multiply-adds of one forward pass on one image: matrix products, convolutions, the additions of means, and
-        products of tensors number by number.
+        elementwise products of tensors.
     macs_by_module
-        The same, by the dotted name of each module that did any; a module's count includes its children's.
+        The same by dotted module name, for each module that does any; a module's count includes its children.
     """
 
     params: int
@@ -37,19 +37,19 @@ class Cost:
 
 
 def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3) -> Cost:
-    """Count what one image of ``image_size`` pixels a side costs.
+    """Count the parameters of a model and the multiply-adds that one image of this size takes.
 
-    PyTorch's own counter sees matrix products and convolutions. It does not see what context modules are made of: a
-    mean over n numbers is n additions, a gate on n numbers n products, and both count as n multiply-adds, as in the CB
-    paper (its tables S16 and S17). A Fourier transform of n real numbers counts as n log₂ n. Softmax, LayerNorm, GELU,
-    sums and multiples are left out, as is usual.
+    PyTorch's own counter sees matrix products and convolutions, but not what context modules consist of: a mean over n
+    numbers takes n additions, a gate on n numbers n products, and each counts as n multiply-adds, as in the CB paper
+    (tables S16 and S17). A Fourier transform of n real numbers counts as n log₂ n. Softmax, LayerNorm, GELU, sums and
+    products with constants are left out, as usual.
 
     Parameters
     ----------
     model
-        Any module that takes images (1, in_channels, height, width), in a wrapper or without: what is inside is
-        counted. It is run once, in evaluation mode and without gradients, where its parameters lie and in their
-        precision; its mode is put back.
+        Any module that takes images (1, in_channels, height, width); of a wrapped model, the inside is counted. It runs
+        once, in evaluation mode and without gradients, on the device and in the precision of its parameters. Its mode
+        is restored afterwards.
     image_size
         Side in pixels, or (height, width).
     in_channels
@@ -58,7 +58,7 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
     Raises
     ------
     ValueError
-        If a number is out of its range, or the model takes other images.
+        If a number is out of range, or the model takes images of another shape.
     """
     check_at_least(1, in_channels=in_channels)
     model = unwrap(model)
@@ -68,7 +68,7 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
         torch.ops.aten._fft_r2c: fft_flops, torch.ops.aten._fft_c2r: inverse_fft_flops})
     was_training = model.training
     try:
-        # The unfused kernel is made of products every back end counts alike.
+        # The unfused kernel consists of products, which count the same on every back end.
         with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:
             model.eval()(image)
     finally:
@@ -81,7 +81,7 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
                                 if name.startswith(root + ".")})
 
 
-# A multiply-add is two operations to the counter, which shows a tensor to these as its shape.
+# The counter counts a multiply-add as two operations, and passes the shapes of tensors to these functions.
 
 
 def mean_flops(input_shape: torch.Size, *args, **kwargs) -> int:

@@ -1,6 +1,6 @@
-"""How dense a row of attention is, and how hard its softmax is to hold still.
+"""How dense a row of attention is, and how sensitive its softmax.
 
-Axes: any number of axes, then N, the tokens one row of attention spreads over.
+Axes: any number of axes, then N, the tokens that one row of attention spreads over.
 """
 
 from typing import NamedTuple
@@ -20,18 +20,18 @@ def attention_entropy(attn: Tensor) -> Tensor:
     Parameters
     ----------
     attn
-        Attention maps, (..., N), rows of sum 1; typically (B, H, N, N).
+        Attention maps, (..., N), whose rows sum to 1; typically (B, H, N, N).
 
     Returns
     -------
     Tensor of shape (...)
-        Nats, in [0, ln N]: 0 where all weight lies on one token (sparse), ln N where it is uniform (dense).
-        A weight of 0 adds 0, the limit of :math:`-a \ln a`. Of maps in half precision the entropy is float32.
+        Nats, in [0, ln N]: 0 if all weight is on one token (sparse), ln N if it is uniform (dense). A weight of 0 adds
+        0, the limit of :math:`-a \ln a`. For maps in half precision, the entropy is float32.
 
     Raises
     ------
     ValueError
-        If the maps are not floating, or spread over no token.
+        If the maps are not floating point, or N is 0.
 
     References
     ----------
@@ -41,14 +41,14 @@ def attention_entropy(attn: Tensor) -> Tensor:
 
 
 class EntropyStatistics(NamedTuple):
-    """How the entropy of one layer is spread over its heads and tokens; see :func:`entropy_statistics`.
+    """How the entropy of one layer varies over heads and tokens; see :func:`entropy_statistics`.
 
     Attributes
     ----------
     mean, p15, p85
         Mean, 15th and 85th percentile over heads and tokens, (B,) each.
     class_token
-        Mean over heads of the first token, which is the class token where there is one, (B,).
+        Mean over the heads for the first token, which is the class token if there is one, (B,).
     """
 
     mean: Tensor
@@ -58,15 +58,15 @@ class EntropyStatistics(NamedTuple):
 
 
 def entropy_statistics(attn: Tensor) -> EntropyStatistics:
-    """Sum up the entropy of one layer's attention, for each image.
+    """Summarise the entropy of one layer's attention, image by image.
 
-    The paper draws the "15th percentile" in its figure 4, and speaks of "the top 15 %" in the text: one is the lower
-    end of the spread, the other the upper. Both are returned.
+    The paper plots the "15th percentile" in figure 4, but its text speaks of "the top 15 %": one is the lower end of
+    the spread, the other the upper. Both are returned.
 
     Parameters
     ----------
     attn
-        Attention maps of one layer, (B, H, N, M), rows of sum 1, of any floating type.
+        Attention maps of one layer, (B, H, N, M), of any floating-point type; rows sum to 1.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def entropy_statistics(attn: Tensor) -> EntropyStatistics:
     Raises
     ------
     ValueError
-        If the maps are not floating or not of this shape.
+        If the maps are not floating point or not of this shape.
 
     References
     ----------
@@ -89,14 +89,14 @@ def entropy_statistics(attn: Tensor) -> EntropyStatistics:
 
 
 def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:
-    r"""Measure how strongly a softmax answers a small step in its scores: the nuclear norm of its Jacobian.
+    r"""Measure how strongly a softmax responds to a small change in its scores: the nuclear norm of its Jacobian.
 
     .. math:: \lVert J \rVert_* = \lambda \Big(1 - \sum_j a_j^2\Big)
 
     Parameters
     ----------
     probs
-        Rows of attention, (..., N), of sum 1.
+        Rows of attention, (..., N), which sum to 1.
     scale
         λ, the factor on the scores; attention uses :math:`1/\sqrt{D}`.
 
@@ -108,7 +108,7 @@ def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:
     Raises
     ------
     ValueError
-        If ``scale`` is not a positive number, or the rows are not floating.
+        If ``scale`` is not a positive number, or the rows are not floating point.
 
     References
     ----------

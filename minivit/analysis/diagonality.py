@@ -1,4 +1,4 @@
-"""Keep the diagonal of a map: the loss of less attention (Zhang et al., 2024), in two forms.
+"""Preserve the diagonal of a map: the loss of less attention (Zhang et al., 2024), in two forms.
 
 Axes: any number of axes, then N queries, N keys.
 """
@@ -12,32 +12,32 @@ DIAGONALITY_FORMS = ("bounded", "printed")
 
 
 def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
-    r"""Punish maps that are not symmetric, and judge their diagonal.
+    r"""Penalise asymmetric maps, and reward or penalise their diagonal.
 
     .. math:: L_{\text{sym}} = \sum_{ij} |a_{ij} - a_{ji}|, \qquad
               D = \sum_i \Big((N - 1)\, a_{ii} - \sum_{j \neq i} a_{ij}\Big)
 
-    - ``printed`` is what is printed, :math:`L_{\text{sym}} + D`. Minimised, it shrinks the diagonal that it is to
-      preserve; of scores before softmax, which have no bounds, it has no minimum.
-    - ``bounded`` is :math:`(L_{\text{sym}} - D) / N^2`: the sign rewards the diagonal, and a weight means the same for
-      any N. Of maps it is in [-(1 - 1/N), 3/N], and smallest for the identity map alone.
+    - ``printed`` is the formula as printed, :math:`L_{\text{sym}} + D`. Minimising it shrinks the diagonal that it is
+      meant to preserve; for scores before softmax, which are unbounded, it has no minimum.
+    - ``bounded`` is :math:`(L_{\text{sym}} - D) / N^2`: the sign rewards the diagonal, and the weight of the loss means
+      the same for any N. For maps it is in [-(1 - 1/N), 3/N], and smallest for the identity map alone.
 
     Parameters
     ----------
     attn
-        Maps, (..., N, N), rows of sum 1; or, to see what ``printed`` does to them, scores.
+        Maps, (..., N, N), whose rows sum to 1; or scores, to see what ``printed`` does to them.
     form
         ``bounded`` or ``printed``.
 
     Returns
     -------
     Tensor
-        The mean over all axes but the last two, a number.
+        Scalar: the mean over all axes but the last two.
 
     Raises
     ------
     ValueError
-        If a map is not square or not floating, or the form is not known.
+        If a map is not square or not floating point, or the form is unknown.
     """
     check_choice(DIAGONALITY_FORMS, form=form)
     n = attn.shape[-1]

@@ -1,6 +1,6 @@
 """How far attention reaches across the image.
 
-Axes: N tokens, of which rows x columns lie on the grid of patches.
+Axes: N tokens, rows x columns of them on the grid of patches.
 """
 
 import torch
@@ -11,30 +11,30 @@ from minivit.options import image_sides
 
 
 def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
-    r"""Measure how far apart two patches lie, weighted by the attention between them.
+    r"""Measure how far apart two patches are, weighted by the attention between them.
 
     .. math:: \text{dist} = \mathbb{E}_{i \neq j}\big[a_{ij} \lVert p_i - p_j \rVert_1\big]
 
-    The mean is over all ordered pairs of patches, each with its coordinates :math:`p_i` in [0, 1] along both axes. The
-    weights are taken as they are, not brought back to sum 1 without the class token and the token itself. So the
-    distance falls as 1/N with the number of patches, and only maps of one grid can be compared.
+    The mean is over all ordered pairs of patches, whose coordinates :math:`p_i` are in [0, 1] along both axes. The
+    weights are used as they are, and not renormalised after leaving out the class token and the token itself. So the
+    distance falls as 1/N with the number of patches, and only maps on the same grid can be compared.
 
     Parameters
     ----------
     attn
-        Attention maps, (..., N, N), rows of sum 1. A class token, if there is one, is the first and is left out.
+        Attention maps, (..., N, N), whose rows sum to 1. A class token, if there is one, comes first and is left out.
     grid
-        Rows and columns of patches, at least two patches; N is rows x columns, or one more with a class token.
+        Rows and columns, at least two patches in all; N is rows x columns, or one more with a class token.
 
     Returns
     -------
     Tensor of shape (...)
-        In [0, 2 / (rows x columns - 1)]: 0 where every token attends to itself alone.
+        In [0, 2 / (rows x columns - 1)]: 0 if every token attends only to itself.
 
     Raises
     ------
     ValueError
-        If ``grid`` does not fit N, or has fewer than two patches, or the maps are not floating.
+        If ``grid`` doesn't fit N or has fewer than two patches, or if the maps are not floating point.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""What every measure does to attention maps first: real numbers of enough digits, of a shape that fits.
+"""Validate attention maps before measuring them: floating point, of sufficient precision and the right shape.
 
 Axes: B batch, H heads, N queries, M keys.
 """
@@ -10,27 +10,27 @@ from torch import Tensor
 
 
 def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> Tensor:
-    """Return attention maps as they are, or in float32 if they are of a shorter floating type.
+    """Return attention maps in float32 or wider, after checking their type and shape.
 
-    Sums over many tokens need more than the three digits of a half, and leave float16's range.
+    Sums over many tokens need more than the three digits of half precision, and can leave float16's range.
 
     Parameters
     ----------
     attn
         Maps.
     axes
-        Names of the axes that must be there; with a single one, or two, any number may stand before them. Two of one
-        name are of one size.
+        Names of the last axes. One or two names allow any number of axes before them. Axes with the same name must have
+        the same size.
     name
-        The argument, as the caller knows it.
+        Name of the caller's argument, for the error.
 
     Raises
     ------
     ValueError
-        If the maps are not floating or not of these axes, or one of these has no entry.
+        If the maps are not floating point, don't have these axes, or one of the axes is empty.
     """
     if not attn.is_floating_point():
-        raise ValueError(f"{name} of dtype {attn.dtype}: maps must be floating, as softmax returns them")
+        raise ValueError(f"{name} of dtype {attn.dtype}: maps must be floating point, as softmax returns them")
     least, any_before = len(axes), len(axes) <= 2
     sizes = dict(zip(reversed(axes), reversed(attn.shape), strict=False))
     fits = attn.ndim >= least if any_before else attn.ndim == least

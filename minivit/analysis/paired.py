@@ -1,5 +1,4 @@
-"""How far results lie apart that were measured in pairs, the same seeds, the same images; or from a target; and many
-such claims."""
+"""Statistics of results: differences between pairs (same seeds, same images), distance from a target, many claims."""
 
 import warnings
 
@@ -8,17 +7,17 @@ from numpy.typing import ArrayLike
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, float]:
-    r"""Return the mean of ``a - b`` with its 95 % confidence interval: Student's, for n pairs.
+    r"""Return the mean of ``a - b`` with its 95 % confidence interval, by Student's t for n pairs.
 
     .. math:: \bar d \pm t_{0.975,\,n-1}\, s_d / \sqrt n
 
-    What the two of a pair share, such as a lucky seed, cancels in their difference and does not widen the interval.
+    What both of a pair share, such as a lucky seed, cancels in the difference and doesn't widen the interval.
 
     Parameters
     ----------
     a, b
-        Results, (n,), n at least 2; ``a[i]`` and ``b[i]`` are a pair. Or differences, and no ``b``. They are taken to
-        be independent and normal.
+        Results, (n,), n at least 2; ``a[i]`` and ``b[i]`` form a pair. Without ``b``, ``a`` holds the differences. The
+        differences are assumed to be independent and normal.
 
     Returns
     -------
@@ -28,7 +27,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, f
     Raises
     ------
     ValueError
-        If ``a`` and ``b`` are not of one length, there are fewer than two pairs, or a result is not a finite number.
+        If ``a`` and ``b`` differ in length, there are fewer than two pairs, or a result is not a finite number.
 
     References
     ----------
@@ -42,7 +41,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, f
     if not (np.isfinite(a) & np.isfinite(b)).all():
         raise ValueError(f"a={a.tolist()} and b={b.tolist()} must be finite numbers; leave both of a pair out")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # if all differences are the same, the interval has no width
+        warnings.simplefilter("ignore", RuntimeWarning)  # if all differences are equal, the interval has zero width
         low, high = ttest_rel(a, np.broadcast_to(b, a.shape)).confidence_interval(0.95)
     return float((a - b).mean()), float(low), float(high)
 
@@ -52,19 +51,19 @@ def chance_of(results: ArrayLike, target: float) -> float:
 
     .. math:: P(T_{n-1} \ge t), \quad t = (\bar x - c)\, \sqrt n / s
 
-    The test has one side: a small p says that the mean is larger than the target ``c``, by more than luck.
+    The test is one-sided: a small p says that the mean exceeds the target ``c`` by more than luck.
 
     Parameters
     ----------
     results
-        (n,), n at least 2, taken to be independent and normal.
+        (n,), n at least 2, assumed to be independent and normal.
     target
-        In their unit.
+        The target c, in the same unit.
 
     Returns
     -------
     float
-        In [0, 1]. Of results that are all the same, 0 above the target, else 1.
+        In [0, 1]. If all results are equal, 0 if they are above the target, and otherwise 1.
 
     Raises
     ------
@@ -86,10 +85,10 @@ def chance_of(results: ArrayLike, target: float) -> float:
 
 
 def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:
-    """Say which of several claims may be made together: the chance that one of them is false stays below ``level``.
+    """Decide which of several claims may be made together, so that any is false with probability at most ``level``.
 
-    In the order of their p-values, the first of m claims needs p at most ``level / m``, the second ``level / (m - 1)``,
-    and so on; the first that fails ends it.
+    In order of their p-values, the first of m claims needs p of at most ``level / m``, the second
+    ``level / (m - 1)``, and so on; the first that fails ends the procedure.
 
     Parameters
     ----------
@@ -101,7 +100,7 @@ def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:
     Returns
     -------
     Boolean array of shape (..., m)
-        Which are claimed.
+        Which claims may be made.
 
     References
     ----------

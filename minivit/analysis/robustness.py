@@ -1,8 +1,8 @@
-"""What makes an image harder to recognise: occlusion, noise, blur, and a step against the model.
+"""Make images harder to recognise: occlusion, noise, blur, and an adversarial step.
 
-Axes: B batch, C channels, H and W height and width in pixels, K classes. Images are float in pixel units: levels in
-[0, 255], before they are normalised. What comes out has their shape, type, device and range, and they stay as they are.
-Images in half precision are worked on in float32.
+Axes: B batch, C channels, H and W height and width in pixels, K classes. Images are float in pixel units, levels in
+[0, 255], before normalisation. Functions return new images of the same shape, type, device and range. Images in half
+precision are processed in float32.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
     images
         Float, (B, C, H, W), levels in [0, 255].
     share
-        Of each side of the image, in [0, 1]: one half hides 112 x 112 of 224 x 224 pixels. The rectangle is exactly
-        centred: its sides are rounded to whole pixels, odd where the image's are.
+        Fraction of each side of the image, in [0, 1]: one half hides 112 x 112 of 224 x 224 pixels. The rectangle is
+        exactly centred: its sides are rounded to whole pixels, odd where the image's sides are odd.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
 
 
 def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """Add normal noise of its own to each number, and clip.
+    """Add independent Gaussian noise to each value, and clip.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     sigma
         Standard deviation in levels, 0 or more.
     generator
-        Of the images' device.
+        Random generator on the images' device.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
 
 
 def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Tensor:
-    r"""Count photons in the place of light: Poisson noise, clipped.
+    r"""Replace light by a photon count: Poisson noise, clipped.
 
     .. math:: x \mapsto \frac{255}{p}\, n, \qquad n \sim \operatorname{Poisson}\Big(p\,\frac{x}{255}\Big)
 
@@ -91,9 +91,10 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     images
         Float, (B, C, H, W), levels in [0, 255].
     photons
-        :math:`p`, expected for level 255; larger than 0. Fewer are noisier: the variance of level x is 255 x / p.
+        :math:`p`, the number of photons expected at level 255, larger than 0. Fewer photons mean more noise: the
+        variance at level x is 255 x / p.
     generator
-        Of the images' device.
+        Random generator on the images' device.
 
     Returns
     -------
@@ -102,13 +103,13 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     Raises
     ------
     ValueError
-        If the images or the photons are not as above.
+        If the images or ``photons`` are not as above.
 
     References
     ----------
     Hendrycks and Dietterich, "Benchmarking neural network robustness to common corruptions and perturbations",
-    ICLR 2019; 60 photons are their mildest on ImageNet, and on 32 x 32 pixels, where they go from 500 to 50, a strong
-    one. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
+    ICLR 2019; 60 photons are their mildest setting on ImageNet, but a strong one on 32 x 32 pixels, where they go from
+    500 to 50. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
     """
     check_images(images)
     if not 0 < photons < inf:
@@ -118,10 +119,10 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
-    """Average each pixel with those around it, weighted by a normal density; each channel by itself.
+    """Average each pixel with its surroundings, weighted by a normal density, channel by channel.
 
-    As SciPy's ``gaussian_filter``: one axis after the other, the density cut off at four sigma, and the image mirrored
-    at its edges, the outermost pixels twice.
+    This works like SciPy's ``gaussian_filter``: one axis after the other, with the density cut off at four sigma, and
+    the image mirrored at its edges, so that the outermost pixels appear twice.
 
     Parameters
     ----------
@@ -153,10 +154,10 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     dtype, images = images.dtype, widened(images)
     for dim in (2, 3):
         side = images.shape[dim]
-        # PyTorch's padding mirrors once; these places run to and fro as often as the radius asks.
+        # PyTorch's padding mirrors only once; these indices go back and forth as often as the radius requires.
         place = torch.arange(-radius, side + radius, device=images.device) % (2 * side)
         padded = images.index_select(dim, torch.minimum(place, 2 * side - 1 - place))
-        # A convolution by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a level in 255.
+        # Convolve by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a level in 255.
         blurred = torch.zeros_like(images)
         for start, weight in enumerate(weights):
             blurred += weight * padded.narrow(dim, start, side)
@@ -165,26 +166,26 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
 
 
 def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsilon: float) -> Tensor:
-    r"""Attack by the fast gradient sign method: one step that raises the cross-entropy, and clip.
+    r"""Attack with the fast gradient sign method: one step that raises the cross-entropy, clipped.
 
     .. math:: x \mapsto x + \epsilon \operatorname{sign} \nabla_x \operatorname{CE}(f(x), y)
 
     Parameters
     ----------
     model
-        :math:`f`, from images as these to logits (B, K), or for each pixel (B, K, H, W): it has to normalise them
-        itself. Put it in evaluation mode first. No gradient is added to its parameters.
+        :math:`f`, which maps such images to logits (B, K), or (B, K, H, W) for each pixel; it must normalise them
+        itself. Put it in evaluation mode first. Its parameters accumulate no gradients.
     images
         Float, (B, C, H, W), levels in [0, 255].
     labels
-        int64, (B,), or for each pixel (B, H, W): the true classes.
+        int64, (B,), or (B, H, W) for each pixel: the true classes.
     epsilon
-        Change of each number, in levels, 0 or more.
+        Change of each value, in levels, 0 or more.
 
     Returns
     -------
     Tensor of shape (B, C, H, W)
-        Detached from the graph. Under ``torch.no_grad()`` too the step is the same.
+        Detached from the graph. The result is the same under ``torch.no_grad()``.
 
     Raises
     ------
@@ -210,19 +211,19 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
                              f"{logits.shape[1] - 1}, the classes of the model")
         exact = widened(logits).detach().requires_grad_()
-        # The sum, so that an image's gradient does not depend on how many others there are.
+        # Sum the losses, so that an image's gradient doesn't depend on the size of the batch.
         d_logits, = torch.autograd.grad(F.cross_entropy(exact, labels, reduction="sum"), exact)
-        # Only signs count. The gradient of a sure answer is tiny, and on its way back through a model in half precision
-        # would become 0, so that of each image is brought to about 1, by a power of two, which changes no digit.
+        # Only the sign counts. The gradient of a confident answer is tiny and would become 0 on its way back through a
+        # model in half precision. So each image's gradient is scaled to about 1, by a power of two, which is exact.
         largest = d_logits.abs().amax(dim=tuple(range(1, d_logits.ndim)), keepdim=True)
-        _, exponent = largest.cpu().frexp()  # an Apple GPU has no such function
+        _, exponent = largest.cpu().frexp()  # not available on Apple GPUs
         scale = torch.ldexp(torch.ones(exponent.shape), -exponent.clamp(min=-100)).to(d_logits)
         gradient, = torch.autograd.grad(logits, attacked, (scale * d_logits).to(logits.dtype))
     return (widened(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
 
 
 def widened(x: Tensor) -> Tensor:
-    """Return the numbers in float32 at least."""
+    """Return the tensor in float32 or wider."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 

@@ -12,29 +12,29 @@ from minivit.analysis.maps import as_maps
 
 
 def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
-    r"""Follow the attention of every token down through the layers, to the tokens of the image.
+    r"""Trace the attention of every token down through all layers, to the input tokens.
 
     .. math:: R = \tilde A_L \cdots \tilde A_2 \tilde A_1, \qquad
               \tilde A_l = \frac{1}{2}\Big(I + \frac{1}{H}\sum_{h=1}^{H} A_{l,h}\Big)
 
-    The identity stands for the residual connection. It is a rule of thumb: values, MLPs and context modules are left
-    out.
+    The identity stands for the residual connection. This is a rule of thumb, which ignores values, MLPs and context
+    modules.
 
     Parameters
     ----------
     maps
-        One map (B, H, N, N) per layer, first layer first, rows of sum 1; heads may differ by layer.
+        One map (B, H, N, N) per layer, first layer first, whose rows sum to 1; H may differ between layers.
 
     Returns
     -------
     Tensor of shape (B, N, N)
-        Row i holds the weights, in [0, 1] and of sum 1, with which token i of the last layer looks at the tokens that
-        went into the first.
+        Row i holds the weights that token i of the last layer gives to the input tokens; they lie in [0, 1] and sum
+        to 1.
 
     Raises
     ------
     ValueError
-        If there is no map, one is not square or not floating, or the layers have not all the same images and tokens.
+        If there is no map, one is not square or not floating point, or the layers differ in images or tokens.
 
     References
     ----------

@@ -14,23 +14,23 @@ from minivit.analysis.maps import as_maps
 
 
 def attention_similarity(attns: Sequence[Tensor], *, centred: bool = False, mean_head: bool = False) -> Tensor:
-    r"""Compare the map of each layer with that of the next, head by head, as two long vectors.
+    r"""Compare the map of each layer with that of the next, head by head, by the cosine between them.
 
     .. math:: \cos(A, A') = \frac{\sum_{ij} A_{ij} A'_{ij}}
               {\sqrt{\sum_{ij} A_{ij}^2} \sqrt{\sum_{ij} A_{ij}'^2}}
 
-    All weights are positive, so any two maps are alike to some degree, and two nearly uniform ones almost fully. With
-    ``centred``, 1/M is taken from every weight first: what is left is where a map differs from the uniform one.
+    All weights are positive, so any two maps are alike to some degree, and two nearly uniform ones almost perfectly.
+    With ``centred``, 1/M is subtracted from every weight first, which leaves the deviation from the uniform map.
 
     Parameters
     ----------
     attns
-        One map (B, H, N, M) per layer, first layer first, rows of sum 1; at least two, all of one shape.
+        One map (B, H, N, M) per layer, first layer first, whose rows sum to 1; at least two, all of the same shape.
     centred
-        Whether to compare differences from the uniform map. Of a uniform map nothing is left: 0.
+        Whether to compare deviations from the uniform map. For a uniform map the result is 0.
     mean_head
-        Whether to compare the means over the heads. Head h of a layer that computes its attention has nothing to do
-        with head h of the layer below; the mean does not depend on their order.
+        Whether to compare the means over the heads. In a layer that computes its attention, head h has nothing to do
+        with head h of the layer below; the mean doesn't depend on their order.
 
     Returns
     -------
@@ -40,12 +40,12 @@ def attention_similarity(attns: Sequence[Tensor], *, centred: bool = False, mean
     Raises
     ------
     ValueError
-        If there are fewer than two maps, or they differ in shape or are not floating.
+        If there are fewer than two maps, or they differ in shape or are not floating point.
     """
     shapes = {tuple(layer.shape) for layer in attns}
     if len(attns) < 2 or len(shapes) > 1:
         raise ValueError(f"attns has {len(attns)} maps of shapes {sorted(shapes)}; there must be at least two, all of "
-                         "one shape")
+                         "the same shape")
     attns = [as_maps(layer, ("B", "H", "N", "M"), "attns") for layer in attns]
     layers = [layer - 1 / layer.shape[-1] if centred else layer for layer in attns]
     layers = [(layer.mean(dim=1, keepdim=True) if mean_head else layer).flatten(2) for layer in layers]  # (B, H, N M)

@@ -1,4 +1,4 @@
-"""Data sets: images as uint8 tensors with their labels, read once, safely.
+"""Data sets: uint8 images with their labels, read once and safely.
 
     >>> from minivit.data import load
     >>> digits = load("digits")

@@ -1,7 +1,7 @@
-"""Augmentation of a batch where it lies, on the CPU or the GPU, each image by its own draw.
+"""Augment a batch where it is, on the CPU or the GPU, with a separate random draw for each image.
 
-Axes: B batch, C channels, H and W height and width in pixels, K classes. Chance comes from PyTorch's generator of the
-batch's device: seed it, and the same batch comes out.
+Axes: B batch, C channels, H and W height and width in pixels, K classes. Random numbers come from PyTorch's generator
+for the batch's device: seed it to reproduce a batch.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def random_crop(images: Tensor, padding: int) -> Tensor:
     Parameters
     ----------
     images
-        (B, C, H, W), any type.
+        (B, C, H, W), of any type.
     padding
         Largest shift in pixels, 0 or more.
 
@@ -33,13 +33,13 @@ def random_crop(images: Tensor, padding: int) -> Tensor:
     Raises
     ------
     ValueError
-        If the padding is none.
+        If the padding is not a whole number of at least 0.
     """
     check_at_least(0, padding=padding)
     if padding == 0:
         return images
     b, _, h, w = images.shape
-    # A view of every crop there is, (B, C, 2 padding + 1, 2 padding + 1, H, W); only the chosen ones are copied.
+    # A view of every possible crop, (B, C, 2 padding + 1, 2 padding + 1, H, W); only the chosen ones are copied.
     crops = F.pad(images, [padding] * 4).unfold(2, h, 1).unfold(3, w, 1)
     top, left = draws.randint(0, 2 * padding + 1, 2, b, device=images.device, axis=1)
     return crops[torch.arange(b, device=images.device), :, top, left]
@@ -52,14 +52,14 @@ def random_flip(images: Tensor) -> Tensor:
 
 
 def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Turn bytes into numbers of mean 0 and deviation 1 over the training set.
+    """Scale pixel levels so that the training set has mean 0 and standard deviation 1.
 
     Parameters
     ----------
     images
-        Levels in [0, 255], uint8 or floating, (B, C, H, W).
+        Levels in [0, 255], uint8 or floating point, (B, C, H, W).
     mean, std
-        Per channel, of images divided by 255; deviations are larger than 0.
+        Mean and standard deviation of each channel, for images divided by 255; deviations are larger than 0.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     Raises
     ------
     ValueError
-        If there are not as many as channels, or one is no such number.
+        If their number is not that of the channels, or a value is out of range.
     """
     return standardize(images, *channel_statistics(mean, std, images.shape[-3], images.device))
 
@@ -85,77 +85,77 @@ def channel_statistics(mean: Sequence[float], std: Sequence[float], channels: in
 
 @lru_cache
 def on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
-    """Return a number for each channel, (C, 1, 1), copied to the device once."""
+    """Return one number per channel, (C, 1, 1), copied to the device only once."""
     return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
 
 
 def standardize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Do what :func:`normalize` does with numbers that are on the device already: a copy a step would wait for it."""
+    """Do what :func:`normalize` does, with statistics already on the device: a copy in each step would wait for it."""
     return (images.float() / 255 - mean) / std
 
 
 def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    r"""Blend each image, and its target, with another of the batch (Zhang et al., 2018).
+    r"""Blend each image and its target with another of the batch (Zhang et al., 2018).
 
-    :math:`\tilde x = \lambda x + (1 - \lambda) x'` with :math:`\lambda \sim \operatorname{Beta}(\alpha, \alpha)` drawn
-    for each image.
+    :math:`\tilde x = \lambda x + (1 - \lambda) x'`, where :math:`\lambda \sim \operatorname{Beta}(\alpha, \alpha)` is
+    drawn for each image.
 
     Parameters
     ----------
     images
         Float, (B, C, H, W).
     targets
-        Class probabilities of an image, (B, K), or of each of its pixels, (B, K, H, W).
+        Class probabilities of each image, (B, K), or of each pixel, (B, K, H, W).
     alpha
-        Larger than 0; 1 draws λ uniformly, smaller values stay near 0 and 1.
+        Larger than 0; 1 draws λ uniformly, smaller values favour λ near 0 or 1.
 
     Returns
     -------
     (Tensor, Tensor)
-        Of the same shapes.
+        Mixed images and targets, of the same shapes.
     """
     return mix(images, targets, mixup_weights(images, alpha))
 
 
 def cutmix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    r"""Paste a box of another image of the batch into each; targets follow the areas (Yun et al., 2019).
+    r"""Paste a box from another image of the batch into each; targets are mixed by area (Yun et al., 2019).
 
-    The box has the image's proportions, the share :math:`1 - \lambda` of its area with
-    :math:`\lambda \sim \operatorname{Beta}(\alpha, \alpha)`, and a uniform centre; where it would leave the image it is
-    cut off, and the share that is really pasted counts.
+    The box has the proportions of the image and covers :math:`1 - \lambda` of its area, where
+    :math:`\lambda \sim \operatorname{Beta}(\alpha, \alpha)`. Its centre is uniform in the image. The box is clipped at
+    the border, and targets are mixed by the area that was actually pasted.
 
-    Parameters and returns are those of :func:`mixup`.
+    For parameters and returns, see :func:`mixup`.
     """
     return mix(images, targets, cutmix_weights(images, alpha))
 
 
 def mixup_or_cutmix(images: Tensor, targets: Tensor, mixup: float, cutmix: float) -> tuple[Tensor, Tensor]:
-    """Let a fair coin, thrown on the device, decide for the batch which of the two it is.
+    """Apply :func:`mixup` or :func:`cutmix` to the whole batch, by a fair coin tossed on the device.
 
-    Parameters and returns are those of :func:`mixup`, with an alpha for each.
+    For parameters and returns, see :func:`mixup`; ``mixup`` and ``cutmix`` are the two alphas.
     """
     heads = torch.rand((), device=images.device) < 0.5
     return mix(images, targets, torch.where(heads, mixup_weights(images, mixup), cutmix_weights(images, cutmix)))
 
 
 def mix(images: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Keep of each pixel what its weight in [0, 1] says, (B, 1, H, W); the rest is another image's of the batch.
+    """Blend each image with another of the batch, keeping of each pixel its weight in [0, 1], (B, 1, H, W).
 
-    The first image is mixed with the last, the second with the last but one: as an epoch's order is drawn, so are the
-    pairs, and processes that share a batch by pairs have both. The target of a pixel is mixed as the pixel is, that of
-    an image as its pixels are on average.
+    The first image is mixed with the last, the second with the last but one, and so on: the pairs are as random as the
+    order of the epoch, and processes that share a batch by pairs have both. Targets of pixels are mixed with the same
+    weights, targets of images with the mean weight.
     """
     shares = weights if targets.ndim == images.ndim else weights.mean(dim=(2, 3))
     return blend(images, images.flip(0), weights), blend(targets, targets.flip(0), shares)
 
 
 def mixup_weights(images: Tensor, alpha: float) -> Tensor:
-    """Draw a weight for each image of (B, C, H, W), the same for all of its pixels, (B, 1, H, W)."""
+    """Draw one weight per image of (B, C, H, W), the same for all its pixels: (B, 1, H, W)."""
     return draw_beta(alpha, images)[:, None, None, None].expand(-1, 1, *images.shape[2:])
 
 
 def cutmix_weights(images: Tensor, alpha: float) -> Tensor:
-    """Draw a box for each image of (B, C, H, W): 0 in it and 1 around it, (B, 1, H, W)."""
+    """Draw a box for each image of (B, C, H, W): 0 inside and 1 outside, (B, 1, H, W)."""
     b, _, h, w = images.shape
     side = (1 - draw_beta(alpha, images)).sqrt()[:, None]                                   # (B, 1), share of a side
     centre = draws.rand(2, b, 1, device=images.device, axis=1)

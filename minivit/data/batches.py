@@ -1,4 +1,4 @@
-"""Batches of a split on the device, in a given order."""
+"""Read a split in batches, in a given order, onto a device."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -12,12 +12,12 @@ from minivit.data.dataset import Split
 
 LOOK_AHEAD = 2
 
-Pair = tuple[Tensor, Tensor]   # images and what is to be said of them
+Pair = tuple[Tensor, Tensor]   # images and targets
 
 
 def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
             device: torch.device | str = "cpu", target: str = "labels") -> Iterator[Pair]:
-    """Go through a split in a given order, a batch at a time.
+    """Go through a split in a given order, one batch at a time.
 
     Images in memory are simply indexed, on the device if they live there. Files are decoded on a thread, up to two
     batches ahead of the one in use.
@@ -27,23 +27,23 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
     split
         Images and labels.
     order
-        Which rows, in which order: int64, any length; ``torch.randperm(len(split))`` for an epoch of training.
+        Row indices in the order wanted: int64, of any length; ``torch.randperm(len(split))`` for an epoch of training.
     batch_size
         Images in a batch; the last batch may have fewer.
     device
         Where the batches go.
     target
-        What goes with the images: ``labels``, or another field of the split, such as ``masks``.
+        What to yield along with the images: ``labels``, or another field of the split, such as ``masks``.
 
     Yields
     ------
     images, targets
-        uint8 (b, C, H, W) and the target's rows, of labels int64 (b,), on the device.
+        uint8 (b, C, H, W) and the matching rows of the target, for labels int64 (b,), on the device.
 
     Raises
     ------
     ValueError
-        If the order is no row of indices of the split or the batch size is less than 1.
+        If the order is not a vector of valid indices, or the batch size is less than 1.
     """
     order = torch.as_tensor(order, device="cpu")
     if order.ndim != 1 or (len(order) and order.dtype != torch.int64):
@@ -58,7 +58,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
 
     in_memory = isinstance(split.images, Tensor)
     if in_memory:
-        order = order.to(split.images.device)  # once: a batch of rows from the host would wait for the device
+        order = order.to(split.images.device)  # once: copying the rows of each batch would wait for the device
     chunks = order.split(batch_size) if len(order) else ()
     pairs = (read(rows) for rows in chunks) if in_memory else _ahead(read, chunks)
     return _on_device(pairs, torch.device(device))
@@ -71,7 +71,7 @@ def _on_device(pairs: Generator[Pair, None, None], device: torch.device) -> Iter
 
 
 def _ahead(read: Callable[[Tensor], Pair], chunks: Sequence[Tensor]) -> Generator[Pair, None, None]:
-    """Yield ``read(chunk)`` of every chunk while a thread reads the next ones."""
+    """Yield ``read(chunk)`` for every chunk while a thread reads the next ones."""
     with ThreadPoolExecutor(1, thread_name_prefix="minivit-batches") as pool:
         waiting = deque()
         try:

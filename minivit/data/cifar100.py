@@ -1,6 +1,6 @@
 """CIFAR-100: 60,000 colour photographs of 32 x 32 pixels in 100 classes, grouped into 20 coarse ones.
 
-Read from the public archive as it is, nothing unpacked, or from its unpacked folder.
+Read directly from the public archive, without unpacking it, or from its unpacked folder.
 
 Reference: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", technical report, University of
 Toronto, 2009; https://www.cs.toronto.edu/~kriz/cifar.html
@@ -32,11 +32,11 @@ SOURCES = (
     "https://web.archive.org/web/20241225200100id_/https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
 )
 
-# Computed in float64 over all pixels of the 50,000 training images, divided by 255.
+# Computed in float64 over all pixels of the 50,000 training images divided by 255.
 MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 
 NUM_LABELS = {"fine": 100, "coarse": 20}
-# The largest file, train, has 155 MB: whatever claims to be much more is another file.
+# The largest file, train, has 155 MB: anything much larger is not CIFAR-100.
 MAX_FILE_BYTES = 400_000_000
 
 
@@ -58,7 +58,7 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
     Raises
     ------
     DataError
-        If the data are missing, damaged, or hold anything but arrays and plain values.
+        If the data are missing or damaged, or hold anything but arrays and plain values.
     """
     if labels not in NUM_LABELS:
         raise ValueError(f"labels={labels!r} is not allowed: use 'fine' or 'coarse'")
@@ -74,7 +74,7 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
 
 
 def fetch_cifar100(root: Path) -> Path:
-    """Download the archive (169 MB) into the folder, unless the data are there; return where they are."""
+    """Download the archive (169 MB) into the folder unless the data are already there; return their path."""
     try:
         if root.is_file():
             raise DataError(f"{root} is a file: name a folder for {ARCHIVE}, such as {root.parent}")
@@ -122,7 +122,7 @@ def _read_folder(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _read_archive(archive: Path) -> dict[str, dict[str, Any]]:
-    """Read the files as they pass by: in a compressed archive, going back would mean beginning again."""
+    """Read the files in the order of the archive: going back in a compressed stream means starting over."""
     content = {}
     try:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
@@ -133,7 +133,7 @@ def _read_archive(archive: Path) -> dict[str, dict[str, Any]]:
                 if member.size > MAX_FILE_BYTES:
                     raise DataError(f"{archive} is not CIFAR-100: {member.name} has {member.size} bytes")
                 content[name] = load_safely(tar.extractfile(member), f"{archive}, file {name}")
-            while stream.read(1 << 20):   # only at its end does gzip compare its own checksum
+            while stream.read(1 << 20):   # gzip checks its checksum only at the end
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{archive} is damaged or incomplete ({error})") from None

@@ -1,4 +1,4 @@
-"""What a data set is: two splits of uint8 images and labels, and the names and statistics that go with them."""
+"""Data sets: two splits of uint8 images and labels, with the names of the classes and the statistics of the pixels."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from minivit.options import did_you_mean
 
 
 class DataError(Exception):
-    """A file or a folder of data that cannot be used; the message names it and the way out."""
+    """A file or folder of data cannot be used; the message names it and says what to do."""
 
 
 class Images(Protocol):
@@ -33,14 +33,14 @@ class Images(Protocol):
 class Split:
     """Images and their labels.
 
-    Images stay uint8, a quarter of the memory and of the copying of float32, until they are on the device.
+    Images stay uint8 until they are on the device, which takes a quarter of the memory and copying of float32.
 
     Parameters
     ----------
     images
-        uint8 (n, C, H, W), a tensor or files on disk that are indexed like one.
+        uint8 (n, C, H, W): a tensor, or files on disk that can be indexed like one.
     labels
-        int64 (n,), in 0 ... number of classes - 1.
+        int64 (n,), from 0 to the number of classes - 1.
     """
 
     images: Tensor | Images
@@ -55,13 +55,13 @@ class Split:
         for field in fields(self):
             if len(getattr(self, field.name)) != len(self.images):
                 raise ValueError(f"{field.name} has {len(getattr(self, field.name))} rows "
-                                 f"for {len(self.images)} images: one each is needed")
+                                 f"for {len(self.images)} images: there must be one for each")
 
     def __len__(self) -> int:
         return len(self.images)
 
     def subset(self, indices: Tensor | Sequence[int]) -> Self:
-        """Return the split made of these rows, in this order; files on disk are chosen, not read."""
+        """Return the rows with these indices, in this order, as a split; files on disk are selected, not read."""
         rows = torch.as_tensor(indices, dtype=torch.int64)
         return replace(self, **{field.name: _choose(getattr(self, field.name), rows) for field in fields(self)})
 
@@ -71,10 +71,10 @@ class Split:
                                 if isinstance(value := getattr(self, field.name), Tensor)})
 
     def digest(self, target: str = "labels") -> str:
-        """Return a short text that is another one where the labels, the images or their order are others.
+        """Return a short hash of the images, the labels and their order.
 
-        Another ``target``, such as ``masks``, counts in place of the labels.
-        Of files on disk it is the names that count, not the contents, which would have to be read.
+        With another ``target``, such as ``masks``, that is hashed instead of the labels. Of files on disk only the
+        names are hashed, since the contents would have to be read.
         """
         content = hashlib.blake2b(getattr(self, target).cpu().contiguous().numpy(), digest_size=16)
         if isinstance(self.images, Tensor):
@@ -86,16 +86,16 @@ class Split:
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a trained model has to know of its data: what its logits stand for, and how its images were made.
+    """What a trained model has to know about its data: what the logits stand for, and how to normalise images.
 
     Attributes
     ----------
     classes
-        Name of the class of each logit.
+        Class name of each logit.
     image_shape
         Channels, height and width.
     mean, std
-        Of each channel: the model sees ``(images / 255 - mean) / std``.
+        Mean and standard deviation of each channel: the model sees ``(images / 255 - mean) / std``.
     """
 
     classes: tuple[str, ...]
@@ -106,18 +106,19 @@ class DataInfo:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """A training split, a test split and what is common to both.
+    """A training split, a test split and what both have in common.
 
     Parameters
     ----------
     name
-        What :func:`minivit.data.load` calls it.
+        Its name in :func:`minivit.data.load`.
     train, test
         The two splits.
     classes
-        Name of each class; ``classes[label]`` reads a label.
+        Class names; ``classes[label]`` is the name of a label.
     mean, std
-        Of each channel of the training images divided by 255: ``(images / 255 - mean) / std`` is what a model sees.
+        Mean and standard deviation of each channel of the training images divided by 255: a model sees
+        ``(images / 255 - mean) / std``.
     """
 
     name: str
@@ -135,29 +136,29 @@ class Dataset:
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are."""
+        """Number of classes."""
         return len(self.classes)
 
     @property
     def info(self) -> DataInfo:
-        """What a model trained on this has to know of it."""
+        """What a model trained on this data set has to know about it."""
         return DataInfo(self.classes, self.image_shape, self.mean, self.std)
 
     def select_classes(self, names: Sequence[str]) -> Self:
-        """Return the images of these classes alone; label k is then the class ``names[k]``.
+        """Return only the images of these classes; label k then stands for the class ``names[k]``.
 
         Raises
         ------
         ValueError
-            Naming a class that there is not, or that stands there twice.
+            Naming a class that is unknown or listed twice.
         """
         if tuple(names) == self.classes:
             return self
         for i, name in enumerate(names):
             if name not in self.classes:
-                raise ValueError(f"{name!r} is no class of {self.name}{did_you_mean(name, self.classes)}")
+                raise ValueError(f"{name!r} is not a class of {self.name}{did_you_mean(name, self.classes)}")
             if name in names[:i]:
-                raise ValueError(f"class {name!r} is named twice")
+                raise ValueError(f"class {name!r} is listed twice")
         new = torch.full((self.num_classes,), -1)
         new[[self.classes.index(name) for name in names]] = torch.arange(len(names))
 

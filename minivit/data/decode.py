@@ -1,16 +1,16 @@
-"""One image file as people see it: whatever Pillow opens becomes RGB of 8 bits, or is refused by name.
+"""Read an image file as people see it: whatever Pillow opens becomes 8-bit RGB, or is refused with a reason.
 
-What is done, in this order:
+In this order:
 
-- Only the first picture counts: the first frame of an animation, the first page of a TIFF.
-- Grey of 16 bits is divided by 257 and rounded, other depths by what makes their largest value 255; colours of 16
-  bits keep their upper 8. Floats from 0 to 1 are black to white. Pixels whose range nothing states are refused: other
-  floats, whole numbers of 32 bits, signed ones.
-- An embedded colour profile (ICC) is applied, so that colours are sRGB; sRGB itself, a damaged profile and one for
-  other channels are passed over, and so are PNG's gamma notes. CMYK without a profile is converted plainly.
-- Transparency lets the ground shine through. Since the ground is laid before an image is scaled, hidden colours do not
-  bleed into what is seen.
-- The image is turned as its EXIF orientation says; a damaged block of EXIF says nothing.
+- Only the first picture is read: the first frame of an animation, the first page of a TIFF.
+- 16-bit grey is divided by 257 and rounded; other depths are scaled so that their largest value becomes 255; 16-bit
+  colours keep their upper 8 bits. Floats from 0 to 1 run from black to white. Pixels without a stated range are
+  refused: other floats, 32-bit integers, signed integers.
+- An embedded colour profile (ICC) is applied, so that colours are sRGB. Profiles that are sRGB already, damaged, or
+  made for other channels are ignored, and so is PNG's gamma. CMYK without a profile is converted naively.
+- Transparent pixels show the background. It is filled in before an image is scaled, so that hidden colours do not bleed
+  into visible ones.
+- The image is rotated as its EXIF orientation says; damaged EXIF data are ignored.
 """
 
 import io
@@ -26,17 +26,17 @@ from minivit.data.dataset import DataError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Web pages, paper and most viewers are white, and so are drawings made with nothing behind them.
+# Web pages, paper and most viewers are white, and drawings with a transparent background are made for that.
 WHITE = (255, 255, 255)
-ORIENTATION = 0x0112                                    # the tag of EXIF
-BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # tags of TIFF
+ORIENTATION = 0x0112                                    # EXIF tag
+BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2
-GREY_STEP = {"L;2": 85, "L;4": 17}                      # what Pillow multiplies grey of 2 and 4 bits with
+GREY_STEP = {"L;2": 85, "L;4": 17}                      # Pillow multiplies 2- and 4-bit grey by these
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}   # what a profile calls the channels of a mode
 
 
 class _Refused(Exception):
-    """Pixels that Pillow reads, but that do not say what they look like."""
+    """Pillow can read the pixels, but nothing says how they should look."""
 
 
 def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None) -> "Image":
@@ -45,11 +45,11 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
     Parameters
     ----------
     source
-        A file, or the bytes of one; what is in it decides, not its suffix.
+        A file, or its bytes; its format is read from the content, not the suffix.
     background
-        Red, green and blue, 0 ... 255, of the ground under transparent pixels.
+        Red, green and blue, 0 ... 255, shown where pixels are transparent.
     name
-        What errors call the image; its path by default.
+        Name of the image in error messages; its path by default.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
     Raises
     ------
     DataError
-        Naming the file and the way out, if it is no image, damaged, too large, or of pixels without a stated range.
+        Naming the file and what to do, if it is not an image, damaged, too large, or has pixels without a stated range.
     """
     from PIL import Image
 
@@ -82,14 +82,14 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
                         "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
     # Broken bytes make Pillow's decoders fail with nearly anything.
     except Exception as error:
-        if getattr(error, "filename", None):   # it could not even be opened
+        if getattr(error, "filename", None):   # the file could not even be opened
             raise DataError(f"{name} cannot be read: {error.strerror}") from None
         raise DataError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
                         ) from None
 
 
 def _raw_mode(image: "Image") -> str:
-    """Return Pillow's name for the pixels as they lie in the file; it forgets it when it has read them."""
+    """Return Pillow's name for the pixel format in the file, which it forgets once the pixels are read."""
     arguments = image.tile[0][3] if getattr(image, "tile", None) else ""
     return str(arguments[0] if isinstance(arguments, tuple) and arguments else arguments)
 
@@ -100,12 +100,12 @@ def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None
 
     tags = getattr(image, "tag_v2", {})
     if SIGNED in _values(tags.get(SAMPLE_FORMAT)):
-        raise _refuse(image, "signed whole numbers")
-    if image.mode == "I" and image.format not in ("PNG", "PPM"):   # theirs have 16 bits
-        raise _refuse(image, "whole numbers of 32 bits")
+        raise _refuse(image, "signed integers")
+    if image.mode == "I" and image.format not in ("PNG", "PPM"):   # in these, mode I has 16 bits
+        raise _refuse(image, "32-bit integers")
 
     if image.mode in ("P", "PA") and 0 < max(tags.get(COLOUR_MAP, (0,))) < 256:
-        # Some programs write 8 bits where TIFF has 16; by its letter all of them were black.
+        # Some programs write 8 bits where TIFF wants 16; read literally, such a palette would be all black.
         image.putpalette(bytes(tags[COLOUR_MAP]), "RGB;L")
 
     clear = image.info.get("transparency")
@@ -114,13 +114,13 @@ def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None
         alpha = None if clear is None else _opaque(values != int(clear) * GREY_STEP.get(raw, 1))
         if image.mode not in ("1", "L"):
             values = _to_8_bits(image, values, min(_values(tags.get(BITS)) or (16,)))
-            if WHITE_IS_ZERO in _values(tags.get(PHOTOMETRIC)) and not raw.endswith("I"):   # else Pillow has done it
+            if WHITE_IS_ZERO in _values(tags.get(PHOTOMETRIC)) and not raw.endswith("I"):   # else Pillow did it
                 values = 255 - values
         return Image.fromarray(values.astype(np.uint8)), alpha
     if image.mode == "RGB" and clear is not None:
         if raw.startswith("RGB;16"):
-            raise _refuse(image, "colours of 16 bits of which one is transparent, which Pillow cannot tell from its "
-                          "neighbours", "save it with an alpha channel or with 8 bits")
+            raise _refuse(image, "16-bit colours of which one is transparent, which Pillow cannot tell from similar "
+                          "ones", "save it with an alpha channel or with 8 bits")
         return image, _opaque((np.asarray(image) != clear).any(axis=-1))
     if image.has_transparency_data:
         if image.mode in ("La", "LA"):
@@ -128,14 +128,14 @@ def _colours_and_alpha(image: "Image", raw: str) -> tuple["Image", "Image | None
             return image.getchannel("L"), image.getchannel("A")
         rgba = image.convert("RGBA")
         alpha = rgba.getchannel("A")
-        # Here a fourth channel may be left empty, and then it is no opacity.
+        # In these formats an unnamed fourth channel may be left empty; then it does not mean opacity.
         unnamed = image.format == "TGA" or (image.format == "TIFF" and EXTRA_SAMPLES not in tags)
         return rgba.convert("RGB"), None if unnamed and alpha.getextrema() == (0, 0) else alpha
     if image.mode in ("RGB", "CMYK", "LAB"):
         return image, None
     if image.mode in ("P", "RGBX", "YCbCr", "HSV"):
         return image.convert("RGB"), None
-    raise _refuse(image, "pixels of a kind not known here")
+    raise _refuse(image, "pixels of an unknown kind")
 
 
 def _to_8_bits(image: "Image", values: np.ndarray, bits: int) -> np.ndarray:
@@ -143,7 +143,7 @@ def _to_8_bits(image: "Image", values: np.ndarray, bits: int) -> np.ndarray:
         most = 2**bits - 1
         return (values.astype(np.int64) * 255 + most // 2) // most
     low, high = values.min(), values.max()
-    if not 0 <= low <= high <= 1:   # no number is either
+    if not 0 <= low <= high <= 1:   # also false for NaN
         raise _refuse(image, f"floating-point numbers from {low:g} to {high:g}")
     return np.rint(values * 255)
 
@@ -153,7 +153,7 @@ def _values(tag: Any) -> tuple:
 
 
 def _refuse(image: "Image", what: str, way_out: str = "") -> _Refused:
-    way_out = way_out or ("nothing states which of them is black and which is white; scale them yourself and save them "
+    way_out = way_out or ("nothing says which value is black and which is white; scale them yourself and save them "
                           "with 8 bits, or with 16 as PNG")
     return _Refused(f"holds {what} (mode {image.mode}, {image.format}): {way_out}")
 
@@ -171,7 +171,7 @@ def _to_srgb(image: "Image", profile: bytes | None) -> "Image":
 
 @lru_cache(maxsize=16)   # the photographs of one camera share one
 def _transform(profile: bytes, mode: str) -> Any:
-    """Return the way from a profile to sRGB, or None if there is nothing to do or the profile does not say what."""
+    """Return the transform from a profile to sRGB, or None if none is needed or the profile is unusable."""
     from PIL import ImageCms
 
     try:
@@ -190,7 +190,7 @@ def _upright(pixels: "Image", source: "Image") -> "Image":
             6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
     try:
         way = ways.get(source.getexif().get(ORIENTATION))
-    except Exception:   # a damaged block fails with nearly anything, and the pixels are fine
+    except Exception:   # damaged EXIF fails with nearly anything, but the pixels are fine
         way = None
     return pixels if way is None else pixels.transpose(way)
 
@@ -205,4 +205,4 @@ def _reason(error: Exception, source: str | os.PathLike | bytes) -> str:
     else:
         with open(source, "rb") as file:
             first = file.read(16)
-    return f"of no format, or no kind of it, that Pillow reads; it begins with {first!r}" if first else "it is empty"
+    return f"not in a format that Pillow reads; it begins with {first!r}" if first else "it is empty"

@@ -1,4 +1,4 @@
-"""Handwritten digits, 8 x 8 pixels, that come with scikit-learn: the smallest real images there are.
+"""Handwritten digits of 8 x 8 pixels that come with scikit-learn: about the smallest real images there are.
 
 Reference: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI repository, 1998.
 """
@@ -10,17 +10,17 @@ import torch
 
 from minivit.data.dataset import DataError, Dataset, Split
 
-# Of the training images of the split below.
+# Of the training images in the split below.
 MEAN, STD = (0.3054,), (0.3760,)
 
 
 def load_digits(root: Path | None = None) -> Dataset:
-    """Load the 1797 digits, four fifths of each class for training, always the same ones.
+    """Load the 1797 digits; four fifths of each class, always the same ones, are for training.
 
     Parameters
     ----------
     root
-        Not used: the images are part of scikit-learn.
+        Ignored: the images are part of scikit-learn.
 
     Returns
     -------

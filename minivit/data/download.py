@@ -1,6 +1,7 @@
-"""Download a file: resumed where it stopped, checked, from the first of several sources that has it.
+"""Download a file from the first of several sources that has it, resume if interrupted, and verify its checksum.
 
-Only the standard library and a progress bar: pooch, the usual choice, neither resumes nor tries a second source.
+This needs only the standard library and a progress bar: pooch, the usual choice, neither resumes nor tries a second
+source.
 """
 
 import errno
@@ -21,48 +22,48 @@ from minivit.data.dataset import DataError
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 18
-# A source below this rate is left for the next one; when all are, the first takes the time it takes.
+# A source slower than this is given up for the next; if all are, they are tried again without a limit.
 SLOW_BYTES_PER_S = 300_000
 RATE_WINDOW_S = 15
 
 
 class _SourceError(Exception):
-    """This source failed; another one may not."""
+    """This source failed; another may work."""
 
 
 class _SlowError(_SourceError):
-    """This source works, but another one may be faster."""
+    """This source works, but another may be faster."""
 
 
 def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | None = None,
              sha256: str | None = None, elsewhere: str = "--data") -> Path:
-    """Put a file in its place, whole and checked, or not at all.
+    """Download a file to ``path``, complete and verified, or not at all.
 
-    The bytes gather in ``PATH.part``. An interrupted download keeps them and a later one goes on from there, from any
-    source, since the checksum says in the end whether the pieces belong together. Without a checksum nothing would,
-    and the file is begun afresh.
+    The bytes are collected in ``PATH.part``. An interrupted download leaves them there, and the next one continues from
+    any source, since the checksum will show whether the pieces belong together. Without a checksum nothing would show
+    it, so the download starts over.
 
     Parameters
     ----------
     urls
         Sources of the same bytes, tried in turn.
     path
-        Where the file is to stand. A file that stands there already is checked and left alone.
+        Where to put the file. A file that is already there is checked and left alone.
     md5, sha256
-        Checksums in hexadecimal; what is given is checked.
+        Checksums in hexadecimal; those that are given are checked.
     elsewhere
-        With what the user chooses another folder, which an error says if this one won't do.
+        The option or variable with which the user can choose another folder, for the error message.
 
     Returns
     -------
     Path
-        The path.
+        ``path``.
 
     Raises
     ------
     DataError
-        If no source gave the right bytes (each is named with its failure), if the disk is full or not writable, or if
-        another file stands in the place.
+        If no source gave the right bytes (each is listed with its failure), if the disk is full or not writable, or if
+        another file is in the way.
     """
     urls, path = [urls] if isinstance(urls, str) else list(urls), Path(path)
     checksums = {name: value for name, value in (("md5", md5), ("sha256", sha256)) if value}
@@ -70,7 +71,7 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
     with _told(path, elsewhere):
         if path.exists():
             if wrong := _wrong_checksum(path, checksums):
-                raise DataError(f"{path} stands already and is another file or a damaged one ({wrong}): "
+                raise DataError(f"{path} already exists and is another file or a damaged one ({wrong}): "
                                 "delete it to fetch it again")
             return path
         if not urls:
@@ -98,9 +99,9 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
                 return path
             part.unlink()
         failures[url] = wrong
-        if resumed:   # the fault may lie in what was there before
+        if resumed:   # the earlier part may be to blame
             queue.appendleft((url, slowest))
-    way_out = "check the connection and run the same command again: it goes on from what has arrived"
+    way_out = "check the connection and run the same command again: it continues from where it stopped"
     if len(urls) == 1:
         raise DataError(f"{path.name} could not be downloaded from {urls[0]}: {failures[urls[0]]}; {way_out}")
     tried = "\n".join(f"  {url}: {failure}" for url, failure in failures.items())
@@ -108,7 +109,7 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
 
 
 def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
-    """Append to the partial file what is missing; return whether it was begun by an earlier download."""
+    """Append what is missing to the partial file; return whether an earlier download had begun it."""
     with _told(part, elsewhere):
         start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "Mozilla/5.0 (compatible; minivit)"} | ({"Range": f"bytes={start}-"} if start else {})
@@ -116,7 +117,7 @@ def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
-            return True   # nothing is missing, or the partial file is wrong: the checksum tells
+            return True   # nothing is missing, or the partial file is wrong: the checksum will show
         raise _SourceError(f"HTTP {error.code} {error.reason}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise _SourceError(_reason(error)) from None
@@ -124,7 +125,7 @@ def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
         if response.status != http.HTTPStatus.PARTIAL_CONTENT:
             start = 0   # the server sends the whole file
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-            raise _SourceError("answered with another range than was asked for")
+            raise _SourceError("sent a different range from the one requested")
         total = None if response.length is None else start + response.length
         with _told(part, elsewhere):
             file = open(part, "r+b" if start else "wb", buffering=0)
@@ -160,12 +161,12 @@ def _chunks(response: http.client.HTTPResponse, slowest: float):
 
 def _write(file, chunk: bytes) -> None:
     left = memoryview(chunk)
-    while left:   # an unbuffered file may take less than it is given
+    while left:   # an unbuffered file may write less than it is given
         left = left[file.write(left):]
 
 
 def _wrong_checksum(path: Path, checksums: dict[str, str]) -> str | None:
-    """Say which checksum is wrong, if one is."""
+    """Describe the first checksum that doesn't match; None if all match."""
     for name, expected in checksums.items():
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, name).hexdigest()
@@ -176,7 +177,7 @@ def _wrong_checksum(path: Path, checksums: dict[str, str]) -> str | None:
 
 @contextmanager
 def _told(path: Path, elsewhere: str):
-    """Say of a failure on this machine that it is one; no other source would help."""
+    """Turn a failure to write on this machine into a DataError; another source would not help."""
     try:
         yield
     except OSError as error:

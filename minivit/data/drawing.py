@@ -1,7 +1,7 @@
-"""Scenes of a few shapes on a textured ground, drawn with NumPy, many at a time.
+"""Draw scenes of a few shapes on a textured ground with NumPy, many at a time.
 
-Axes: n scenes, M shapes in a scene, T candidates, S height and width of an image. Lengths are in image widths, x to the
-right and y down. Everything random comes in as uniform numbers in [0, 1): a drawing is a function of its numbers.
+Axes: n scenes, M shapes in a scene, T candidates, S height and width of an image. Lengths are in image widths; x points
+right and y down. All randomness is passed in as uniform numbers in [0, 1), so a drawing is a function of its numbers.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import numpy as np
 
 KINDS = ("disc", "square", "triangle", "cross", "ring")
 MAX_SHAPES = 3
-# From the centre to the farthest point of each kind when its area is 1.
+# Distance from the centre of each kind of shape to its farthest point, for area 1.
 REACH = np.array([0.565, 0.708, 0.878, 0.708, 0.676])
 CANDIDATES = 12
 NOISE_CELLS = 6
@@ -18,29 +18,29 @@ NOISE_CELLS = 6
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """Images and what is to be seen in them; the first shape of a scene is its largest."""
+    """Images and what they show; the first shape of a scene is its largest."""
 
     images: np.ndarray    # uint8 (n, 3, S, S)
-    visible: np.ndarray   # bool (n, M, S, S), the pixels of each shape that no other one covers
-    kinds: np.ndarray     # int (n, M), index in KINDS, or -1 where there is no shape or nothing of it is visible
+    visible: np.ndarray   # bool (n, M, S, S), the pixels of each shape that no other shape covers
+    kinds: np.ndarray     # int (n, M), index into KINDS, or -1 where there is no shape or none of it is visible
 
 
 def numbers_needed(size: int) -> int:
-    """Return how many uniform numbers a scene of ``size`` x ``size`` pixels takes."""
+    """Return how many uniform numbers it takes to draw a scene of ``size`` x ``size`` pixels."""
     return sum(int(np.prod(shape)) for shape in _parts(size).values())
 
 
 def draw(numbers: np.ndarray, size: int) -> Drawing:
-    """Draw the scenes that uniform numbers (n, ``numbers_needed(size)``) stand for."""
+    """Draw one scene from each row of uniform numbers, (n, ``numbers_needed(size)``)."""
     uniform = _take_apart(numbers, size)
     kinds = (uniform["kind"] * len(KINDS)).astype(int)
     area = _areas(uniform["area"])
     reach = REACH[kinds] * np.sqrt(area)
-    # Whole shapes inside the image, which may overlap a little.
+    # Shapes lie completely inside the image and may overlap a little.
     margin = reach[:, :, None, None]
     centre = _choose_apart(margin + (1 - 2 * margin) * uniform["centre"],
                            apart=0.7 * (reach[:, :, None] + reach[:, None]))
-    # Any colour may come with any kind: a colour is only far from the ground's and from the other shapes'.
+    # Any kind may have any colour, as long as it differs clearly from the ground and the other shapes.
     ground = _ground_colours(uniform["ground"])
     colour = _choose_apart(uniform["colour"], apart=np.full((len(numbers), MAX_SHAPES, MAX_SHAPES), 0.4),
                            avoid=ground, apart_from_avoided=0.55)
@@ -60,7 +60,7 @@ def draw(numbers: np.ndarray, size: int) -> Drawing:
 
 
 def _parts(size: int) -> dict[str, tuple[int, ...]]:
-    """What the numbers of a scene are for; the grain comes last, so that a scene is the same at any size."""
+    """Shapes of the numbers of a scene, by use; the grain comes last, so that a scene is the same at any size."""
     return {"count": (1,), "order": (1,), "kind": (MAX_SHAPES,), "area": (MAX_SHAPES,), "angle": (MAX_SHAPES,),
             "centre": (MAX_SHAPES, CANDIDATES, 2), "colour": (MAX_SHAPES, CANDIDATES, 3), "ground": (2, 3),
             "grating": (4,), "noise": (NOISE_CELLS, NOISE_CELLS), "grain": (size, size)}
@@ -74,30 +74,30 @@ def _take_apart(numbers: np.ndarray, size: int) -> dict[str, np.ndarray]:
 
 
 def _areas(uniform: np.ndarray) -> np.ndarray:
-    """Areas (n, M). The first shape, the scene's class, has about twice the area of the next, whatever the kinds."""
+    """Return areas (n, M). The first shape, the scene's class, has about twice the area of the next, of any kind."""
     area = 0.11 + 0.07 * uniform
     area[:, 1:] = area[:, :1] * (0.3 + 0.25 * uniform[:, 1:])
     return area
 
 
 def _ground_colours(uniform: np.ndarray) -> np.ndarray:
-    """Two colours a scene, (n, 2, 3), not far from each other, for the texture to go between."""
+    """Return two similar colours per scene, (n, 2, 3), for the texture to vary between."""
     first = 0.1 + 0.8 * uniform[:, 0]
     return np.stack([first, (first + 0.4 * (uniform[:, 1] - 0.5)).clip(0, 1)], axis=1)
 
 
 def _choose_apart(candidates: np.ndarray, apart: np.ndarray, avoid: np.ndarray | None = None,
                   apart_from_avoided: float = 0.0) -> np.ndarray:
-    """Choose for each shape the first of its candidates that is far enough from all before, or the farthest.
+    """Choose for each shape the first candidate that is far enough from all earlier points, or else the farthest.
 
     Parameters
     ----------
     candidates
         Points, (n, M, T, d).
     apart
-        The distance that the shapes of a scene are to keep from each other, (n, M, M).
+        Minimum distance between the shapes of a scene, (n, M, M).
     avoid, apart_from_avoided
-        Other points, (n, m, d), and the distance to keep from these.
+        Other points, (n, m, d), and the minimum distance from these.
 
     Returns
     -------
@@ -139,28 +139,28 @@ def _square(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Equilateral, standing on its base: three half-planes at the radius of the inscribed circle."""
+    """Equilateral triangle on its base: three half-planes at the radius of the inscribed circle."""
     inradius = 3**-0.75
     slope = np.sqrt(0.75) * np.abs(x) - 0.5 * y
     return np.maximum(y, slope) <= inradius
 
 
 def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Five squares."""
+    """Cross made of five squares."""
     half_arm = 0.5 / np.sqrt(5)
     wide, narrow = np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
     return (wide <= 3 * half_arm) & (narrow <= half_arm)
 
 
 def _ring(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """A disc with a hole of 0.55 times its radius."""
+    """Disc with a hole of 0.55 times its radius."""
     squared, hole = x**2 + y**2, 0.55**2
     outer = 1 / (np.pi * (1 - hole))
     return (squared <= outer) & (squared >= hole * outer)
 
 
 def _overlap(covers: np.ndarray, largest_on_top: np.ndarray) -> np.ndarray:
-    """Return what is visible of each shape, bool (n, M, S, S); the first one stays clearly the largest."""
+    """Return the visible pixels of each shape, bool (n, M, S, S), such that the first stays clearly the largest."""
     visible = covers.copy()
     for shape in range(1, MAX_SHAPES - 1):
         visible[:, shape] &= ~covers[:, shape + 1:].any(1)
@@ -174,8 +174,8 @@ def _overlap(covers: np.ndarray, largest_on_top: np.ndarray) -> np.ndarray:
 
 
 def _texture(noise: np.ndarray, grating: np.ndarray, size: int) -> np.ndarray:
-    """Smooth noise and a grating, mixed in any proportion, (n, S, S) in [0, 1]."""
-    # Cosine weights between the cells of the noise: smooth, and still a product of one matrix a side.
+    """Mix smooth noise and a grating in any proportion: (n, S, S) in [0, 1]."""
+    # Cosine weights interpolate smoothly between the cells of the noise, with just one matrix product per axis.
     position = (np.arange(size) + 0.5) / size * (NOISE_CELLS - 1)
     distance = np.abs(position[:, None] - np.arange(NOISE_CELLS)).clip(0, 1)
     weight = 0.5 + 0.5 * np.cos(np.pi * distance)

@@ -1,7 +1,7 @@
-"""Random erasing (Zhong et al., 2020) of a batch, each image by its own draw.
+"""Random erasing (Zhong et al., 2020) of a batch, with a separate random draw for each image.
 
-Axes: B batch, C channels, H and W height and width in pixels, T tries. Chance comes from PyTorch's generator of the
-batch's device: seed it, and the same batch comes out.
+Axes: B batch, C channels, H and W height and width in pixels, T tries. Random numbers come from PyTorch's generator for
+the batch's device: seed it to reproduce a batch.
 """
 
 from math import log
@@ -11,42 +11,43 @@ from torch import Tensor
 
 from minivit import draws
 
-AREA = (0.02, 1 / 3)      # of the box, as a share of the image's
-ASPECT = (0.3, 1 / 0.3)   # of the box, height by width
-TRIES = 10                # to draw a box that is smaller than the image
+AREA = (0.02, 1 / 3)      # of the box, as a fraction of the image
+ASPECT = (0.3, 1 / 0.3)   # of the box, height over width
+TRIES = 10                # to draw a box smaller than the image
 
 
 def random_erasing(images: Tensor, *, probability: float = 0.25) -> Tensor:
     """Paste a box of noise into some images.
 
-    As timm's ``mode="pixel"``, DeiT's choice: the box's area is uniform, its aspect ratio uniform in the logarithm, its
-    place uniform inside the image, and each of its pixels standard normal. Sides are rounded to whole pixels. A box as
-    high or as wide as the image is drawn again, up to ten times in all; if none is smaller the image stays as it is.
+    As in timm's ``mode="pixel"``, DeiT's choice, the area of the box is uniform, its aspect ratio log-uniform, its
+    position uniform inside the image, and each of its pixels standard normal. Sides are rounded to whole pixels. A box
+    as high or as wide as the image is drawn again, up to ten times in all; if no box is smaller, the image is left
+    unchanged.
 
     Parameters
     ----------
     images
-        Float, (B, C, H, W), normalised: of mean 0 and deviation 1 over the training set.
+        Float, (B, C, H, W), normalised to mean 0 and standard deviation 1 over the training set.
     probability
-        Chance in [0, 1] of an image to get a box.
+        Probability in [0, 1] that an image gets a box.
 
     Returns
     -------
     Tensor of shape (B, C, H, W)
-        Of the same type; outside the boxes bit for bit what it was.
+        Of the same type; pixels outside the boxes are unchanged to the last bit.
 
     Raises
     ------
     ValueError
-        If the images are not float or the probability is none.
+        If the images are not float or the probability is out of range.
     """
     if not images.is_floating_point() or images.ndim != 4:
         raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
                          "(B, C, H, W); normalise them first")
     if not 0 <= probability <= 1:
         raise ValueError(f"probability={probability!r} is not allowed: it must be in [0, 1]")
-    noise = draws.randn(*images.shape, device=images.device).to(images)
-    return torch.where(draw_boxes(images, probability)[:, None], noise, images)
+    boxes = draw_boxes(images, probability)[:, None]
+    return torch.where(boxes, draws.randn(*images.shape, device=images.device).to(images), images)
 
 
 def draw_boxes(images: Tensor, probability: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, which are not, and what is said about the latter: nothing is dropped unseen."""
+"""Find the image files in a folder, and keep account of the others: nothing is skipped silently."""
 
 import os
 import unicodedata
@@ -8,25 +8,25 @@ from pathlib import Path
 
 from minivit.data.dataset import DataError
 
-# What systems and file servers leave behind, in lower case; and everything hidden, which begins with a dot.
+# What operating systems and file servers leave behind, in lower case. Hidden files, which begin with a dot, also count.
 SYSTEM = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information",
                     "lost+found", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})
-# What stands beside images to explain them: no image is lost when it is passed over.
+# Files that come with images to describe them: skipping these loses no image.
 NOTES = frozenset({".cfg", ".csv", ".doc", ".docx", ".htm", ".html", ".ini", ".ipynb", ".json", ".jsonl", ".log", ".md",
                    ".pdf", ".py", ".rst", ".rtf", ".sh", ".toml", ".tsv", ".txt", ".xlsx", ".xml", ".yaml", ".yml"})
-# Formats that Pillow knows but needs other programs for, and films.
+# Formats that Pillow knows but needs other programs for, and video.
 NO_PICTURES = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"})
 
 SYSTEM_KIND = "system and hidden files"
 
 
 class PassedOver:
-    """A count and an example of each kind of file that was not read.
+    """A count and an example of each kind of file that was skipped.
 
     Attributes
     ----------
     lost
-        Whether some of it looks like data.
+        Whether any of these files looks like data.
     """
 
     def __init__(self):
@@ -35,7 +35,7 @@ class PassedOver:
         self.lost = False
 
     def add(self, path: str, kind: str | None = None, *, lost: bool = True) -> None:
-        """Count a file; without a kind, its suffix is it, and says whether it looks like data."""
+        """Count a file. By default its suffix is its kind and decides whether it looks like data."""
         if kind is None and os.path.islink(path) and not os.path.exists(path):
             kind = "broken links"
         if kind is None:
@@ -56,7 +56,7 @@ class PassedOver:
 
 
 def image_suffixes() -> frozenset[str]:
-    """Return the suffixes of what Pillow reads, of the formats that plug-ins have taught it too."""
+    """Return the suffixes of all image formats that Pillow reads, including those added by plug-ins."""
     from PIL import Image
 
     return frozenset(suffix for suffix, kind in Image.registered_extensions().items()
@@ -64,14 +64,14 @@ def image_suffixes() -> frozenset[str]:
 
 
 def class_folders(split: Path, suffixes: frozenset[str], passed: PassedOver) -> dict[str, Path]:
-    """Return the class folders of a split by the names of the classes, sorted.
+    """Return the class folders of a split by class name, sorted.
 
-    A name is brought into the form NFC: a Mac may write é as e and an accent, and it is the same class.
+    Names are normalised to Unicode's form NFC: a Mac may store é as e plus an accent, which is the same class.
 
     Raises
     ------
     DataError
-        If two folders are one class, or a name cannot be written down.
+        If two folders belong to the same class, or a name is not valid UTF-8.
     """
     classes: dict[str, Path] = {}
     for entry in _entries(split, passed) if split.is_dir() else ():
@@ -79,23 +79,23 @@ def class_folders(split: Path, suffixes: frozenset[str], passed: PassedOver) -> 
             passed.add(entry.path, "images outside a class folder" if _is_image(entry, suffixes) else None)
             continue
         if not _can_be_written(entry.name):
-            raise DataError(f"the name of the class folder {ascii(entry.path)} is no UTF-8: rename it")
+            raise DataError(f"the name of the class folder {ascii(entry.path)} is not UTF-8: rename it")
         name = unicodedata.normalize("NFC", entry.name)
         if name in classes:
-            raise DataError(f"{split} has two folders for the class {name!r}, which differ only in their Unicode form: "
+            raise DataError(f"{split} has two folders for the class {name!r} whose names differ only in Unicode form: "
                             f"{ascii(classes[name].name)} and {ascii(entry.name)}; put their images into one")
         classes[name] = Path(entry.path)
     return dict(sorted(classes.items()))
 
 
 def find_images(folder: Path, suffixes: frozenset[str], passed: PassedOver) -> list[Path]:
-    """Return the image files below a folder, however deep, sorted; links are followed, but never back up."""
+    """Return all image files below a folder, at any depth, sorted; links are followed, but not in circles."""
     found, waiting = [], [(os.fspath(folder), frozenset(map(_identity, folder.resolve().parents)))]
     while waiting:
         path, above = waiting.pop()
         here = _identity(path)
         if here in above:
-            passed.add(path, "links to a folder that holds them", lost=False)
+            passed.add(path, "links to a parent folder", lost=False)
             continue
         for entry in _entries(path, passed):
             if _is(entry.is_dir):

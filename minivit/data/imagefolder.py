@@ -1,4 +1,4 @@
-"""Your own images, one folder a class: ROOT/{train,test|val}/CLASS/*.jpg."""
+"""Your own images, one folder per class: ROOT/{train,test|val}/CLASS/*.jpg."""
 
 import copy
 import logging
@@ -26,10 +26,10 @@ log = logging.getLogger(__name__)
 
 
 class ImageFiles:
-    """Image files that are indexed like a uint8 tensor (n, 3, H, W); only their paths are kept in memory.
+    """Image files that can be indexed like a uint8 tensor (n, 3, H, W); only their paths are kept in memory.
 
-    An image is decoded when it is asked for, several at a time, since Pillow decodes outside Python's lock: read as
-    people see it (:func:`minivit.data.decode.decode`), then scaled and its middle cut out
+    Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
+    (:func:`minivit.data.decode.decode`), then scaled and cropped to its centre
     (:func:`minivit.data.preprocessing.fit`).
 
     Parameters
@@ -39,11 +39,11 @@ class ImageFiles:
     image_size
         Side of the images in pixels, or (height, width).
     workers
-        How many files are decoded at a time; by default one a core that this process may use, at most 16.
+        How many files to decode at a time; by default one per core that this process may use, at most 16.
     crop_pct, crop_mode, interpolation
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     background
-        Red, green and blue, 0 ... 255, of the ground under transparent pixels.
+        Red, green and blue, 0 ... 255, shown where pixels are transparent.
     """
 
     def __init__(self, paths: Sequence[Path], image_size: int | Sequence[int], workers: int | None = None, *,
@@ -61,7 +61,7 @@ class ImageFiles:
 
     @property
     def names(self) -> list[str]:
-        """The files, without the folders they are in."""
+        """Names of the files, without their folders."""
         return [path.name for path in self.paths]
 
     def __len__(self) -> int:
@@ -93,31 +93,31 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
                      crop_pct: float | None = None, crop_mode: Literal["center", "squash"] | None = None,
                      interpolation: str | None = None, preprocessing: str | Path | None = None,
                      background: Sequence[int] = WHITE) -> Dataset:
-    """Load a data set of image files, one folder a class.
+    """Load a data set of image files, one folder per class.
 
-    A class folder is read with all folders below it, and links are followed. A file is an image if its suffix, in
-    capitals or not, is one that Pillow reads; hidden files and what systems leave behind are passed over. How many
-    files were found and passed over is logged: a warning if any of the latter looks like data, else information. Names
-    that differ only in their Unicode form are one class, in the form NFC.
+    A class folder is searched with all its subfolders, and links are followed. A file is an image if Pillow reads its
+    suffix, in upper or lower case; hidden files and what operating systems leave behind are skipped. The numbers of
+    files found and skipped are logged: as a warning if any skipped file looks like data, as information otherwise.
+    Names that differ only in Unicode form are the same class, named in the form NFC.
 
     Parameters
     ----------
     root
-        Folder with ``train/CLASS/`` and ``test/CLASS/`` or ``val/CLASS/``; of the latter two, the first that has
-        classes of ``train``.
+        Folder with ``train/CLASS/`` and ``test/CLASS/`` or ``val/CLASS/``; of these two, the first that shares classes
+        with ``train`` is used.
     image_size
-        Side in pixels, or (height, width), that images are scaled and cut to; 224 by default.
+        Side in pixels, or (height, width), to which images are scaled and cropped; 224 by default.
     mean, std
-        Three numbers each, in units of [0, 1]; by default ImageNet's. Published weights want those they were trained
-        with: DeiT's ImageNet's, Google's ViTs (augreg) 0.5 and 0.5.
+        Three numbers each, in units of [0, 1]; ImageNet's by default. Published weights need those they were trained
+        with: ImageNet's for DeiT, 0.5 and 0.5 for Google's ViTs (augreg).
     crop_pct, crop_mode, interpolation
-        How images are scaled and cut, as for :class:`minivit.data.preprocessing.Preprocessing`; by default the largest
-        middle part of the right proportions, scaled bicubically.
+        How images are scaled and cropped, as for :class:`minivit.data.preprocessing.Preprocessing`; by default the
+        largest central part with the right proportions, scaled bicubically.
     preprocessing
         Path of the ``config.json`` (timm) or ``preprocessor_config.json`` (Hugging Face) that came with published
-        weights, or of their folder; the options above that are given go before what it says.
+        weights, or of their folder; options given above take precedence over it.
     background
-        Red, green and blue, 0 ... 255, that shines through where images are transparent; by default white.
+        Red, green and blue, 0 ... 255, shown where images are transparent; white by default.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     Raises
     ------
     ValueError
-        If an option is not allowed.
+        If the value of an option is not allowed.
     DataError
         If a folder is missing, a class has no image, the splits have different classes, or ``preprocessing`` cannot be
         read.
@@ -149,7 +149,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
 
 
 def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
-    """Return the image files of each class, of the training and of the held-out split, and log what was passed over."""
+    """Return the image files of each class for the training and the held-out split, and log what was skipped."""
     try:
         suffixes, passed = image_suffixes(), {name: PassedOver() for name in ("train", *HELD_OUT)}
         folders = {name: class_folders(root / name, suffixes, passed[name]) for name in passed}
@@ -163,7 +163,7 @@ def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
     both = passed["train"]
     both.update(passed[held_out])
-    over = f"; passed over: {both if both.counts else 'nothing'}"
+    over = f"; skipped: {both if both.counts else 'nothing'}"
     for split, files in zip(("train", held_out), splits, strict=True):
         if empty := [name for name, paths in files.items() if not paths]:
             raise DataError(f"{folders[split][empty[0]]} has no image that Pillow reads: add some or delete it{over}")
@@ -178,7 +178,7 @@ def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
 
 
 def _choose_held_out(root: Path, folders: dict[str, dict[str, Path]]) -> str:
-    """Return the first split with classes of the training set: ImageNet's test images, for one, have none."""
+    """Return the first split that shares classes with the training set: ImageNet's test images, for one, have none."""
     there = [name for name in HELD_OUT if folders[name]]
     fitting = [name for name in there if folders[name].keys() & folders["train"].keys()]
     told = [name for name in there if (root / name / TINY_IMAGENET).is_file()]
@@ -191,8 +191,8 @@ def _compare_classes(root: Path, folders: dict[str, dict[str, Path]], held_out: 
     if not any(only):
         return
     if not folders["train"].keys() & folders[held_out].keys() and (root / held_out / TINY_IMAGENET).is_file():
-        raise DataError(f"{root / held_out} does not sort its images into class folders: {TINY_IMAGENET} there says in "
-                        f"each line the name of an image and its class; move each to {root / held_out}/CLASS/")
+        raise DataError(f"{root / held_out} has no class folders: each line of {TINY_IMAGENET} there names an image "
+                        f"and its class; move each image to {root / held_out}/CLASS/")
     what = " and ".join(f"{', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''} "
                         f"{'is' if len(names) == 1 else 'are'} only in {root / split}"
                         for split, names in zip(("train", held_out), only, strict=True) if names)
@@ -211,13 +211,13 @@ def _missing(root: Path, split: str) -> str:
 
 
 def _warn_of_one_class(folders: dict[str, Path], files: dict[str, list[Path]]) -> None:
-    """A folder too many above the classes makes them all one."""
+    """Warn of a likely mistake: one folder too many above the classes makes them all one."""
     if len(files) == 1:
         (name, folder), (paths,) = *folders.items(), files.values()
         inner = sorted({path.relative_to(folder).parts[0] for path in paths if path.parent != folder})
         if len(inner) > 1 and all(path.parent != folder for path in paths):
-            log.warning(f"imagefolder: {name!r} is the only class, and its images lie in {len(inner)} folders "
-                        f"({', '.join(inner[:3])}, ...); if these are the classes, they belong into {folder.parent}")
+            log.warning(f"imagefolder: {name!r} is the only class, and its images are in {len(inner)} folders "
+                        f"({', '.join(inner[:3])}, ...); if these are the classes, move them to {folder.parent}")
 
 
 def _cores() -> int:

@@ -1,19 +1,19 @@
-"""The operations of RandAugment and TrivialAugment on a batch, each image by an operation and a strength of its own.
+"""The operations of RandAugment and TrivialAugment on a batch; each image has its own operation and strength.
 
 Axes: B batch, C channels (1 or 3), H and W height and width in pixels, L the 256 levels of a byte, R rounds.
 
-There are three kinds, and each is done for the whole batch at once, whatever the images drew:
+There are three kinds. Each is computed for the whole batch at once, whatever the images drew:
 
 ========  ===============================================================  =========================================
-kind      what an operation says                                           and an image that drew another gets
+kind      what an operation defines                                        an image that drew another one gets
 ========  ===============================================================  =========================================
-table     which level takes the place of each level                        the table of the levels themselves
-blend     a dull version of the image, which the strength blends with it   a blend that is all image
-map       where in the image a pixel comes from                            the map that moves nothing
+table     the level that replaces each level                               the identity table
+blend     a degenerate image, blended with the image by the strength       a blend that is all image
+map       where in the image a pixel comes from                            the identity map
 ========  ===============================================================  =========================================
 
-So an image keeps every bit under an operation that it did not draw, nothing waits for the device, and an operation
-costs a table of 256 numbers or the dull version of the batch. Values are those of Pillow's ``ImageOps`` and
+So an operation that an image did not draw leaves it unchanged to the last bit, nothing waits for the device, and an
+operation costs a table of 256 numbers or one degenerate batch. Values agree with Pillow's ``ImageOps`` and
 ``ImageEnhance``.
 """
 
@@ -24,28 +24,29 @@ from torch import Tensor
 
 def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: int, masks: Tensor | None = None
                      ) -> Tensor | tuple[Tensor, Tensor]:
-    """Let each image go through its own operations, one a round, in their order.
+    """Apply its own operations to each image, one per round, in order.
 
-    Two rounds share one sampling: first colours, both maps as one, second colours. So an image that draws a map and a
-    colour has them in its order, and two maps are one. Only what Pillow loses between two maps stays: the picture is
-    sampled once, and what the first moves out the second may move back in.
+    Two rounds share one resampling: first the colours of round one, then the maps of both rounds composed, then the
+    colours of round two. So an image that draws a map and a colour gets them in the right order, and two maps become
+    one. In one respect the result is better than Pillow's: since the image is sampled once, pixels that the first map
+    moves out can come back in with the second.
 
     Parameters
     ----------
     images
         uint8, (B, C, H, W) with C 1 or 3.
     operation
-        int64, (R, B): an index of ``OPERATIONS`` for each round and image.
+        int64, (R, B): an index into ``OPERATIONS`` for each round and image.
     strength
-        float32, (R, B): in the unit of the operation, which its function, or :func:`affine_map`, names.
+        float32, (R, B), in the unit of the operation, for which see its function or :func:`affine_map`.
     fill
-        Level in [0, 255] of the pixels that come from outside.
+        Level in [0, 255] for pixels that come from outside the image.
     masks
-        The class of each pixel, (B, H, W), which moves as the pixel does; 0 comes in from outside. None for none.
+        Optional classes of the pixels, (B, H, W), which move along with them; 0 comes in from outside.
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
+    Tensor of shape (B, C, H, W), uint8; with masks, also the masks, (B, H, W)
     """
     for first in range(0, len(operation), 2):
         drawn = list(zip(operation[first:first + 2], strength[first:first + 2], strict=True))
@@ -57,11 +58,11 @@ def apply_operations(images: Tensor, operation: Tensor, strength: Tensor, fill: 
     return images if masks is None else (images, masks)
 
 
-# Tables: (levels (L,), cumulative (B, C, L), strength (B, 1, 1)) to (B, C, L) or what broadcasts to it, int32.
-# ``cumulative`` counts the pixels of each level and all below it.
+# Tables map (levels (L,), cumulative (B, C, L), strength (B, 1, 1)) to (B, C, L), or what broadcasts to it, int32.
+# ``cumulative`` counts the pixels at or below each level.
 
 def invert(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
-    """Make dark bright and bright dark; no strength."""
+    """Swap dark and bright; no strength."""
     return 255 - levels
 
 
@@ -71,19 +72,19 @@ def solarize_add(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor
 
 
 def posterize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
-    """Keep the highest bits, as many as the strength says, in [1, 8]; 8 changes nothing."""
+    """Keep as many of the highest bits as the strength, in [1, 8]; 8 changes nothing."""
     return levels - levels % torch.bitwise_left_shift(1, (8 - strength.int()).clamp(0, 8))
 
 
 def solarize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
-    """Invert the levels from the strength on, in [0, 256]; 256 changes nothing."""
+    """Invert all levels at or above the strength, in [0, 256]; 256 changes nothing."""
     return torch.where(levels < strength, levels, 255 - levels)
 
 
 def auto_contrast(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
     """Stretch each channel so that its darkest level becomes 0 and its brightest 255; no strength.
 
-    Rounded down. Where the quotient is whole, Pillow's rounding errors can bring it one level lower.
+    Levels are rounded down. Where the quotient is whole, Pillow's rounding errors can give one level less.
     """
     low = (cumulative == 0).sum(-1, keepdim=True, dtype=torch.int32)
     high = (cumulative < cumulative[..., -1:]).sum(-1, keepdim=True, dtype=torch.int32)
@@ -91,7 +92,7 @@ def auto_contrast(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tenso
 
 
 def equalize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
-    """Give each channel about as many pixels at every level; no strength."""
+    """Spread the pixels of each channel about evenly over the levels; no strength."""
     below_brightest = torch.where(cumulative < cumulative[..., -1:], cumulative, 0).amax(-1, keepdim=True)
     step = below_brightest // 255  # pixels that share a level
     below = F.pad(cumulative, (1, 0))[..., :-1]
@@ -99,16 +100,16 @@ def equalize(levels: Tensor, cumulative: Tensor, strength: Tensor) -> Tensor:
 
 
 def quotient(dividend: Tensor, divisor: Tensor) -> Tensor:
-    """Divide whole numbers, round down, and keep to [0, 255]; int32.
+    """Divide integers, rounding down, and clamp to [0, 255]; int32.
 
-    Dividing integers is slow. The half keeps every quotient so far from the next whole number that no device's way to
-    round a float32 can reach it.
+    Integer division is slow. Adding one half keeps every quotient so far from the next integer that float32 rounding
+    cannot reach it on any device.
     """
     return ((dividend + 0.5) / divisor).clamp(0, 255).int()
 
 
-# Blends: (pixels (B, C, H, W), grey (B, 1, H, W)) to the dull version that strength 0 gives, of (B, C, H, W) or what
-# broadcasts to it; all whole numbers in float32. Strength 1 changes nothing.
+# Blends map (pixels (B, C, H, W), grey (B, 1, H, W)) to the degenerate image that strength 0 gives, (B, C, H, W) or
+# what broadcasts to it; all are whole numbers in float32. Strength 1 changes nothing.
 
 def brightness(pixels: Tensor, grey: Tensor) -> Tensor:
     """Black."""
@@ -126,7 +127,7 @@ def color(pixels: Tensor, grey: Tensor) -> Tensor:
 
 
 def sharpness(pixels: Tensor, grey: Tensor) -> Tensor:
-    """Each pixel, five times, averaged with its eight neighbours; the outermost pixels stay."""
+    """Each pixel, weighted five times, averaged with its eight neighbours; the outermost pixels stay."""
     columns = pixels[..., :-2] + pixels[..., 1:-1] + pixels[..., 2:]
     around = columns[..., :-2, :] + columns[..., 1:-1, :] + columns[..., 2:, :]
     smooth = pixels.clone()
@@ -135,15 +136,15 @@ def sharpness(pixels: Tensor, grey: Tensor) -> Tensor:
 
 
 def luma(pixels: Tensor) -> Tensor:
-    """Weigh the channels by how bright they look (ITU-R 601), (B, C, H, W) to (B, 1, H, W)."""
+    """Weight the channels by how bright they look (ITU-R 601), (B, C, H, W) to (B, 1, H, W)."""
     if pixels.shape[1] == 1:
         return pixels
     red, green, blue = pixels.split(1, dim=1)
-    # Weights in 65536ths: every product and sum is a whole number that float32 holds, so all devices agree.
+    # With weights in 65536ths, every product and sum is an integer that float32 represents, so all devices agree.
     return ((19595 * red + 38470 * green + 7471 * blue + 32768) / 65536).floor()
 
 
-# What needs one channel, or one pixel, stands before what needs them all: the sum of the work is then least.
+# Operations that need one channel, or one pixel, come before those that need them all, to minimise the total work.
 TABLES = {f.__name__: f for f in (invert, solarize_add, posterize, solarize, auto_contrast, equalize)}
 BLENDS = {f.__name__: f for f in (brightness, contrast, color, sharpness)}
 MAPS = ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
@@ -151,7 +152,7 @@ OPERATIONS = (*TABLES, *BLENDS, *MAPS, "identity")
 
 
 def recolour(images: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
-    """Do the table or the blend that each image drew; (B, C, H, W) to (B, C, H, W), uint8, with draws of shape (B,)."""
+    """Apply the table or blend that each image drew; (B, C, H, W) to (B, C, H, W), uint8, with draws of shape (B,)."""
     drew = who_drew(operation)
     levels = torch.arange(256, dtype=torch.int32, device=images.device)
     index = images.flatten(2).long()                                                        # (B, C, HW)
@@ -164,25 +165,25 @@ def recolour(images: Tensor, operation: Tensor, strength: Tensor) -> Tensor:
     images = table.to(torch.uint8).gather(2, index).view_as(images)
 
     pixels = images.float()
-    grey, dull, factor = luma(pixels), torch.zeros_like(pixels[:, :1, :1, :1]), torch.ones_like(strength)
-    for name, dulled in BLENDS.items():
-        dull = torch.where(drew[name][:, None, None, None], dulled(pixels, grey), dull)
+    grey, degenerate, factor = luma(pixels), torch.zeros_like(pixels[:, :1, :1, :1]), torch.ones_like(strength)
+    for name, blend in BLENDS.items():
+        degenerate = torch.where(drew[name][:, None, None, None], blend(pixels, grey), degenerate)
         factor = torch.where(drew[name], strength, factor)
-    return (dull + factor[:, None, None, None] * (pixels - dull)).clamp(0, 255).to(torch.uint8)
+    return (degenerate + factor[:, None, None, None] * (pixels - degenerate)).clamp(0, 255).to(torch.uint8)
 
 
 def who_drew(operation: Tensor) -> dict[str, Tensor]:
-    """Tell for each operation which images drew it; (B,) to a bool (B,) under each name."""
+    """Return, by the name of each operation, which images drew it; (B,) to bool (B,) each."""
     every = torch.arange(len(OPERATIONS), device=operation.device)
     return dict(zip(OPERATIONS, operation == every[:, None], strict=True))
 
 
 def affine_map(operation: Tensor, strength: Tensor, height: int, width: int) -> Tensor:
-    """Write the map that each image drew as a matrix, (B,) to (B, 3, 3).
+    """Return the map that each image drew as a matrix, (B,) to (B, 3, 3).
 
-    It takes (x, y, 1) of a pixel to where it comes from, in pixels from the upper left corner, so that the first
-    pixel's centre is (0.5, 0.5). Strengths: the tangent of a shear about the corner; pixels of a translation to the
-    left or up; degrees of a rotation anticlockwise about the image's centre. 0 moves nothing.
+    It takes (x, y, 1) of a pixel to where the pixel comes from. Coordinates are in pixels from the upper left corner,
+    so the centre of the first pixel is (0.5, 0.5). Strengths are the tangent of a shear about the corner, the pixels of
+    a translation to the left or up, and the degrees of an anticlockwise rotation about the centre. 0 moves nothing.
     """
     drew = who_drew(operation)
     shear_x, shear_y, left, up, degrees = (torch.where(drew[name], strength, 0) for name in MAPS)
@@ -196,19 +197,19 @@ def affine_map(operation: Tensor, strength: Tensor, height: int, width: int) -> 
 
 
 def compose(maps: list[Tensor]) -> Tensor:
-    """Make one map of several, the first operation's first; of (B, 3, 3) each, (B, 3, 3)."""
+    """Compose several maps, (B, 3, 3) each, into one, with the first operation's map first."""
     result, *others = maps
     for other in others:
-        # A product by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a pixel in 224.
+        # Multiply by hand: a GPU's matrix unit may round to eleven bits, which is a tenth of a pixel in 224.
         result = (result[:, :, :, None] * other[:, None]).sum(2)
     return result
 
 
 def resample(images: Tensor, matrix: Tensor, fill: int) -> Tensor:
-    """Fetch each pixel from where the map says, bilinearly; (B, C, H, W) and (B, 3, 3) to (B, C, H, W), uint8.
+    """Sample each pixel bilinearly from where the map says; (B, C, H, W) and (B, 3, 3) to (B, C, H, W), uint8.
 
-    Levels are rounded to the nearest; Pillow rounds them down. A pixel whose centre comes from outside is ``fill``, and
-    within half a pixel of the edge the outermost pixels go on, as in Pillow.
+    Levels are rounded to the nearest, where Pillow rounds down. A pixel whose centre comes from outside gets ``fill``;
+    within half a pixel of the edge, the outermost pixels are repeated, as in Pillow.
     """
     height, width = images.shape[2:]
     x, y, inside = places(matrix, height, width)
@@ -218,9 +219,9 @@ def resample(images: Tensor, matrix: Tensor, fill: int) -> Tensor:
 
 
 def resample_masks(masks: Tensor, matrix: Tensor) -> Tensor:
-    """Fetch the class of each pixel from the nearest one to where the map says, as Pillow; (B, H, W) to (B, H, W).
+    """Sample the class of each pixel at the nearest pixel to where the map says, as Pillow does; (B, H, W) to the same.
 
-    A pixel whose centre comes from outside is of class 0.
+    A pixel whose centre comes from outside gets class 0.
     """
     height, width = masks.shape[1:]
     x, y, inside = places(matrix, height, width)
@@ -229,7 +230,7 @@ def resample_masks(masks: Tensor, matrix: Tensor) -> Tensor:
 
 
 def places(matrix: Tensor, height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return x and y of where each pixel's centre comes from, and whether that is inside the image, (B, H, W) each."""
+    """Return the x and y that each pixel's centre comes from, and whether they are in the image, (B, H, W) each."""
     down, right = (torch.arange(size, device=matrix.device) + 0.5 for size in (height, width))
     (a, b, c), (d, e, f) = (row.unbind(1) for row in matrix[:, :2, :, None, None].unbind(1))
     x = a * right + b * down[:, None] + c

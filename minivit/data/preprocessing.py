@@ -1,4 +1,4 @@
-"""How an image becomes what a model was trained to see: its size, the part that is kept, mean and deviation."""
+"""Prepare images the way a model was trained to see them: size, crop, mean and standard deviation."""
 
 import json
 import math
@@ -14,11 +14,11 @@ from minivit.options import image_sides
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Of ImageNet's training images. DeiT and most convolutional networks were trained with them, Google's ViTs (augreg)
-# with 0.5 and 0.5, CLIP with its own: published weights say what they want in a file, see read_preprocessing.
+# From ImageNet's training images. DeiT and most convolutional networks were trained with these, Google's ViTs (augreg)
+# with 0.5 and 0.5, CLIP with its own: published weights come with a file that says so, see read_preprocessing.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CROP_MODES = ("center", "squash")
-# By Pillow's numbers, which preprocessor_config.json uses.
+# In the order of Pillow's numbers, which preprocessor_config.json uses.
 INTERPOLATIONS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 FILES = ("preprocessor_config.json", "config.json")
 
@@ -34,11 +34,11 @@ class Preprocessing:
     mean, std
         Of red, green and blue, in units of [0, 1]: the model sees ``(image / 255 - mean) / std``.
     crop_pct
-        Share of each side that is kept when the middle is cut out, in (0, 1]: images are scaled for
+        Fraction of each side that the centre crop keeps, in (0, 1]: images are first scaled to
         ``image_size / crop_pct``, rounded down.
     crop_mode
-        ``center``: scaled as a whole until they just cover that size; ``squash``: each side scaled to it by itself,
-        which bends the proportions.
+        ``center`` scales images in proportion until they just cover that size; ``squash`` scales each side to it
+        separately, which changes the proportions.
     interpolation
         ``nearest``, ``box``, ``bilinear``, ``hamming``, ``bicubic`` or ``lanczos``.
 
@@ -61,7 +61,7 @@ class Preprocessing:
                                     ("std", "larger than 0, at most 1", lambda x: 0 < x <= 1)):
             object.__setattr__(self, name, _three(name, getattr(self, name), allowed, fits))
         if not 0 < self.crop_pct <= 1:
-            raise ValueError(f"crop_pct={self.crop_pct!r} is not allowed: use a share larger than 0, at most 1")
+            raise ValueError(f"crop_pct={self.crop_pct!r} is not allowed: use a fraction larger than 0, at most 1")
         for name, allowed in (("crop_mode", CROP_MODES), ("interpolation", INTERPOLATIONS)):
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: use {', '.join(allowed)}")
@@ -70,7 +70,7 @@ class Preprocessing:
 def _three(name: str, values: Sequence[float], allowed: str, fits: Callable[[float], bool]) -> tuple[float, ...]:
     values = tuple(values)
     if len(values) != 3 or not all(isinstance(x, int | float) and math.isfinite(x) and fits(x) for x in values):
-        hint = "; divide by 255 what is meant for bytes" if any(x > 1 for x in values) else ""
+        hint = "; divide by 255 if they are meant for bytes" if any(x > 1 for x in values) else ""
         raise ValueError(f"{name}={values!r} is not allowed: use three numbers, for red, green and blue, "
                          f"{allowed}{hint}")
     return tuple(map(float, values))
@@ -78,7 +78,7 @@ def _three(name: str, values: Sequence[float], allowed: str, fits: Callable[[flo
 
 def fit(image: "Image", image_size: int | Sequence[int], *, crop_pct: float = 1.0, crop_mode: str = "center",
         interpolation: str = "bicubic") -> "Image":
-    """Scale an image and cut out its middle, as torchvision's ``Resize`` and ``CenterCrop`` do and timm with them.
+    """Scale an image and crop its centre, like torchvision's ``Resize`` and ``CenterCrop``, which timm uses.
 
     Parameters
     ----------
@@ -102,26 +102,26 @@ def fit(image: "Image", image_size: int | Sequence[int], *, crop_pct: float = 1.
         else:
             height = width * image.height // image.width
     top, left = round((height - h) / 2), round((width - w) / 2)
-    # Scaling and cutting in one step: of a very long image, the whole would not fit into memory.
+    # Scale and crop in one step: a very long image, scaled as a whole, would not fit into memory.
     down, across = image.height / height, image.width / width
     box = (left * across, top * down, min((left + w) * across, image.width), min((top + h) * down, image.height))
     return image.resize((w, h), Resampling[interpolation.upper()], box=box)
 
 
 def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
-    """Read what published weights want from the configuration that is published with them.
+    """Read the preprocessing that published weights need from the configuration that comes with them.
 
     Parameters
     ----------
     path
         timm's ``config.json`` (or its ``pretrained_cfg`` alone), the ``preprocessor_config.json`` of Hugging Face's
-        transformers, or a folder with one of them. ``image / 255`` is what ``mean`` and ``std`` are turned to where the
-        file scales images otherwise.
+        transformers, or a folder with one of them. If the file scales images differently, ``mean`` and ``std`` are
+        converted to apply to ``image / 255``.
 
     Raises
     ------
     DataError
-        Naming the file and what it lacks, or what it asks for that is not done here.
+        Naming the file and what it lacks, or what it requires that is not supported.
     """
     path = Path(path).expanduser()
     if path.is_dir():
@@ -132,7 +132,7 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
                         "preprocessor_config.json that came with the weights") from None
     except ValueError as error:
-        raise DataError(f"{path} is no JSON ({error})") from None
+        raise DataError(f"{path} is not JSON ({error})") from None
     try:
         timm = content.get("pretrained_cfg", content)
         if "mean" in timm and "input_size" in timm:
@@ -150,8 +150,8 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
 def _of_timm(config: dict[str, Any]) -> Preprocessing:
     channels, *sides = config["input_size"]
     if channels != 3:
-        raise ValueError(f"input_size={config['input_size']} is of {channels} channels, and images have 3")
-    # What timm does where its file is silent.
+        raise ValueError(f"input_size={config['input_size']} has {channels} channels, but images have 3")
+    # timm's defaults for what the file leaves out.
     return Preprocessing(tuple(sides), config["mean"], config["std"], config.get("crop_pct") or 0.875,
                          config.get("crop_mode") or "center", config.get("interpolation") or "bicubic")
 
@@ -159,13 +159,13 @@ def _of_timm(config: dict[str, Any]) -> Preprocessing:
 def _of_transformers(config: dict[str, Any]) -> Preprocessing:
     kind = config.get("image_processor_type") or config.get("feature_extractor_type") or ""
     if kind.startswith("Levit"):
-        raise ValueError(f"{kind} scales in a way of its own; give image_size, mean, std and crop_pct by hand")
+        raise ValueError(f"{kind} has its own way of scaling; give image_size, mean, std and crop_pct by hand")
     factor = config.get("rescale_factor", 1 / 255) if config.get("do_rescale", True) else 1.0
     shift = 1.0 if config.get("rescale_offset") else 0.0
     mean, std = (0.0,) * 3, (1.0,) * 3
     if config.get("do_normalize", True):
         mean, std = config["image_mean"], config["image_std"]
-    # The model sees (255 factor v - shift - mean) / std of a pixel v in [0, 1].
+    # For a pixel v in [0, 1] the model sees (255 factor v - shift - mean) / std.
     mean, std = [(m + shift) / (255 * factor) for m in mean], [s / (255 * factor) for s in std]
 
     if not config.get("do_resize", True):
@@ -179,7 +179,7 @@ def _of_transformers(config: dict[str, Any]) -> Preprocessing:
     if "shortest_edge" in size:
         side, crop_mode = size["shortest_edge"], "center"
         sides = (side, side)
-        if "crop_pct" in config:   # ConvNeXt's: above 384 pixels it bends the proportions and cuts nothing off
+        if "crop_pct" in config:   # ConvNeXt: from 384 pixels on it changes the proportions and crops nothing
             crop_mode, crop_pct = ("center", config["crop_pct"]) if side < 384 else ("squash", 1.0)
         elif not config.get("do_center_crop"):
             raise ValueError("shortest_edge without do_center_crop leaves images of different sizes; give image_size, "
@@ -194,5 +194,5 @@ def _of_transformers(config: dict[str, Any]) -> Preprocessing:
             raise ValueError(f"crop_size={crop} has other proportions than size={size}; give the options by hand")
     resample = config.get("resample", 2 if not kind or kind.startswith(("ViT", "ConvNext")) else 3)
     if resample not in range(len(INTERPOLATIONS)):
-        raise ValueError(f"resample={resample!r} is no number of Pillow's, 0 ... {len(INTERPOLATIONS) - 1}")
+        raise ValueError(f"resample={resample!r} is not one of Pillow's numbers, 0 ... {len(INTERPOLATIONS) - 1}")
     return Preprocessing(sides, mean, std, crop_pct, crop_mode, INTERPOLATIONS[resample])

@@ -1,7 +1,7 @@
-"""RandAugment (Cubuk et al., 2020) and TrivialAugment (Müller and Hutter, 2021) of a batch, each image by its own draw.
+"""RandAugment (Cubuk et al., 2020) and TrivialAugment (Müller and Hutter, 2021), drawn separately for each image.
 
-Axes: B batch, C channels, H and W height and width in pixels, R rounds. Chance comes from PyTorch's generator of the
-batch's device: seed it, and the same batch comes out.
+Axes: B batch, C channels, H and W height and width in pixels, R rounds. Random numbers come from PyTorch's generator
+for the batch's device: seed it to reproduce a batch.
 """
 
 from math import inf
@@ -16,45 +16,45 @@ from minivit.options import check_at_least
 RAND_AUGMENT = OPERATIONS[:-1]     # all but identity
 TRIVIAL_AUGMENT = OPERATIONS[2:]   # all but invert and solarize_add
 IDENTITY = OPERATIONS.index("identity")
-PROBABILITY = 0.5                  # that RandAugment does an operation it has drawn
+PROBABILITY = 0.5                  # that RandAugment applies an operation it has drawn
 GREY, BLACK = 128, 0
 
 
 def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int = 2, magnitude: float = 9.0,
                  noise: float = 0.5) -> Tensor | tuple[Tensor, Tensor]:
-    """Let each image go through a few operations of about one magnitude.
+    """Apply a few random operations of similar magnitude to each image.
 
-    The default is DeiT's (Touvron et al., 2021), which timm calls ``rand-m9-mstd0.5-inc1``: fifteen operations with
-    equal chance, with replacement, each done with probability one half, stronger with growing magnitude. What differs
-    from timm:
+    The default is DeiT's (Touvron et al., 2021), which timm calls ``rand-m9-mstd0.5-inc1``. Operations are drawn from
+    fifteen with equal probability and with replacement; each is applied with probability one half, and its strength
+    grows with the magnitude. The differences from timm are:
 
-    - Sampling is bilinear, and grey (128) comes in from outside. timm draws bilinear or bicubic unless told (DeiT:
-      bicubic), and fills with the training set's mean.
-    - Of two maps in a row the picture is sampled once, and what the first moves out the second may move back in.
-    - Posterising keeps at least one bit; timm's keeps none at magnitude 10, which Pillow now refuses.
+    - Sampling is bilinear, and grey (128) comes in from outside. timm draws bilinear or bicubic unless told otherwise
+      (DeiT: bicubic), and fills with the training set's mean.
+    - Two maps in a row sample the image only once, so pixels that the first moves out can come back in.
+    - Posterising keeps at least one bit. timm's keeps none at magnitude 10, which Pillow now refuses.
 
     Parameters
     ----------
     images
-        uint8, (B, C, H, W) with C 1 or 3. Of grey images ``color`` is the identity.
+        uint8, (B, C, H, W) with C 1 or 3. For grey images ``color`` is the identity.
     masks
-        The class of each pixel, (B, H, W), which moves as the pixel does; 0 comes in from outside. None for none.
+        Optional classes of the pixels, (B, H, W), which move along with them; 0 comes in from outside.
     operations
         Rounds, 1 or more.
     magnitude
         In [0, 10].
     noise
-        Standard deviation of the magnitude, 0 or more: each operation of each image draws its own from a normal
-        distribution, cut off at 0 and 10.
+        Standard deviation of the magnitude, 0 or more: each operation of each image draws its own magnitude from a
+        normal distribution clipped to [0, 10].
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
+    Tensor of shape (B, C, H, W), uint8; with masks, also the masks, (B, H, W)
 
     Raises
     ------
     ValueError
-        If an argument is none of these.
+        If an argument is not as described.
     """
     check_images(images)
     check_at_least(1, operations=operations)
@@ -66,11 +66,11 @@ def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int
 
 
 def trivial_augment(images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
-    """Let each image go through one operation of any strength, which leaves nothing to tune.
+    """Apply one random operation of random strength to each image, which leaves nothing to tune.
 
-    The paper's wide space: fourteen operations with equal chance, identity among them, and one of 31 evenly spaced
-    strengths. As in its code, translations go up to 32 pixels whatever the size, and black comes in from outside. It
-    samples the nearest pixel where this is bilinear.
+    This is the paper's wide space: one of fourteen operations, identity included, and one of 31 evenly spaced
+    strengths, all with equal probability. As in the paper's code, translations go up to 32 pixels whatever the size,
+    and black comes in from outside. That code samples the nearest pixel; this samples bilinearly.
 
     Parameters
     ----------
@@ -81,19 +81,19 @@ def trivial_augment(images: Tensor, masks: Tensor | None = None) -> Tensor | tup
 
     Returns
     -------
-    Tensor of shape (B, C, H, W), uint8; with masks, these too, (B, H, W)
+    Tensor of shape (B, C, H, W), uint8; with masks, also the masks, (B, H, W)
 
     Raises
     ------
     ValueError
-        If the images are not of this kind.
+        If the images are not as described.
     """
     check_images(images)
     return apply_operations(images, *draw_trivial_augment(images), BLACK, masks)
 
 
 def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: float) -> tuple[Tensor, Tensor]:
-    """Draw operations, as indices of ``OPERATIONS``, and their strengths, both (R, B)."""
+    """Draw operations, as indices into ``OPERATIONS``, and their strengths, both (R, B)."""
     shape, device = (operations, len(images)), images.device
     height, width = images.shape[2:]
     operation = draw_among(RAND_AUGMENT, shape, device)
@@ -113,7 +113,7 @@ def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: 
 
 
 def draw_trivial_augment(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Draw one operation an image, as an index of ``OPERATIONS``, and its strength, both (1, B)."""
+    """Draw one operation per image, as an index into ``OPERATIONS``, and its strength, both (1, B)."""
     shape, device = (1, len(images)), images.device
     operation = draw_among(TRIVIAL_AUGMENT, shape, device)
     level, sign = draws.randint(0, 31, *shape, device=device, axis=1), draw_signs(shape, device)
@@ -129,18 +129,18 @@ def draw_trivial_augment(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def draw_among(names: tuple[str, ...], shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Draw with equal chance from names that stand in a row in ``OPERATIONS``; their indices, int64."""
+    """Draw uniformly from names that are adjacent in ``OPERATIONS``; return their indices, int64."""
     first = OPERATIONS.index(names[0])
     return draws.randint(first, first + len(names), *shape, device=device, axis=1)
 
 
 def draw_signs(shape: tuple[int, int], device: torch.device) -> Tensor:
-    """Draw -1 or 1 with equal chance."""
+    """Draw -1 or 1 with equal probability."""
     return 2 * draws.randint(0, 2, *shape, device=device, axis=1) - 1
 
 
 def choose(operation: Tensor, strengths: dict[str, Tensor]) -> Tensor:
-    """Take each draw's strength from that of its operation; 0 where it has none. (R, B) to (R, B), float32."""
+    """Return for each draw the strength of its operation, 0 if it has none; (R, B) to (R, B), float32."""
     none = torch.zeros(operation.shape, device=operation.device)
     return torch.stack([strengths.get(name, none) for name in OPERATIONS]).gather(0, operation[None])[0]
 

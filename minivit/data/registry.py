@@ -22,7 +22,7 @@ FETCHERS: dict[str, Callable[[Path], Path]] = {"cifar100": fetch_cifar100}
 
 
 def list_datasets() -> list[str]:
-    """Return the names :func:`load` knows, sorted."""
+    """Return the names that :func:`load` knows, sorted."""
     return sorted(LOADERS)
 
 
@@ -35,7 +35,7 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
         ``digits`` and ``shapes`` need no file; ``cifar100`` reads the public archive or its unpacked folder;
         ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``, as people see them.
     root
-        The folder that holds the data; by default the environment variable ``MINIVIT_DATA``, else
+        The folder that holds the data; by default the environment variable ``MINIVIT_DATA``, or else
         ``~/.cache/minivit``.
     **options
         Keyword arguments of the loader: ``labels="coarse"`` for cifar100, ``image_size=(160, 96)`` or
@@ -44,9 +44,9 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
     Raises
     ------
     ValueError
-        If the name or an option is not known, or an option's value is not allowed.
+        If the name or an option is unknown, or the value of an option is not allowed.
     DataError
-        If the data are missing, damaged or hold anything but data; the message names the way out.
+        If the data are missing or damaged, or hold anything but data; the message says what to do.
     """
     _check_name(name)
     check_options(LOADERS[name], options, name, given=("root",))
@@ -54,7 +54,7 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
 
 
 def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
-    """Download a data set, if it is one that can be downloaded and is not there yet.
+    """Download a data set if it can be downloaded and isn't there yet.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
     Returns
     -------
     Path
-        What was fetched, or found in place; for a data set without a download, the root.
+        Path of what was downloaded or found in place; for a data set without a download, the root.
     """
     _check_name(name)
     folder = data_root(root)
@@ -79,17 +79,17 @@ def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
 
 
 def data_root(root: str | os.PathLike | None = None) -> Path:
-    """Return the folder that holds the data: the argument, else ``MINIVIT_DATA``, else ``~/.cache/minivit``.
+    """Return the folder that holds the data: the argument, or ``MINIVIT_DATA``, or ``~/.cache/minivit``.
 
     Raises
     ------
     ValueError
-        If it is no path, or begins with the home of a user who has none.
+        If it is not a path, or starts with the home of a user who has none.
     """
     return folder_path("root", root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit"))
 
 
 def _check_name(name: str) -> None:
     if name not in LOADERS:
-        raise ValueError(f"name={name!r} is no data set{did_you_mean(name, LOADERS)}; "
+        raise ValueError(f"name={name!r} is not a data set{did_you_mean(name, LOADERS)}; "
                          f"known: {', '.join(list_datasets())}")

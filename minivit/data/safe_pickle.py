@@ -1,9 +1,9 @@
 """Read a pickle that holds NumPy arrays and plain values, and refuse one that holds anything else.
 
-A pickle is a program: loading one may call any function it names. Here the names are looked up in the table below
-instead of in Python's modules, and none of its entries is NumPy's own. NumPy's types would take a state from the file,
-and a dtype whose state lies about holding objects turns bytes of the file into pointers. What is called instead only
-notes dtype, shape and bytes; the array is made from them afterwards.
+A pickle is a program: loading one may call any function it names. Here names are looked up in the table below, not in
+Python's modules, and none of the entries is NumPy's own. NumPy's types would take their state from the file, and a
+dtype whose state lies about holding objects would turn bytes of the file into pointers. The stand-ins only record
+dtype, shape and bytes; arrays are made from these afterwards.
 """
 
 import pickle
@@ -22,9 +22,9 @@ def load_safely(stream: BinaryIO, source: str | Path) -> dict[str, Any]:
     Parameters
     ----------
     stream
-        The pickle, of protocol 0 to 5, written by Python 2 or 3.
+        The pickle, protocol 0 to 5, written by Python 2 or 3.
     source
-        What an error calls the file.
+        Name of the file in error messages.
 
     Returns
     -------
@@ -34,17 +34,17 @@ def load_safely(stream: BinaryIO, source: str | Path) -> dict[str, Any]:
     Raises
     ------
     DataError
-        If the pickle names anything but the parts of a NumPy array of numbers, or is damaged, or is no dictionary.
+        If the pickle names anything but the parts of a numeric NumPy array, is damaged, or is not a dictionary.
     """
     try:
-        # Python 2 wrote array data as str: as bytes they survive.
+        # Python 2 wrote array data as str, which survive when read as bytes.
         content = _Unpickler(stream, encoding="bytes").load()
         if not isinstance(content, dict):
             raise _RefusedError(f"a {type(content).__name__} where a dictionary is expected")
         return {_text(key): value.array() if isinstance(value, _Array) else value for key, value in content.items()}
     except _RefusedError as refusal:
-        raise DataError(f"{source} holds {refusal}: refused, data need nothing of the kind") from None
-    except Exception as error:   # a damaged pickle fails anywhere in the machine, with any exception
+        raise DataError(f"{source} holds {refusal}: refused, since data need nothing of the kind") from None
+    except Exception as error:   # a damaged pickle can fail anywhere, with any exception
         raise DataError(f"{source} is damaged ({type(error).__name__}: {error})") from None
 
 
@@ -61,7 +61,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Function:
-    """A function the pickle may call, and do nothing else with: no attribute of it can be set."""
+    """A function that the pickle may call and do nothing else with: none of its attributes can be set."""
 
     __slots__ = ("_call",)
 
@@ -76,7 +76,7 @@ class _Function:
 
 
 class _Dtype:
-    """Stands for a NumPy dtype: a kind of number, its size and the order of its bytes."""
+    """Stands in for a NumPy dtype: a kind of number, its size and its byte order."""
 
     __slots__ = ("code", "order")
 
@@ -95,7 +95,7 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for a NumPy array: its shape, dtype and bytes."""
+    """Stands in for a NumPy array: its shape, dtype and bytes."""
 
     __slots__ = ("shape", "dtype", "fortran", "data")
 
@@ -113,17 +113,17 @@ class _Array:
 
 
 def _reconstruct(subtype: object, shape: object, typecode: object) -> _Array:
-    """An empty array, which the pickle then gives a state (protocols 0 to 4)."""
+    """Return an empty array, to which the pickle then gives a state (protocols 0 to 4)."""
     return _Array()
 
 
 def _frombuffer(data: bytes | bytearray, dtype: _Dtype, shape: tuple, order: str) -> _Array:
-    """A whole array (protocol 5)."""
+    """Return a complete array (protocol 5)."""
     return _Array(shape, dtype, data, order == "F")
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """How Python 3 writes bytes in a pickle of protocol 2 or less."""
+    """Return bytes, which Python 3 writes this way in pickles of protocol 2 or less."""
     if encoding != "latin1":
         raise _RefusedError(f"bytes in the encoding {encoding!r}")
     return text.encode("latin1")

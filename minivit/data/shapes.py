@@ -1,7 +1,7 @@
-"""Shapes: drawn images that say what is in them, so that every task has a data set that needs no file.
+"""Shapes: drawn images with full annotations, so that every task has a data set that needs no file.
 
-An image shows one to three shapes on a textured ground. Its class is the kind of the largest one. The mask says for
-each pixel what kind it shows, the boxes where the shapes are. No colour, place or size gives the class away.
+An image shows one to three shapes on a textured ground. Its class is the kind of the largest shape. The mask says what
+kind of shape each pixel shows, and boxes say where the shapes are. No colour, position or size gives away the class.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from torch import Tensor
 from minivit.data.dataset import Dataset, Split
 from minivit.data.drawing import KINDS, Drawing, draw, numbers_needed
 
-# Of the training images of the default options.
+# Of the training images that the default options draw.
 MEAN, STD = (0.5036, 0.5009, 0.5037), (0.2581, 0.2587, 0.2585)
-DRAWN_AT_A_TIME = 256   # keeps the arrays of a drawing in the cache
+DRAWN_AT_A_TIME = 256   # small enough that the arrays of a drawing stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
 class ShapesSplit(Split):
-    """Images of shapes with all that is known about them.
+    """Images of shapes with all their annotations.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ class ShapesSplit(Split):
     masks
         uint8 (n, S, S): 0 for ground, k + 1 where a shape of kind k is visible.
     boxes
-        int64 (n, 3, 4): x0, y0, x1, y1 in pixels around what is visible of each shape, x1 and y1 one past it; the first
-        box is the largest shape's. Zeros where there is no shape.
+        int64 (n, 3, 4): x0, y0, x1, y1 in pixels around the visible part of each shape, x1 and y1 being one past its
+        end. The first box is that of the largest shape. Zeros where there is no shape.
     box_labels
-        int64 (n, 3): the kind in each box, -1 where there is no shape.
+        int64 (n, 3): the kind of shape in each box, -1 where there is no shape.
     """
 
     masks: Tensor
@@ -45,19 +45,19 @@ def load_shapes(root: Path | None = None, *, train_images: int = 4096, test_imag
                 seed: int = 0) -> Dataset:
     """Draw the shapes.
 
-    Image i of a split depends on the seed, the split and i alone: more images begin with the same ones, and the two
-    splits share none.
+    Image i of a split depends only on the seed, the split and i: a larger data set begins with the same images, and the
+    two splits have none in common.
 
     Parameters
     ----------
     root
-        Not used: nothing is read.
+        Ignored: nothing is read.
     train_images, test_images
         How many images to draw.
     size
         Height and width in pixels, 16 or more.
     seed
-        Zero or more; another seed gives other images.
+        0 or more; another seed gives other images.
 
     Returns
     -------
@@ -93,6 +93,6 @@ def _label(drawing: Drawing) -> tuple[np.ndarray, ...]:
 
 
 def _extent(occupied: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """First occupied position and one past the last, along the last axis; zeros where there is none."""
+    """Return the first occupied position and one past the last, along the last axis; zeros where there is none."""
     size = occupied.shape[-1]
     return occupied.argmax(-1), np.where(occupied.any(-1), size - occupied[..., ::-1].argmax(-1), 0)

@@ -1,4 +1,4 @@
-"""The book's plots and tables: one look for all, and what more than one cell needs to show."""
+"""The book's plots and tables: one style for all, and the figures that several cells share."""
 
 from minivit.figures.layers import plot_by_layer
 from minivit.figures.live import live_figure

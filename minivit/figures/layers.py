@@ -1,4 +1,4 @@
-"""Curves over depth: one value a layer, with the spread over whatever was repeated."""
+"""Curves over depth: one value per layer, with the spread over repeats."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,20 +11,20 @@ from minivit.figures.style import COLORS
 def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str, str], *, ylabel: str,
                   bound: float | Sequence[float] | None = None, bound_label: str = "",
                   layers: Sequence[int] | None = None) -> None:
-    """Draw one line a curve over the layers, first layer on the left.
+    """Draw one line per curve over the layers, first layer on the left.
 
     Parameters
     ----------
     ax
         A matplotlib axes.
     curves
-        Name to values, (repeats, layers): each repeat is a thin line, their mean a thick one with markers.
+        Values by name, (repeats, layers): each repeat is a thin line, their mean a thick one with markers.
     colors
-        Name to colour.
+        Colours by name.
     ylabel
-        What is drawn, with its unit.
+        What is plotted, with its unit.
     bound, bound_label
-        A level that cannot be passed, drawn dashed: one for all layers, or one for each.
+        A bound that no value can exceed, drawn dashed: one for all layers, or one for each.
     layers
         Numbers of the layers that have a value; 1, 2, ... if None.
     """

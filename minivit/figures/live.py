@@ -1,7 +1,7 @@
-"""Figures that answer the hand without a server: a page of HTML and script that stands on its own.
+"""Interactive figures that need no server: self-contained pages of HTML and JavaScript.
 
-They work in a live notebook, in the built book and from a file, with no kernel and no network. Each has a still figure
-beside it that says the same.
+They work in a live notebook, in the built book and from a file, without a kernel or a network. Next to each, a static
+figure says the same.
 """
 
 from importlib.resources import files
@@ -9,12 +9,12 @@ from typing import Any
 
 
 def live_figure(name: str) -> Any:
-    """Return the live figure of that name, to be shown at the end of a cell.
+    """Return a live figure by name, to show at the end of a cell.
 
     Parameters
     ----------
     name
-        ``softmax``: three scores and a scale to slide, the weights and their place in the triangle.
+        ``softmax``: sliders for three scores and a scale; the weights, and their position in the triangle.
 
     Returns
     -------
@@ -23,11 +23,11 @@ def live_figure(name: str) -> Any:
     Raises
     ------
     ValueError
-        If there is no such figure.
+        If the name is unknown.
     """
     from IPython.display import HTML
 
     pages = {page.name.removesuffix(".html"): page for page in files(__package__).joinpath("pages").iterdir()}
     if name not in pages:
-        raise ValueError(f"name={name!r} is no live figure; known: {', '.join(sorted(pages))}")
+        raise ValueError(f"name={name!r} is not a live figure; known: {', '.join(sorted(pages))}")
     return HTML(pages[name].read_text(encoding="utf-8"))

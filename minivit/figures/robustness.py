@@ -1,4 +1,4 @@
-"""What is left of the accuracy when the images are spoiled."""
+"""Accuracy on corrupted images."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,19 +18,20 @@ LABELS = {
 
 def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: Mapping[str, str], *,
                     xlabel: str = "top-1 test accuracy [%]") -> None:
-    """Draw a bar for every condition and model, first condition on top.
+    """Draw a bar for each condition and model, first condition on top.
 
     Parameters
     ----------
     ax
         A matplotlib axes.
     results
-        Name of a model to its score in per cent by condition, the same conditions for all; a number, or (repeats,):
-        then each repeat is a dot, and the bar their mean. A condition is written as ``LABELS`` has it, if it does.
+        For each model, by name, its scores in per cent by condition; all models have the same conditions. A score is a
+        number, or an array (repeats,), in which case each repeat is a dot and the bar is their mean. Conditions listed
+        in ``LABELS`` are labelled as there.
     colors
-        Name to colour.
+        Colours by name of the model.
     xlabel
-        What the score is.
+        Name of the score, with its unit.
     """
     height = 0.8 / len(results)
     for i, (name, top1) in enumerate(results.items()):

@@ -1,4 +1,4 @@
-"""Where a token looks, beside the image it looks at."""
+"""Where a token looks, next to the image it looks at."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,23 +7,23 @@ import numpy as np
 
 
 def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **options: Any) -> Any:
-    """Draw an image, and the weights of its patches.
+    """Draw an image and the weights of its patches.
 
     Parameters
     ----------
     axes
-        Two matplotlib axes, for the image and for the weights; their frames are taken away.
+        Two matplotlib axes, for the image and for the weights; their frames are removed.
     image
-        (C, H, W) in 0..255, of one channel or three.
+        (C, H, W) in 0..255, with one or three channels.
     weights
-        (rows, columns), 0 or more: one token's row of :func:`minivit.analysis.attention_rollout`, or of a map, on the
-        grid of patches.
+        (rows, columns), non-negative: one token's row of :func:`minivit.analysis.attention_rollout`, or of a map, on
+        the grid of patches.
     **options
-        Passed on to ``imshow`` for the weights: ``vmax``, to compare several.
+        Passed on to ``imshow`` for the weights, such as ``vmax`` to compare several images.
 
     Returns
     -------
-    The coloured weights, for a colour bar.
+    The image of the weights, for a colour bar.
     """
     picture = np.moveaxis(np.asarray(image), 0, -1)
     axes[0].imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)

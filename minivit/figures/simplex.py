@@ -11,14 +11,14 @@ CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
 
 
 def to_plane(probs: np.ndarray) -> np.ndarray:
-    """Map attention over three tokens to points of a triangle.
+    """Map attention over three tokens to points in a triangle.
 
-    Each corner is one token with all the weight; the centre is uniform attention.
+    At each corner one token has all the weight; the centre is uniform attention.
 
     Parameters
     ----------
     probs
-        (..., 3), rows of sum 1.
+        (..., 3), rows sum to 1.
 
     Returns
     -------
@@ -34,11 +34,11 @@ def plot_simplex(ax: Any, value: Callable[[np.ndarray], np.ndarray], steps: int 
     Parameters
     ----------
     ax
-        A matplotlib axes; its frame is taken away.
+        A matplotlib axes; its frame is removed.
     value
-        Takes attention of shape (n, 3), returns (n,).
+        Takes attention of shape (n, 3) and returns (n,).
     steps
-        Points along a side.
+        Number of steps along each side.
     **options
         Passed on to ``ax.tripcolor``.
 

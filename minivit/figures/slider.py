@@ -1,7 +1,7 @@
-"""A figure with a slider: drawn once for each value, and turned over by the hand.
+"""A figure with a slider: drawn once for each value, like the frames of a film that the reader moves by hand.
 
-The cell gives one output in two forms. Where widgets live, ipywidgets' slider turns over the frames. Everywhere else,
-in a stored notebook, a page of the book, a file without a network, a plain slider turns over the same ones.
+The cell's output has two forms. Where widgets work, a slider of ipywidgets switches between the frames. Everywhere else
+(in a stored notebook, on a page of the book, in a file without a network), a plain HTML slider does the same.
 """
 
 import base64
@@ -35,7 +35,7 @@ PAGE = Template("""\
 
 
 class SliderFigure:
-    """What :func:`slider_figure` returns: IPython shows it at the end of a cell."""
+    """What :func:`slider_figure` returns; IPython shows it at the end of a cell."""
 
     def __init__(self, frames: Sequence[bytes], width: int, label: str, texts: Sequence[str], start: int, alt: str):
         self.frames, self.width, self.label, self.texts, self.start, self.alt = frames, width, label, texts, start, alt
@@ -53,7 +53,7 @@ class SliderFigure:
     def _widget(self) -> dict[str, Any]:
         try:
             import ipywidgets as widgets
-        except ImportError:  # the plain slider does
+        except ImportError:  # the plain slider is enough
             return {}
         slider = widgets.SelectionSlider(
             options=[(text, i) for i, text in enumerate(self.texts)], value=self.start, description=self.label,
@@ -71,22 +71,22 @@ class SliderFigure:
 
 def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: str, alt: str, start: int | None = None,
                   text: Callable[[Any], str] = str) -> SliderFigure:
-    """Let the reader slide one value and see the figure follow.
+    """Let the reader change one value with a slider and watch the figure follow.
 
     Parameters
     ----------
     draw
-        Takes one of the values, returns a matplotlib figure.
+        Takes one of the values and returns a matplotlib figure.
     values
-        What the slider offers, in order; about a dozen, as each is a frame of the page.
+        The values on the slider, in order; no more than about a dozen, as the page holds a frame for each.
     label
         What the slider sets, with its unit.
     alt
-        What is to be seen, and how it changes from one end to the other, for those who cannot see it.
+        What the figure shows, and how it changes from one end of the slider to the other, for those who cannot see it.
     start
-        Index of the first value shown; the middle one if None.
+        Index of the value shown first; the middle one if None.
     text
-        How a value is written beside the slider.
+        Formats a value for display next to the slider.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: s
     Raises
     ------
     ValueError
-        If there are fewer than two values, ``start`` is not an index of them, or ``alt`` says nothing.
+        If there are fewer than two values, ``start`` is not one of their indices, or ``alt`` is blank.
     """
     values = list(values)
     if len(values) < 2:
@@ -105,13 +105,13 @@ def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: s
     if not 0 <= start < len(values):
         raise ValueError(f"start={start} is not an index in [0, {len(values)})")
     if not alt.strip():
-        raise ValueError(f"alt={alt!r} must say what is to be seen")
+        raise ValueError(f"alt={alt!r} must say what the figure shows")
     widths, frames = zip(*[_render(draw(value)) for value in values], strict=True)
     return SliderFigure(frames, widths[start], label, [text(value) for value in values], start, alt)
 
 
 def _render(figure: Any) -> tuple[int, bytes]:
-    """Return the width of a figure on the page, in pixels, and the figure as WebP at twice that; and close it."""
+    """Return a figure's width on the page in pixels, and the figure as WebP at twice that width; then close it."""
     import matplotlib.pyplot as plt
 
     buffer = io.BytesIO()

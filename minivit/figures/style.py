@@ -1,9 +1,9 @@
-"""One look for every figure."""
+"""One style for all figures."""
 
 from typing import Any
 
 COLORS = {
-    # Okabe and Ito's colours: told apart by colour-blind readers, and of different lightness for greyscale.
+    # Okabe and Ito's colours: colour-blind readers can tell them apart, and they differ in lightness for greyscale.
     "plain": "#0072B2",
     "cb": "#D55E00",
     "cb_s": "#009E73",
@@ -11,13 +11,13 @@ COLORS = {
     "bound": "#555555",
     "mark": "#000000",
 }
-SEQUENTIAL = "viridis"  # evenly rising lightness: reads in greyscale
+SEQUENTIAL = "viridis"  # lightness rises evenly, so it also works in greyscale
 
 
 def book_style() -> dict[str, Any]:
-    """Return matplotlib's settings of the book's look: legible on a phone, no frame where none is needed.
+    """Return matplotlib settings for the book's style: legible on a phone, no frame where none is needed.
 
-    They are for ``with matplotlib.rc_context(book_style()): ...``; a notebook has :func:`use_book_style`.
+    Use them as ``with matplotlib.rc_context(book_style()): ...``; for notebooks there is :func:`use_book_style`.
     """
     from cycler import cycler
 
@@ -42,14 +42,14 @@ def book_style() -> dict[str, Any]:
 
 
 def bare(ax: Any) -> None:
-    """Take the ticks, the grid and the frame from a matplotlib axes: for one that shows a picture."""
+    """Remove the ticks, the grid and the frame from a matplotlib axes that shows a picture."""
     ax.set(xticks=[], yticks=[])
     ax.grid(False)
     ax.spines[:].set_visible(False)
 
 
 def use_book_style() -> None:
-    """Give every figure of a notebook the book's look, sharp on a fine screen."""
+    """Give every figure in a notebook the book's style, sharp on a high-resolution screen."""
     import matplotlib.pyplot as plt
     from matplotlib_inline.backend_inline import set_matplotlib_formats
 

@@ -1,18 +1,18 @@
-"""Tables as a notebook shows them."""
+"""Tables for notebooks."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 
 def show_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
-    """Show a table under the cell, on the page of the book too.
+    """Show a table below the cell, in a notebook and in the built book.
 
     Parameters
     ----------
     header
-        What stands above each column, in Markdown.
+        Title of each column, in Markdown.
     rows
-        The cells of each row, in Markdown or as ``str`` writes them; as many as the header has.
+        The cells of each row, as many as in the header; Markdown, or anything that ``str`` can format.
 
     Raises
     ------

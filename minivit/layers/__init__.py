@@ -1,4 +1,4 @@
-"""The parts of a Vision Transformer, one idea a file; how its tokens mix stands in :mod:`minivit.mixers`."""
+"""The building blocks of a Vision Transformer, one idea per file; token mixers live in :mod:`minivit.mixers`."""
 
 from minivit.layers.block import Block, DropPath, drop_path_rate
 from minivit.layers.context import (

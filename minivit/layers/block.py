@@ -1,4 +1,4 @@
-"""A transformer block: tokens mix, then channels mix, each as a correction to what was there.
+"""A transformer block: mix the tokens, then the channels, each as a correction to the input.
 
 Axes: B batch, N tokens, C channels, H heads.
 """
@@ -16,8 +16,8 @@ from minivit.options import check_at_least, check_choice, check_rate, scaled_siz
 class DropPath(nn.Module):
     """Stochastic depth: drop a whole branch for some images of the batch (Huang et al., 2016).
 
-    In training each image keeps the branch with probability ``1 - rate``, divided by it, so that the mean is unchanged.
-    In evaluation nothing is dropped.
+    In training, each image keeps the branch with probability ``1 - rate``. What is kept is divided by that probability,
+    so that the mean is unchanged. In evaluation nothing is dropped.
 
     Parameters
     ----------
@@ -29,11 +29,11 @@ class DropPath(nn.Module):
         super().__init__()
         check_rate(rate=rate)
         self.rate, self.drops = rate, rate > 0
-        # As a tensor it's no part of the code that a compiler makes: blocks that differ in their rate share it.
+        # As a tensor, the rate is not a constant in compiled code: blocks with different rates share one compilation.
         self.register_buffer("keep", torch.tensor(1.0 - rate), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a branch (B, ...) to the same shape."""
+        """Map a branch (B, ...) to one of the same shape."""
         if not (self.training and self.drops):
             return x
         kept = draws.rand(len(x), *[1] * (x.ndim - 1), device=x.device) < self.keep
@@ -44,12 +44,12 @@ class DropPath(nn.Module):
 
 
 def drop_path_rate(rate: float, layer: int, depth: int) -> float:
-    """Return a layer's rate of stochastic depth: it grows linearly from 0 in the first to ``rate`` in the last."""
+    """Return a layer's rate of stochastic depth, growing linearly from 0 to ``rate`` through the model."""
     return rate * layer / max(depth - 1, 1)
 
 
 class Block(nn.Module):
-    r"""Attention, then MLP, each on normalised tokens (pre-norm) and added to what was there.
+    r"""Attention, then an MLP: each reads normalised tokens (pre-norm) and adds its output to them.
 
     .. math:: x \leftarrow x + \operatorname{MSA}(\operatorname{LN}(x)), \qquad
               x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))
@@ -59,7 +59,7 @@ class Block(nn.Module):
     dim
         Channels C.
     mixer
-        What mixes the tokens, such as ``Attention(dim, num_heads)``: see :mod:`minivit.mixers`.
+        The token mixer, such as ``Attention(dim, num_heads)``: see :mod:`minivit.mixers`.
     mlp_ratio
         Hidden channels of the MLP, as a multiple of ``dim``; rounded to a whole number, at least 1.
     dropout, drop_path
@@ -72,7 +72,7 @@ class Block(nn.Module):
     Raises
     ------
     ValueError
-        If ``context`` or ``context_position`` is not known, or a number is out of its range.
+        If ``context`` or ``context_position`` is unknown, or a number is out of range.
     """
 
     def __init__(self, dim: int, mixer: nn.Module, *, mlp_ratio: float = 4.0, dropout: float = 0.0,
@@ -104,10 +104,10 @@ class Block(nn.Module):
         x
             (B, N, C).
         scores
-            Of the block below, for a mixer that takes scores.
+            Scores of the block below, for a mixer that takes them.
         **asks
-            ``return_attention``, ``return_scores``: what a mixer with a map is to return beside its tokens, see
-            :meth:`minivit.mixers.MapMixer.forward`. The block returns it beside its own.
+            ``return_attention``, ``return_scores``: what a mixer with a map should return along with its tokens. See
+            :meth:`minivit.mixers.MapMixer.forward`. The block passes it on after its own tokens.
         """
         mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), **asks)
         mixed, *asked_for = mixed if isinstance(mixed, tuple) else (mixed,)

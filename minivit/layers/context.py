@@ -1,4 +1,4 @@
-"""Context broadcasting: uniform attention added by hand (Hyeon-Woo et al., 2023, section 3.2), and its rivals.
+"""Context broadcasting: uniform attention added by hand (Hyeon-Woo et al., 2023, section 3.2), and its alternatives.
 
 Axes: B batch, N tokens, C channels.
 """
@@ -18,7 +18,8 @@ class ContextBroadcast(nn.Module):
     .. math:: \operatorname{CB}(x_i) = \frac{1}{2}\Big(x_i + \frac{1}{N}\sum_{j=1}^{N} x_j\Big)
        \qquad\text{(the paper's equation 1)}
 
-    The mean over tokens is attention with all weights 1/N: the densest map there is, at no parameter and N C additions.
+    The mean over tokens is attention whose weights are all 1/N: the densest possible map, for N C additions and no
+    parameters.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ class ContextBroadcast(nn.Module):
 
 
 class ScaledContextBroadcast(nn.Module):
-    r"""Add the mean token, each channel by as much as it learns to want (CB_S).
+    r"""Add the mean token, each channel scaled by a learned factor (CB_S).
 
     .. math:: \operatorname{CB}_S(x_i) = x_i + \Lambda \odot \frac{1}{N}\sum_{j=1}^{N} x_j
 
@@ -48,11 +49,11 @@ class ScaledContextBroadcast(nn.Module):
 
 
 class ContextGate(nn.Module):
-    r"""Let the class token, which has seen the whole image, open and close the channels of every token (CB_gate).
+    r"""Let the class token, which has seen the whole image, gate the channels of every token (CB_gate).
 
     .. math:: \operatorname{CB}_{gate}(x_i) = x_i \odot (x_0 + \mathbf{1})
 
-    The class token :math:`x_0` is the first. It is gated too, by itself.
+    The class token :math:`x_0` comes first. It is gated too, by itself.
 
     References
     ----------
@@ -90,21 +91,21 @@ class SqueezeExcite(nn.Module):
     dim
         Channels C.
     reduction
-        C over the hidden channels, of which there is at least one.
+        Ratio of C to the number of hidden channels, which is at least 1.
 
     References
     ----------
-    Hu et al., "Squeeze-and-excitation networks", CVPR 2018. The CB paper compares with it in its table 3.
+    Hu et al., "Squeeze-and-excitation networks", CVPR 2018. Table 3 of the CB paper compares with it.
     """
 
     def __init__(self, dim: int, reduction: int = 16):
         super().__init__()
         check_at_least(1, dim=dim, reduction=reduction)
         hidden_dim = max(1, dim // reduction)
-        # Drawn from a generator of their own: a model starts from the same other weights with and without them.
-        chance = torch.Generator().manual_seed(torch.initial_seed())
+        # With a separate generator, the other weights of a model start the same with or without this module.
+        generator = torch.Generator().manual_seed(torch.initial_seed())
         self.squeeze, self.excite = (
-            nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02, generator=chance))
+            nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02, generator=generator))
             for shape in ((hidden_dim, dim), (dim, hidden_dim)))
         self.squeeze_bias, self.excite_bias = (nn.Parameter(torch.zeros(n)) for n in (hidden_dim, dim))
 
@@ -126,12 +127,12 @@ CONTEXT_POSITIONS = ("mlp_end", "mlp_mid", "mlp_front", "msa_end", "both")
 
 
 def create_context(context: str, dim: int) -> nn.Module:
-    """Make the context module of that name for tokens of ``dim`` channels.
+    """Create a context module by name, for tokens with ``dim`` channels.
 
     Raises
     ------
     ValueError
-        If there is no such context.
+        If the name is unknown.
     """
     check_choice(CONTEXTS, context=context)
     return CONTEXTS[context](dim)

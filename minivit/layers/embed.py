@@ -1,4 +1,4 @@
-"""From an image to tokens (Dosovitskiy et al., 2021, equation 1), and from tokens to fewer.
+"""From an image to tokens (Dosovitskiy et al., 2021, equation 1), and to fewer of them.
 
 Axes: B batch, N tokens, C channels (dim), P patch size in pixels.
 """
@@ -13,14 +13,16 @@ from minivit.options import check_at_least, check_rate, image_sides, patch_grid
 
 
 class PatchEmbed(nn.Module):
-    """Cut the image into squares and map each to a token with one matrix.
+    """Cut the image into squares and project each to a token with one matrix.
 
-    The matrix is written as a convolution whose stride equals its kernel: the same numbers, one call.
+    The projection is written as a convolution whose stride equals its kernel: the same numbers in one call.
 
     Parameters
     ----------
-    image_size, patch_size
-        Sides in pixels, of the image one or (height, width); the image's are multiples of the patch's.
+    image_size
+        Side of the image in pixels, or (height, width); each a multiple of ``patch_size``.
+    patch_size
+        Side of a patch in pixels.
     in_channels
         Channels of the image.
     dim
@@ -36,7 +38,7 @@ class PatchEmbed(nn.Module):
     Raises
     ------
     ValueError
-        If the patch does not divide the image, or on an image of another size.
+        If the patch doesn't divide the image, or if images of another size are passed in.
     """
 
     def __init__(self, image_size: int | Sequence[int], patch_size: int, *, in_channels: int = 3, dim: int = 768):
@@ -54,15 +56,16 @@ class PatchEmbed(nn.Module):
 
 
 class PatchDropout(nn.Module):
-    """In training, keep a part of each image's patches, drawn anew each time (Liu et al., 2023).
+    """In training, keep a random subset of each image's patches, drawn anew each time (Liu et al., 2023).
 
-    Most of a step's work is in proportion to the number of tokens, and neighbouring patches tell much the same. The
-    patches know their places already, so the model needs nothing new; in evaluation it sees them all.
+    Most of the work in a training step is proportional to the number of tokens, and neighbouring patches carry much the
+    same information. The patches already have their position embeddings, so nothing else in the model changes. In
+    evaluation all patches are kept.
 
     Parameters
     ----------
     rate
-        Share in [0, 1) of the patches that an image loses; at least one is kept.
+        Fraction of each image's patches to drop, in [0, 1); at least one patch is kept.
     """
 
     def __init__(self, rate: float = 0.0):
@@ -71,7 +74,7 @@ class PatchDropout(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map patches (B, N, C) to (B, n, C), n = N - round(rate N), in no order."""
+        """Map patches (B, N, C) to (B, n, C), n = N - round(rate N), in random order."""
         if not self.training or self.rate == 0:
             return x
         batch, tokens, _ = x.shape
@@ -84,15 +87,15 @@ class PatchDropout(nn.Module):
 
 
 class FirstRows(torch.autograd.Function):
-    """Put each image's tokens into an order of its own, and keep the first of them.
+    """Permute each image's tokens separately and keep the first ones.
 
-    PyTorch would add the gradients up where they came from, which a GPU does in no order, or slowly. But each token is
-    there once: its gradient is fetched from where it went.
+    The backward pass of PyTorch's ``gather`` scatters and adds, which on a GPU is either slow or nondeterministic. But
+    no token is gathered twice, so this one gathers the gradients instead.
     """
 
     @staticmethod
     def forward(ctx, x: Tensor, order: Tensor, keep: int) -> Tensor:
-        """Map tokens (B, N, C), in the order (B, N), to (B, keep, C)."""
+        """Map tokens (B, N, C), permuted by ``order`` (B, N), to the first (B, keep, C)."""
         ctx.save_for_backward(order)
         ctx.keep = keep
         return x.gather(1, order[:, :keep, None].expand(-1, -1, x.shape[2]))
@@ -100,17 +103,17 @@ class FirstRows(torch.autograd.Function):
     @staticmethod
     def backward(ctx, d_out: Tensor) -> tuple[Tensor, None, None]:
         """Map gradients (B, keep, C) to (B, N, C)."""
-        place = ctx.saved_tensors[0].argsort(dim=1)[..., None]  # of each token, in the order
+        place = ctx.saved_tensors[0].argsort(dim=1)[..., None]  # of each token in the permutation
         fetched = d_out.gather(1, place.clamp(max=ctx.keep - 1).expand(-1, -1, d_out.shape[2]))
         return torch.where(place < ctx.keep, fetched, 0), None, None
 
 
 def check_images(images: Tensor, shape: tuple[int, int, int]) -> None:
-    """Say what to do with images that are not floating, or not of the shape (in_channels, height, width) of a model."""
+    """Raise an error unless the images are floating point and of a model's ``shape``, (in_channels, height, width)."""
     if not images.is_floating_point():
-        raise ValueError(f"images is of dtype {images.dtype}; a model takes floating ones, normalised as in training: "
-                         "see minivit.data.augment.normalize")
+        raise ValueError(f"images has dtype {images.dtype}; a model takes floating-point images, normalised as in "
+                         "training: see minivit.data.augment.normalize")
     if images.ndim != 4 or images.shape[1:] != shape:
         raise ValueError(f"images has shape {tuple(images.shape)}; this model takes (B, {', '.join(map(str, shape))}). "
-                         "For images of another size, make the model with their image_size, and its weights with "
+                         "For images of another size, make a model with that image_size and fit its weights with "
                          "minivit.models.interpolate_weights")

@@ -1,4 +1,4 @@
-"""Half a block more: attention alone, or an MLP alone (Hyeon-Woo et al., 2023, figure 3).
+"""One more half block: attention alone, or an MLP alone (Hyeon-Woo et al., 2023, figure 3).
 
 Axes: B batch, N tokens, C channels, H heads.
 """
@@ -19,7 +19,7 @@ class ExtraMsa(nn.Module):
     dim, num_heads
         Channels C and heads H.
     qkv_bias, dropout
-        As of :class:`minivit.layers.Attention`.
+        As for :class:`minivit.layers.Attention`.
     """
 
     def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):
@@ -29,23 +29,23 @@ class ExtraMsa(nn.Module):
         self.attn = Attention(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout)
 
     def forward(self, x: Tensor, **asks: bool) -> Tensor | tuple[Tensor | LazyMap, ...]:
-        """Map tokens (B, N, C) to tokens (B, N, C); ``asks`` are those of :class:`minivit.layers.Block`."""
+        """Map tokens (B, N, C) to tokens (B, N, C); for ``asks``, see :class:`minivit.layers.Block`."""
         mixed = self.attn(self.norm1(x), **asks)
         mixed, *asked_for = mixed if isinstance(mixed, tuple) else (mixed,)
         return (x + mixed, *asked_for) if asked_for else x + mixed
 
 
 class ExtraMlp(nn.Module):
-    r"""One more thought of each token by itself: :math:`x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))`.
+    r"""Each token thinks once more by itself: :math:`x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))`.
 
-    Its 2 C hidden channels give it the 4 C² weights of :class:`ExtraMsa`, so that the two can be compared.
+    With 2 C hidden channels it has 4 C² weights, as many as :class:`ExtraMsa`, so that the two can be compared.
 
     Parameters
     ----------
     dim
         Channels C.
     dropout
-        As of :class:`minivit.layers.Mlp`.
+        As for :class:`minivit.layers.Mlp`.
     """
 
     def __init__(self, dim: int, *, dropout: float = 0.0):

@@ -1,4 +1,4 @@
-"""Scores stand in :mod:`minivit.mixers.scores`; here they are by their first name."""
+"""Scores under their former name; they now live in :mod:`minivit.mixers.scores`."""
 
 from minivit.mixers.scores import Factors, Product, attend, attention_map
 

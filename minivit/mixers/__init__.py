@@ -1,4 +1,4 @@
-"""How tokens mix, one idea a file, one table."""
+"""Token mixers: one idea per file, and one table of them all."""
 
 from minivit.mixers.attention import Attention, split_dim
 from minivit.mixers.attention_downsample import AttentionDownsample

@@ -13,40 +13,40 @@ from minivit.options import check_at_least, check_rate
 
 
 class Attention(MapMixer):
-    r"""Every token asks every token, and takes an average of their values.
+    r"""Every token looks at every token and takes a weighted average of their values.
 
     In each head, :math:`\operatorname{softmax}(Q K^\top / \sqrt{D})\, V`; the heads are concatenated and projected.
 
-    The fused kernel is used by default: it never writes the N x M map to memory. Asking for the map takes the unfused
-    path, which computes the same output.
+    The fused kernel is the default: it never writes the N x M map to memory. Asking for the map takes the unfused path,
+    which computes the same output.
 
     Parameters
     ----------
     dim
-        Channels C, a multiple of ``num_heads``.
+        Channels C.
     num_heads
         Heads H.
     grid, prefix_tokens
-        Of no effect: attention sees no places.
+        Ignored: attention knows nothing about positions.
     head_size
-        Size D of a head; C / H if None, and then H must divide C.
+        Size D of a head; C / H if None, in which case H must divide C.
     qkv_bias
         Whether queries, keys and values have a bias.
     dropout
         Rate in [0, 1) on the output of the projection.
     reduction
-        Maps the tokens (B, N, C) to those that are asked, (B, M, C): see :class:`minivit.layers.SpatialReduction`.
-        None if all are.
+        Maps the tokens (B, N, C) to the ones that give keys and values, (B, M, C): see
+        :class:`minivit.layers.SpatialReduction`. None if all tokens do.
     fused
-        Whether to use the fused kernel. It does not pay where the layer above needs the product: scores are then
-        multiplied out once for both.
+        Whether to use the fused kernel. It doesn't pay where the layer above needs the product of queries and keys,
+        which is then computed once for both layers.
     residual
-        Whether the scores of the layer below are added to this layer's.
+        Whether to add the scores of the layer below to this layer's own.
 
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None, or a number is out of its range.
+        If ``dim`` is not a multiple of ``num_heads`` and ``head_size`` is None, or if a number is out of range.
     """
 
     def __init__(self, dim: int, num_heads: int = 8, *, grid: Grid | None = None, prefix_tokens: int = 0,
@@ -66,7 +66,7 @@ class Attention(MapMixer):
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, Scores]:
         qkv = self.qkv(x) if self.reduction is None else None
-        parts = self.ask_fewer(x) if qkv is None else qkv.chunk(3, dim=-1)
+        parts = self.project_reduced(x) if qkv is None else qkv.chunk(3, dim=-1)
         q, k, v = (split_heads(part, self.num_heads) for part in parts)
         lazy = Factors(q, k, self.scale, None if scores is None else scores.product())
         if with_map or not self.fused:
@@ -77,19 +77,19 @@ class Attention(MapMixer):
             return self.dropout(self.proj(attend_packed(qkv, self.num_heads))), lazy
         return self.dropout(self.proj(merge_heads(attend(lazy, v)))), lazy
 
-    def ask_fewer(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Map tokens (B, N, C) to queries (B, N, H D), and to keys and values (B, M, H D) of the reduced tokens."""
+    def project_reduced(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Project tokens (B, N, C) to queries (B, N, H D), and the reduced tokens to keys and values (B, M, H D)."""
         sizes = [len(self.qkv.weight) // 3, 2 * len(self.qkv.weight) // 3]
         biases = (None, None) if self.qkv.bias is None else self.qkv.bias.split(sizes)
-        ask, answer = zip(self.qkv.weight.split(sizes), biases, strict=True)
-        return F.linear(x, *ask), *F.linear(self.reduction(x), *answer).chunk(2, dim=-1)
+        query, key_value = zip(self.qkv.weight.split(sizes), biases, strict=True)
+        return F.linear(x, *query), *F.linear(self.reduction(x), *key_value).chunk(2, dim=-1)
 
 
 def fits_one_kernel(qkv: Tensor, num_heads: int) -> bool:
-    """Say whether :mod:`minivit.mixers.packed` is for queries, keys and values (B, N, 3 H D) that are side by side."""
+    """Return whether :mod:`minivit.mixers.packed` can handle ``qkv``, (B, N, 3 H D)."""
     if not qkv.is_cuda:
         return False
-    from minivit.mixers import packed  # it needs Triton, which is there where torch knows CUDA
+    from minivit.mixers import packed  # needs Triton, which comes with torch's CUDA builds
 
     return packed.fits(qkv, num_heads)
 
@@ -105,7 +105,7 @@ def merge_heads(x: Tensor) -> Tensor:
 
 
 def split_dim(dim: int, num_heads: int) -> int:
-    """Return the size of a head, where ``num_heads`` of them share ``dim`` channels."""
+    """Return the size of each head when ``num_heads`` heads share ``dim`` channels."""
     check_at_least(1, dim=dim, num_heads=num_heads)
     if dim % num_heads:
         raise ValueError(f"dim={dim} cannot be split into num_heads={num_heads} heads of equal size; "

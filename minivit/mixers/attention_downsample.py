@@ -1,4 +1,4 @@
-"""Scores of one stage for the next, where there are fewer tokens and other heads (Zhang et al., 2024).
+"""Attention scores handed from one stage to the next, which has fewer tokens and other heads (Zhang et al., 2024).
 
 Axes: B batch, R x S rows and columns of the grid, N = R * S tokens (queries), M keys, H heads.
 """
@@ -14,25 +14,29 @@ from minivit.options import check_at_least, image_sides
 
 
 class AttentionDownsample(nn.Module):
-    """Merge the scores of each 2 x 2 patch of tokens, and deal them out to the heads of the next stage.
+    """Merge the scores of each 2 x 2 patch of tokens, and mix them into the heads of the next stage.
 
-    Between two stages the sides of the grid are halved, so a token above stands for four below. Row by row, these four
-    are not neighbours. So the tokens are put in an order in which they are; then a convolution whose stride equals its
-    kernel merges the four, along the queries, and along the keys where these shrink as well. The convolution acts on
-    each head by itself and starts as the mean; GroupNorm, with a group a head, brings the scores of a head to mean 0
-    and variance 1; a 1 x 1 convolution mixes the heads. It starts at zero: an untrained residual changes nothing, and
-    nothing is drawn, so that a model starts from the same other weights with it and without. GroupNorm has no scale and
-    shift of its own: the convolution above it scales, and softmax does not see what is added to all scores.
+    Each side of the grid is halved between two stages, so one token above stands for four below. In row-by-row order
+    those four are not adjacent, so the tokens are first reordered to make them so. Three steps follow:
+
+    1. A convolution whose stride equals its kernel merges each four, along the queries and, where the keys shrink too,
+       along the keys. It treats each head separately and starts as the mean.
+    2. GroupNorm, with one group per head, brings the scores of each head to mean 0 and variance 1.
+    3. A 1 x 1 convolution mixes the heads.
+
+    The last step starts at zero, so an untrained residual changes nothing. No random numbers are drawn, so the rest of
+    the model starts from the same weights with or without it. GroupNorm needs no scale or shift: the convolution after
+    it can scale, and softmax ignores a constant added to all scores.
 
     Parameters
     ----------
     num_heads, out_heads
         Heads H before and after.
     side
-        Side of the square grid of tokens below, or rows and columns (R, S), even.
+        Side of the square grid of tokens below, or its rows and columns (R, S), even.
     key_side
-        The same of the grid of keys below, if the keys are merged too: that of the tokens where they are the keys
-        themselves, less with a spatial reduction. None where a reduction leaves as many keys above as below.
+        The same for the grid of keys below, if the keys are merged too. It equals ``side`` where the tokens are the
+        keys, and is smaller with a spatial reduction. None if there are as many keys above as below.
 
     Raises
     ------
@@ -56,13 +60,13 @@ class AttentionDownsample(nn.Module):
     def forward(self, scores: Tensor) -> Tensor:
         """Map scores (B, H, N, M) to (B, out_heads, N / 4, M), with M / 4 where the keys are merged."""
         merged = self.merge(scores)
-        # A group a head is the norm over queries and keys; F.group_norm refuses a single image with a single score.
+        # With one group per head, GroupNorm is LayerNorm over queries and keys; F.group_norm refuses a single score.
         return torch.einsum("gh,bhij->bgij", self.heads, F.layer_norm(merged, merged.shape[2:]))
 
     def merge(self, scores: Tensor) -> Tensor:
         """Merge the tokens of each 2 x 2 patch, head by head: the first of the three steps."""
-        # Where stride equals kernel, a convolution is a product with each group of four. PyTorch's, of one channel a
-        # head, takes up to six times as long on a CPU.
+        # A convolution whose stride equals its kernel is a product with each group of four. PyTorch's grouped
+        # convolution takes up to six times as long on a CPU.
         patches = scores[:, :, self.order].unflatten(2, (-1, 4))
         if self.key_order is None:
             return torch.einsum("bhiuj,hu->bhij", patches, self.merging)
@@ -70,10 +74,7 @@ class AttentionDownsample(nn.Module):
 
 
 def patch_order(side: int | Sequence[int]) -> Tensor:
-    """Return the places, in a grid read row by row, of its tokens read 2 x 2 patch by 2 x 2 patch: (R * S,).
-
-    The grid is a square of that side, or of rows and columns (R, S).
-    """
+    """Return the row-by-row indices of a grid's tokens in the order of its 2 x 2 patches, (R * S,)."""
     rows, columns = image_sides(side, "side")
     # Row of patches, row, column of patches, column.
     places = torch.arange(rows * columns).reshape(rows // 2, 2, columns // 2, 2)

@@ -1,6 +1,6 @@
-"""What a token mixer is: the part of a block in which tokens learn of each other.
+"""The interface of a token mixer: the part of a block where tokens exchange information.
 
-Axes: B batch, N tokens (first ``prefix_tokens`` without a place, then the patches row by row), C channels, H heads.
+Axes: B batch, N tokens (first ``prefix_tokens`` off the grid, then the patches row by row), C channels, H heads.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,26 +15,26 @@ Grid = tuple[int, int]
 
 
 class TokenMixer(nn.Module):
-    """A layer from tokens (B, N, C) to tokens (B, N, C), and what the rest of the package has to know of it.
+    """A layer that maps tokens (B, N, C) to tokens (B, N, C), and what the rest of the package must know about it.
 
     It is made from ``(dim, num_heads, *, grid, prefix_tokens, **options)``: channels and heads; rows and columns of
-    patches; and how many tokens without a place, such as a class token, stand before them. In one layer these have to
-    read all patches. ``forward`` takes the tokens. What follows are its statements, which a subclass changes where they
-    are not so.
+    patches; and how many tokens without a position on the grid, such as a class token, come before the patches. These
+    must be able to read all patches within one layer. A subclass overrides the attributes below where the defaults
+    don't hold.
 
     Attributes
     ----------
     has_map
-        Whether its output is values averaged by a map: see :class:`MapMixer`.
+        Whether the output is an average of values, weighted by a map: see :class:`MapMixer`.
     map_loss
-        What is to be small of its map beside the cross-entropy: a function of the map, (B, H, N, M), and the name of a
-        form, that returns a number; None for nothing.
+        A loss on the map, to be minimised along with the cross-entropy: a function that takes the map, (B, H, N, M),
+        and the name of a form, and returns a scalar. None for no loss.
     takes_scores
-        Whether it is to be handed the scores of the layer below.
+        Whether the layer expects the scores of the layer below.
     bound_to_grid
-        Whether it needs all the patches, each in its place, so that none may be dropped.
+        Whether the layer needs all the patches in their order, so that none may be dropped.
     grid_weights
-        Names of its parameters whose numbers belong to places, so that another grid needs others: see :meth:`fit`.
+        Names of the parameters that are tied to positions and so depend on the grid: see :meth:`fit`.
     """
 
     has_map = False
@@ -44,48 +44,49 @@ class TokenMixer(nn.Module):
     grid_weights: tuple[str, ...] = ()
 
     def matrices(self) -> Iterator[nn.Parameter]:
-        """Yield the parameters that weight decay pulls on; those of two axes may be stepped by Muon.
+        """Yield the parameters that weight decay applies to; Muon may update those with two axes.
 
-        They are the weights of linear maps, if nothing else is said: what starts near zero, and not at the identity.
+        By default these are the weights of linear layers and convolutions, which start near zero. What starts at the
+        identity should not decay.
         """
         return (module.weight for module in self.modules() if isinstance(module, nn.Linear | nn.Conv2d))
 
     def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:
-        """Return one of the ``grid_weights`` of a mixer for another grid, fitted to this one's.
+        """Fit one of the ``grid_weights`` of a mixer on another grid to the grid of this one, and return it.
 
         Parameters
         ----------
         name
-            Of the parameter, in this mixer.
+            Name of the parameter within the mixer.
         weight
-            That of the other mixer.
+            Its value in the other mixer.
         between
-            Called with the number of tokens there, it returns R, (N, number there), which interpolates tokens.
+            Takes the other mixer's number of tokens and returns R, (N, that number), which interpolates its tokens.
 
         Raises
         ------
         ValueError
-            If it cannot be done.
+            If the weight cannot be fitted.
         """
         raise ValueError(f"{name} of {type(self).__name__} does not fit images of another size")
 
 
 class MapMixer(TokenMixer):
-    """A mixer whose output is values averaged by a map, (B, H, N, N), rows of sum 1. A subclass writes :meth:`mix`."""
+    """A mixer that averages values by a map, (B, H, N, N), whose rows sum to 1. Subclasses implement :meth:`mix`."""
 
     has_map = True
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, LazyMap]:
-        """Map tokens (B, N, C) to tokens (B, N, C), and return beside them what the map is made of.
+        """Return the mixed tokens, (B, N, C), and what the map is made of.
 
         Parameters
         ----------
         x
             Tokens, (B, N, C).
         scores
-            Of the layer below, where ``takes_scores`` says so.
+            Scores of the layer below, if ``takes_scores``.
         with_map
-            Whether the map will be asked for: then scores are multiplied out first, so that it is done only once.
+            Whether the map will be needed. If so, multiply the scores out first, so that it is done only once.
         """
         raise NotImplementedError
 
@@ -98,24 +99,24 @@ class MapMixer(TokenMixer):
         x
             Tokens, (B, N, C).
         scores
-            Of the layer below, (B, H, N, M), or what that layer returned: only for a mixer that takes scores.
+            Scores of the layer below, (B, H, N, M), or what that layer returned for them; only if ``takes_scores``.
         return_attention
-            Whether to return the map too.
+            Whether to return the map as well.
         return_scores
             Whether to return what the map is made of, for the layer above.
 
         Returns
         -------
         Tensor or (Tensor, Tensor) or (Tensor, LazyMap) or (Tensor, Tensor, LazyMap)
-            Mixed tokens, (B, N, C). With ``return_attention`` also the map, (B, H, N, M): row i holds the weights, in
-            [0, 1] and of sum 1, with which token i takes the values of all tokens. With ``return_scores`` also, as the
-            last, an object whose ``map()`` is that map; where this is the softmax of scores, it is
-            :class:`minivit.mixers.Factors` or :class:`minivit.mixers.Product`, whose ``product()`` are the scores.
+            Mixed tokens, (B, N, C). With ``return_attention`` also the map, (B, H, N, M): row i holds the weights that
+            token i gives to the values of all tokens; they lie in [0, 1] and sum to 1. With ``return_scores`` also, in
+            last place, an object whose ``map()`` returns that map. If the map is a softmax of scores, the object is a
+            :class:`minivit.mixers.Factors` or :class:`minivit.mixers.Product`, whose ``product()`` returns the scores.
 
         Raises
         ------
         ValueError
-            If scores are given to a mixer that takes none, or do not fit it.
+            If scores are given to a mixer that takes none, or don't fit it.
         """
         if scores is not None:
             if not self.takes_scores:
@@ -127,24 +128,24 @@ class MapMixer(TokenMixer):
 
 
 def count_tokens(grid: Grid, prefix_tokens: int) -> int:
-    """Return N, of a grid of patches behind tokens without a place.
+    """Return N, the number of patches on the grid plus the prefix tokens.
 
     Raises
     ------
     ValueError
-        If there is no such grid, or the number of the others is none.
+        If the grid or the number of prefix tokens is not valid.
     """
     check_at_least(0, prefix_tokens=prefix_tokens)
     return prefix_tokens + prod(image_sides(grid, "grid"))
 
 
 def check_tokens(mixer: TokenMixer, x: Tensor) -> None:
-    """Say that tokens (B, N, C) are not as many as the mixer's ``num_tokens``, if so."""
+    """Raise an error unless x, (B, N, C), has ``mixer.num_tokens`` tokens."""
     if x.shape[1] != mixer.num_tokens:
-        raise ValueError(f"x of {x.shape[1]} tokens does not fit {type(mixer).__name__} made for {mixer.num_tokens}")
+        raise ValueError(f"x has {x.shape[1]} tokens; this {type(mixer).__name__} was made for {mixer.num_tokens}")
 
 
 def no_map(mixer: TokenMixer, return_attention: bool) -> None:
-    """Say that a mixer has no map, if one was asked for."""
+    """Raise an error if a map is requested from a mixer that has none."""
     if return_attention:
         raise ValueError(f"return_attention=True: {type(mixer).__name__} has no attention map")

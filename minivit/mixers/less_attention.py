@@ -1,4 +1,4 @@
-"""Less attention: maps made from those of the layer below (Zhang et al., 2024).
+"""Less attention: attention maps derived from those of the layer below (Zhang et al., 2024).
 
 Axes: B batch, N tokens (queries), M keys (N, or fewer with a spatial reduction), C channels, H heads, D head size.
 """
@@ -19,46 +19,46 @@ FORMS = ("scores", "factors")
 
 
 class LessAttention(MapMixer):
-    r"""Ask nothing: transform the scores of the layer below, and average values of one's own.
+    r"""Compute no scores: transform those of the layer below, and average this layer's own values with them.
 
     .. math:: S' = \Psi\big(\Theta(S)^\top\big)^\top, \qquad Y = \operatorname{softmax}(S')\, V
 
     The linear map :math:`\Theta` (M x M) acts on the keys of each query, :math:`\Psi` (N x N) on the queries of each
-    key. The heads share both. Both start as the identity: an untrained layer repeats the map below. Neither has a bias:
-    one in :math:`\Psi` would add the same to all keys of a query, which softmax does not see, and one in :math:`\Theta`
-    would be the only part of S' that is no transformed score.
+    key. All heads share both. Both start as the identity, so an untrained layer repeats the map below. Neither has a
+    bias: in :math:`\Psi` it would add the same number to all keys of a query, which softmax ignores, and in
+    :math:`\Theta` it would be the only part of S' that isn't a transformed score.
 
-    With matrices, :math:`S' = \Psi S \Theta^\top`. Where the scores are a product, :math:`S = \lambda Q K^\top`,
+    As matrices, :math:`S' = \Psi S \Theta^\top`. If the scores are a product, :math:`S = \lambda Q K^\top`, then
 
     .. math:: S' = \lambda\, (\Psi Q) (\Theta K)^\top
 
-    so it is enough to transform the factors. The output is the same; the scores are never written to memory, and two
-    products with D columns a head take the place of two with N and M.
+    so it is enough to transform the factors. The output is the same, but the scores are never written to memory, and
+    two products with D columns per head replace two with N and M.
 
     Parameters
     ----------
     dim, num_heads
         Channels C and heads H.
     grid, prefix_tokens
-        Rows and columns of patches, and how many tokens stand before them: together N. The layer fits no other number:
-        a model for images of another size has to be made for them, and :func:`minivit.models.interpolate_weights` makes
-        weights for it.
+        Rows and columns of patches, and how many tokens come before them: N in total. The layer works for this N only.
+        For images of another size, make a new model and fit the weights to it with
+        :func:`minivit.models.interpolate_weights`.
     num_keys
         M; N if None.
     rank
-        None, or the rank in [1, min(N, M)) by which each of the two maps differs from the identity: see
+        Rank, in [1, min(N, M)), of the difference of each map from the identity; None for maps of full rank. See
         :class:`minivit.layers.TokenMap`.
     form
-        What is transformed: the ``scores``, or their ``factors``, where they have such and no residual.
+        What to transform: ``scores``, or ``factors``, which falls back to the scores if they are not a plain product.
     v_bias
         Whether values have a bias.
     dropout, reduction
-        As of :class:`minivit.layers.Attention`; with ``reduction``, M tokens give values.
+        As for :class:`minivit.layers.Attention`; with ``reduction``, M tokens give values.
 
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads``, another number is out of its range, or the form is not known.
+        If ``dim`` is not a multiple of ``num_heads``, another number is out of range, or the form is unknown.
     """
 
     takes_scores = bound_to_grid = True
@@ -83,7 +83,7 @@ class LessAttention(MapMixer):
 
     @property
     def map_loss(self) -> Callable[[Tensor, str], Tensor] | None:
-        """The loss on the diagonal, of a map that has one."""
+        """The diagonality loss, if the map is square; otherwise None."""
         return diagonality_loss if self.num_keys == self.num_tokens else None
 
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, Scores]:
@@ -98,18 +98,18 @@ class LessAttention(MapMixer):
         return self.dropout(self.proj(merge_heads(attend(scores, v)))), scores
 
     def transform(self, scores: Tensor) -> Tensor:
-        """Return S' of the scores below, both (B, H, N, M)."""
+        """Return S', the transformed scores; both (B, H, N, M)."""
         return self.psi(self.theta(scores, dim=-1))
 
     def check(self, scores: Scores | None) -> Scores:
         if scores is None:
-            raise ValueError("scores=None: a less-attention layer computes none of its own; it needs those of the "
-                             "layer below")
+            raise ValueError("scores=None: a less-attention layer computes no scores; it needs those of the layer "
+                             "below")
         _, heads, tokens, keys = scores.shape
         if (tokens, keys) != (self.num_tokens, self.num_keys):
             raise ValueError(f"scores of {tokens} tokens by {keys} keys do not fit a less-attention layer made "
-                             f"for {self.num_tokens} by {self.num_keys}. For images of another size, make the model "
-                             "with their image_size, and its weights with minivit.models.interpolate_weights")
+                             f"for {self.num_tokens} by {self.num_keys}. For images of another size, make a model with "
+                             "that image_size and fit its weights with minivit.models.interpolate_weights")
         if heads != self.num_heads:
             raise ValueError(f"scores of {heads} heads do not fit num_heads={self.num_heads}")
         return scores

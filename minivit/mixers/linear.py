@@ -1,4 +1,4 @@
-"""Attention of linear cost: efficient attention (Shen et al., 2021).
+"""Attention at linear cost: efficient attention (Shen et al., 2021).
 
 Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 """
@@ -16,7 +16,7 @@ from minivit.options import check_rate
 
 
 class LinearMap(NamedTuple):
-    """A map that is a product, of queries (B, H, N, D) over their channels and keys (B, H, N, D) over the tokens."""
+    """A map that is a plain product of queries and keys, (B, H, N, D) each, both after their softmax."""
 
     queries: Tensor
     keys: Tensor
@@ -25,26 +25,26 @@ class LinearMap(NamedTuple):
         """Return the map, (B, H, N, N)."""
         weights = self.queries @ self.keys.mT
         weights = weights.to(torch.promote_types(weights.dtype, torch.float32))
-        return weights / weights.sum(dim=-1, keepdim=True)  # the sum is 1 but for rounding
+        return weights / weights.sum(dim=-1, keepdim=True)  # the sum is 1 up to rounding
 
 
 class LinearAttention(MapMixer):
-    r"""Sum up the values once for each channel of the keys, and let every token mix the D sums.
+    r"""Sum the values once for each channel of the keys, then let every token mix the D sums.
 
     .. math:: Y = \operatorname{softmax}_D(Q)\,\big(\operatorname{softmax}_N(K)^\top V\big)
 
-    The softmax of a query is over its channels, that of the keys over the tokens. So the implied map
-    :math:`\operatorname{softmax}_D(Q)\operatorname{softmax}_N(K)^\top` has positive weights and rows of sum 1, as
-    attention's, but rank D at most; and the product in this order costs N D², not N² D.
+    The softmax of the queries is over channels, the softmax of the keys over tokens. So the implied map
+    :math:`\operatorname{softmax}_D(Q)\operatorname{softmax}_N(K)^\top` has positive weights and rows that sum to 1, as
+    in attention, but its rank is at most D. Multiplied in this order, the product costs N D² instead of N² D.
 
     Parameters
     ----------
     dim, num_heads
         Channels C and heads H.
     grid, prefix_tokens
-        Of no effect: it sees no places.
+        Ignored: the layer knows nothing about positions.
     qkv_bias, dropout
-        As of :class:`minivit.mixers.Attention`.
+        As for :class:`minivit.mixers.Attention`.
 
     Raises
     ------

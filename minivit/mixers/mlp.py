@@ -10,22 +10,22 @@ from minivit.options import check_at_least, check_rate
 
 
 class Mlp(nn.Module):
-    """Widen each token, bend it, narrow it again; no token sees another.
+    """Widen each token, apply a nonlinearity, narrow it again; no token sees another.
 
     Parameters
     ----------
     dim, hidden_dim
-        Channels outside and inside.
+        Channels outside and inside the MLP.
     dropout
         Rate in [0, 1) after each linear layer.
     front, mid, end
-        Modules on the tokens before the first layer, before the second (after GELU and dropout), and after the second
-        and its dropout: the three places the CB paper compares. None leaves the tokens as they are.
+        Modules applied to the tokens before the first layer, before the second (after GELU and dropout), and after the
+        second and its dropout: the three positions that the CB paper compares. None leaves the tokens unchanged.
 
     Raises
     ------
     ValueError
-        If a number is out of its range.
+        If a number is out of range.
     """
 
     def __init__(self, dim: int, hidden_dim: int, *, dropout: float = 0.0, front: nn.Module | None = None,

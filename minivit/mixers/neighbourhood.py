@@ -1,6 +1,6 @@
 """Attention in a window around each token (Ramachandran et al., 2019; Hassani et al., 2023).
 
-Axes: B batch, P prefix tokens, N tokens, C channels, H heads, D head size, G groups of queries, W keys of a window.
+Axes: B batch, P prefix tokens, N tokens, C channels, H heads, D head size, G groups of queries, W keys in a window.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from minivit.options import check_rate, image_sides
 
 
 class WindowMap(NamedTuple):
-    """Scores of which only those in a window count.
+    """Scores masked to a window.
 
     Attributes
     ----------
     scores
-        Those of all tokens for all.
+        Scores between all tokens.
     windows
-        The tokens that each group of patches asks, (G, P + W).
+        Indices of the tokens that each group of patches attends to, (G, P + W).
     groups
-        Which group each patch is in, (N - P,).
+        Index of the group that each patch belongs to, (N - P,).
     """
 
     scores: Factors
@@ -45,11 +45,12 @@ class WindowMap(NamedTuple):
 
 
 class NeighbourhoodAttention(MapMixer):
-    """Every patch asks those in a window around it, and the tokens without a place; these ask all.
+    """Let each patch attend to a window around it and to the prefix tokens; the prefix tokens attend to everything.
 
-    The window keeps its size at the border: it is shifted inwards. With a ``stride``, the patches of each square of
-    that side share the window around the square. A window of the whole grid is full attention; a stride as long as the
-    window cuts the grid into blocks that do not see each other. The cost is in proportion to N, as the window is fixed.
+    At the border the window is shifted inwards, so that it keeps its size. With a ``stride``, all patches in a square
+    of that side share one window around the square. A window as large as the grid gives full attention; a stride as
+    long as the window cuts the grid into blocks that don't see each other. For a fixed window, the cost is proportional
+    to N.
 
     Parameters
     ----------
@@ -60,11 +61,11 @@ class NeighbourhoodAttention(MapMixer):
     prefix_tokens
         P.
     window
-        Side of the window in patches, or (rows, columns); where it is longer than the grid, the grid is taken.
+        Side of the window in patches, or (rows, columns); clipped to the grid.
     stride
-        Side of the squares of patches that share a window, or (rows, columns), at most the window's.
+        Side of the squares of patches that share a window, or (rows, columns); at most ``window``.
     qkv_bias, dropout
-        As of :class:`minivit.mixers.Attention`.
+        As for :class:`minivit.mixers.Attention`.
 
     Raises
     ------
@@ -88,7 +89,7 @@ class NeighbourhoodAttention(MapMixer):
         windows = [min(pair) for pair in zip(image_sides(window, "window"), grid, strict=True)]
         strides = [min(pair) for pair in zip(image_sides(stride, "stride"), grid, strict=True)]
         if any(s > w for s, w in zip(strides, windows, strict=True)):
-            raise ValueError(f"stride={stride} must be at most window={window}: a patch has to be in its own window")
+            raise ValueError(f"stride={stride} must be at most window={window}: a patch must lie in its own window")
         self.num_heads, self.prefix_tokens = num_heads, prefix_tokens
         self.scale = split_dim(dim, num_heads) ** -0.5
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
@@ -100,7 +101,7 @@ class NeighbourhoodAttention(MapMixer):
         asks = places[rows[:, None, :, None], columns[None, :, None, :]].flatten(0, 1).flatten(1)          # (G, s s')
         keys = places[row_keys[:, None, :, None], column_keys[None, :, None, :]].flatten(0, 1).flatten(1)  # (G, W)
         prefix = torch.arange(prefix_tokens).expand(len(keys), -1)
-        # Of each patch, where its answer stands in (G, s s'): a square that hung over the border has others twice.
+        # Where in (G, s s') to find each patch: a square moved back from the border holds some patches a second time.
         answers = torch.arange(asks.numel()).reshape(len(rows), len(columns), *strides).transpose(1, 2).flatten(2)
         answers = answers.flatten(0, 1)[row_place[:, None], column_place]
         self.register_buffer("asks", asks, persistent=False)
@@ -119,14 +120,15 @@ class NeighbourhoodAttention(MapMixer):
                 WindowMap(Factors(q, k, self.scale), self.keys, self.groups))
 
 
-def group(length: int, window: int, stride: int) -> tuple[Tensor, Tensor]:
+def group(length: int, window: int, stride: int) -> tuple[Tensor, Tensor, Tensor]:
     """Cut a line of patches into groups that share a window.
 
     Returns
     -------
     Tensor of shape (groups, stride), (groups, window) and (length,)
-        The places of each group, the last one's moved back onto the line; those of its window, which has it in its
-        middle, or near it, and stays on the line; and for each place, which of (groups x stride) it is.
+        Positions of the patches in each group, the last group moved back onto the line; positions in its window, which
+        is centred on the group as far as the ends of the line allow; and, for each position, its index in the flattened
+        (groups x stride).
     """
     first = torch.arange(0, length, stride).clamp(max=length - stride)
     start = (first - (window - stride) // 2).clamp(0, length - window)

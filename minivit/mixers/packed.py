@@ -1,9 +1,9 @@
 """Attention of short sequences in one kernel, written in Triton for NVIDIA GPUs.
 
-A kernel for sequences of any length goes through the keys piece by piece, and adds up what it learns. The 65 tokens of
-a small image fit into one multiprocessor as they are. So a program here has all of one head of one image: it reads
-queries, keys and values where the projection has put them, and writes the gradients there too. Nothing is transposed,
-concatenated or added up by several programs, and the bits are the same each time.
+A kernel for sequences of any length goes through the keys piece by piece and accumulates the result. But the 65 tokens
+of a small image fit into one multiprocessor at once. So here each program handles one whole head of one image: it reads
+queries, keys and values where the projection left them, and writes the gradients in the same layout. Nothing is
+transposed, concatenated or summed across programs, and the results are bitwise reproducible.
 
 Axes: B batch, N tokens, H heads, D head size, P = N rounded up to a power of two.
 """
@@ -73,7 +73,7 @@ def _launch(kernel, qkv: Tensor, *tensors: Tensor, num_heads: int) -> None:
 
 @torch.library.custom_op("minivit::attend_packed", mutates_args=())
 def attend_packed(qkv: Tensor, num_heads: int) -> Tensor:
-    r"""Average the values of each head: :math:`\operatorname{softmax}(Q K^\top / \sqrt{D})\, V`.
+    r"""Attend, head by head: :math:`\operatorname{softmax}(Q K^\top / \sqrt{D})\, V`.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def attend_packed(qkv: Tensor, num_heads: int) -> Tensor:
 
 @torch.library.custom_op("minivit::attend_packed_backward", mutates_args=())
 def attend_packed_backward(qkv: Tensor, d_out: Tensor, num_heads: int) -> Tensor:
-    """Map the gradient of :func:`attend_packed`, (B, N, H D), to that of ``qkv``, (B, N, 3 H D)."""
+    """Map the gradient of the output of :func:`attend_packed`, (B, N, H D), to that of ``qkv``, (B, N, 3 H D)."""
     qkv, d_out = qkv.contiguous(), d_out.contiguous()
     d_qkv = torch.empty_like(qkv)
     _launch(_backward, qkv, d_out, d_qkv, num_heads=num_heads)
@@ -126,6 +126,6 @@ attend_packed.register_autograd(_differentiate, setup_context=_keep)
 
 
 def fits(qkv: Tensor, num_heads: int) -> bool:
-    """Say whether :func:`attend_packed` can do it."""
+    """Return whether :func:`attend_packed` can handle ``qkv``."""
     return (qkv.is_cuda and qkv.dtype in (torch.float16, torch.bfloat16) and qkv.shape[1] <= MOST_TOKENS
             and qkv.shape[2] in {3 * num_heads * size for size in HEAD_SIZES})

@@ -26,13 +26,15 @@ MIXERS: dict[str, type[TokenMixer]] = {
 
 
 def register_mixer(name: str) -> Callable[[type[TokenMixer]], type[TokenMixer]]:
-    """Add a mixer of your own to the table: a decorator of its class.
+    """Class decorator that adds your own mixer to the table.
+
+    A class may replace an earlier one with the same name, as happens when a notebook cell is run again.
 
     Raises
     ------
     ValueError
-        If the name is taken by another class, or the class is no :class:`TokenMixer`, or one with a map but no
-        :class:`MapMixer`. A class of the same name takes its place, as when a cell is run again.
+        If the name is taken by another class, if the class is not a :class:`TokenMixer`, or if it has a map but is not
+        a :class:`MapMixer`.
     """
     def register(mixer: type[TokenMixer]) -> type[TokenMixer]:
         if not (inspect.isclass(mixer) and issubclass(mixer, TokenMixer)):
@@ -48,7 +50,7 @@ def register_mixer(name: str) -> Callable[[type[TokenMixer]], type[TokenMixer]]:
 
 
 def mixer_class(name: str) -> type[TokenMixer]:
-    """Return the mixer of that name.
+    """Return the mixer class registered under a name.
 
     Raises
     ------
@@ -56,7 +58,8 @@ def mixer_class(name: str) -> type[TokenMixer]:
         If there is none.
     """
     if name not in MIXERS:
-        raise ValueError(f"mixer={name!r} is no mixer{did_you_mean(name, MIXERS)}; known: {', '.join(sorted(MIXERS))}")
+        raise ValueError(f"mixer={name!r} is not a mixer{did_you_mean(name, MIXERS)}; "
+                         f"known: {', '.join(sorted(MIXERS))}")
     return MIXERS[name]
 
 
@@ -69,16 +72,16 @@ def create_mixer(name: str, dim: int, num_heads: int, *, grid: Grid, prefix_toke
     name
         A key of ``MIXERS``.
     dim, num_heads, grid, prefix_tokens
-        As :class:`TokenMixer` has them.
+        See :class:`TokenMixer`.
     options
-        Keyword arguments of its own.
+        Keyword arguments of this mixer.
     **defaults
-        Keyword arguments for the mixers that have them, such as ``dropout``; ``options`` go before.
+        Keyword arguments, such as ``dropout``, for mixers that accept them; ``options`` take precedence.
 
     Raises
     ------
     ValueError
-        If the name or an option is not known, or a value is not allowed.
+        If the name or an option is unknown, or a value is not allowed.
     """
     mixer, options = mixer_class(name), dict(options or {})
     check_options(mixer, options, f"mixer={name!r}", given=("dim", "num_heads", "grid", "prefix_tokens"))

@@ -1,6 +1,6 @@
-"""What a map is made of. A layer hands it up without multiplying it out; that is done by whoever needs the product.
+"""What an attention map is made of: scores, which say how well each key matches each query, before softmax.
 
-Scores say how well each key answers each query, before softmax.
+A layer hands its scores up as factors, not multiplied out; whoever needs the product computes it.
 
 Axes: B batch, H heads, N queries, M keys, D head size.
 """
@@ -16,22 +16,22 @@ class LazyMap(Protocol):
     """What a mixer with a map returns with ``return_scores=True``."""
 
     def map(self) -> Tensor:
-        """Return the map, (B, H, N, M), in float32 at least, rows of sum 1."""
+        """Return the map, (B, H, N, M), in float32 or wider; its rows sum to 1."""
 
 
 class Factors(NamedTuple):
-    r"""Scores whose product is not done: :math:`S = \lambda Q K^\top + R`.
+    r"""Scores kept as factors: :math:`S = \lambda Q K^\top + R`.
 
     Attributes
     ----------
     queries, keys
         Q, (B, H, N, D), and K, (B, H, M, D).
     scale
-        :math:`\lambda`, of the product.
+        :math:`\lambda`.
     residual
         R, (B, H, N, M), or None for zero.
     scores
-        S, where it is multiplied out already.
+        S, if already computed.
     """
 
     queries: Tensor
@@ -49,12 +49,12 @@ class Factors(NamedTuple):
         """Return the scores S, (B, H, N, M)."""
         if self.scores is not None:
             return self.scores
-        # Scaled before the product, as the fused kernel does: in float16 the bare product overflows.
+        # Scale before multiplying, as the fused kernel does: in float16 the unscaled product overflows.
         scores = (self.queries * self.scale) @ self.keys.mT
         return scores if self.residual is None else scores + self.residual
 
     def multiplied_out(self) -> "Factors":
-        """Return the same with its product, for those of whom several need it."""
+        """Return the same scores with their product computed, for use in several places."""
         return self._replace(scores=self.product())
 
     def map(self) -> Tensor:
@@ -63,7 +63,7 @@ class Factors(NamedTuple):
 
 
 class Product(NamedTuple):
-    """Scores S, (B, H, N, M), that have no factors, or none any more."""
+    """Scores S, (B, H, N, M), without factors."""
 
     scores: Tensor
 
@@ -77,7 +77,7 @@ class Product(NamedTuple):
         return self.scores
 
     def multiplied_out(self) -> "Product":
-        """Return the same."""
+        """Return self."""
         return self
 
     def map(self) -> Tensor:
@@ -89,12 +89,12 @@ Scores = Factors | Product
 
 
 def as_scores(scores: Tensor | LazyMap) -> Scores:
-    """Return a tensor of scores (B, H, N, M) as their product, and scores as they are.
+    """Wrap a tensor of scores (B, H, N, M) in :class:`Product`; return other scores unchanged.
 
     Raises
     ------
     ValueError
-        If it is a map that is not the softmax of scores.
+        If the argument is a map that is not a softmax of scores.
     """
     if isinstance(scores, Tensor):
         return Product(scores)
@@ -105,14 +105,14 @@ def as_scores(scores: Tensor | LazyMap) -> Scores:
 
 
 def attention_map(scores: Tensor) -> Tensor:
-    """Return softmax(S), (B, H, N, M), for those who look at it: in float32 at least, so that rows have sum 1."""
+    """Return softmax(S), (B, H, N, M), for inspection: in float32 or wider, so that rows sum to 1."""
     return scores.softmax(dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
 
 
 def attend(scores: Tensor | Scores, values: Tensor) -> Tensor:
     r"""Average the values: :math:`\operatorname{softmax}(S) V`.
 
-    Factors go through the fused kernel, which never writes S to memory, unless they are multiplied out already.
+    Factors go through the fused kernel, which never writes S to memory, unless S is already computed.
 
     Parameters
     ----------
@@ -133,5 +133,5 @@ def attend(scores: Tensor | Scores, values: Tensor) -> Tensor:
 
 
 def fused_is_slow(x: Tensor) -> bool:
-    """Say whether the unfused path is faster, as it is for bfloat16 on a CPU (torch 2.13)."""
+    """Return whether the unfused path is faster, as it is for bfloat16 on a CPU (torch 2.13)."""
     return x.device.type == "cpu" and x.dtype == torch.bfloat16

@@ -11,7 +11,7 @@ from minivit.options import check_at_least, image_sides
 
 
 class SpatialReduction(nn.Module):
-    """Merge each square of r x r tokens into one, which is asked in their place.
+    """Merge each square of r x r tokens into one, which gives the key and value for all of them.
 
     One matrix maps the r * r * C numbers of a square to C, written as a convolution whose stride equals its kernel;
     LayerNorm follows.
@@ -28,7 +28,7 @@ class SpatialReduction(nn.Module):
     Raises
     ------
     ValueError
-        If a number is out of its range, or tokens are no such grid.
+        If a number is out of range, or the tokens don't form such a grid.
     """
 
     def __init__(self, dim: int, ratio: int, grid: tuple[int, int] | None = None):
@@ -45,6 +45,6 @@ class SpatialReduction(nn.Module):
         if rows * columns != tokens or rows % ratio or columns % ratio:
             shape = "square grid whose side is a multiple" if rows == columns else (
                 f"grid of {rows} x {columns} tokens whose sides are multiples")
-            raise ValueError(f"x of {tokens} tokens is no {shape} of ratio={ratio}")
+            raise ValueError(f"x of {tokens} tokens is not a {shape} of ratio={ratio}")
         grid = x.mT.unflatten(2, (rows, columns))        # (B, N, C) -> (B, C, R, S)
         return self.norm(self.conv(grid).flatten(2).mT)  # (B, C, R / r, S / r) -> (B, M, C)

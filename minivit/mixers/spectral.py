@@ -17,19 +17,19 @@ class SpectralMixer(TokenMixer):
 
     .. math:: Y = \mathcal F^{-1}\big(\mathcal F(K) \odot \mathcal F(X)\big)
 
-    That is the circular convolution of the grid of patches with a kernel K as large as the grid: each patch takes from
-    all others, by weights that depend on the way from one to the other alone. The kernel is kept in space, where it is
+    This is the circular convolution of the grid of patches with a kernel K as large as the grid: each patch reads all
+    others, with weights that depend only on the offset between the two. The kernel is stored in space, where it is
     real and keeps its meaning on another grid.
 
-    Tokens without a place have none in the grid: each reads the mean of the filtered patches and is added its own
-    value, scaled by channel. The transform is done in float32 at least.
+    Prefix tokens are not on the grid. Each becomes the mean of the filtered patches plus its own value, scaled channel
+    by channel. The transform is computed in float32 or wider.
 
     Parameters
     ----------
     dim
         Channels C.
     num_heads
-        Of no effect: each channel has a kernel of its own.
+        Ignored: each channel has its own kernel.
     grid, prefix_tokens
         (R, S) and P.
 
@@ -46,7 +46,7 @@ class SpectralMixer(TokenMixer):
         check_at_least(1, dim=dim)
         self.num_tokens = count_tokens(grid, prefix_tokens)
         self.grid, self.prefix_tokens = tuple(grid), prefix_tokens
-        # In the spectrum each number then has deviation 1: the output is as large as the input.
+        # Each coefficient of the spectrum then has standard deviation 1, so that the output is as large as the input.
         self.kernel = nn.Parameter(torch.randn(*grid, dim) * (grid[0] * grid[1]) ** -0.5)
         self.prefix_scale = nn.Parameter(torch.ones(dim)) if prefix_tokens else None
 
@@ -64,10 +64,10 @@ class SpectralMixer(TokenMixer):
         return torch.cat([mixed.mean(dim=1, keepdim=True) + self.prefix_scale * prefix, mixed], dim=1)
 
     def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:
-        """Keep the kernel around its centre, the way of no length, and what the larger grid adds is zero."""
+        """Keep the kernel around offset zero: crop it for a smaller grid, pad it with zeros for a larger one."""
         fitted = weight.new_zeros(self.kernel.shape)
-        steps = [torch.arange(-((min(old, new) - 1) // 2), min(old, new) // 2 + 1)
-                 for old, new in zip(weight.shape[:2], self.grid, strict=True)]
-        rows, columns = steps[0][:, None], steps[1][None, :]
-        fitted[rows, columns] = weight[rows, columns]  # a negative step counts from the end: the kernel is circular
+        offsets = [torch.arange(-((min(old, new) - 1) // 2), min(old, new) // 2 + 1)
+                   for old, new in zip(weight.shape[:2], self.grid, strict=True)]
+        rows, columns = offsets[0][:, None], offsets[1][None, :]
+        fitted[rows, columns] = weight[rows, columns]  # negative offsets count from the end: the kernel is circular
         return fitted

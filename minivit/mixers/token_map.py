@@ -1,6 +1,6 @@
 """Linear maps from tokens to tokens that start as the identity.
 
-Axes: N tokens, D anything a token has, r rank.
+Axes: N tokens, D features of a token, r rank.
 """
 
 import torch
@@ -11,22 +11,23 @@ from minivit.options import check_at_least, is_whole
 
 
 class TokenMap(nn.Module):
-    r"""Make of all tokens a new token for each place: :math:`Y = W X`, with :math:`W = I` at the start.
+    r"""Replace each token by a linear combination of all tokens: :math:`Y = W X`, where W starts as the identity.
 
     Parameters
     ----------
     num_tokens
-        N, of W (N x N).
+        N; W is N x N.
     rank
-        None for any W; or the rank r in [1, N) of its difference from the identity, :math:`W = I + U L`, with U (N x r)
-        zero at the start and L (r x N) drawn from a normal of deviation :math:`1/\sqrt{N}`, of torch's seed alone: all
-        maps of one size and rank start from the same L, those of a layer and of a model made later too, until
-        ``torch.manual_seed`` is called again. That costs 2 N r multiply-adds a column of X in place of N².
+        Rank r, in [1, N), of the difference from the identity, :math:`W = I + U L`; None for a full matrix. U (N x r)
+        starts at zero, and L (r x N) is drawn from a normal distribution with standard deviation
+        :math:`1/\sqrt{N}`. This costs 2 N r multiply-adds per column of X instead of N². L depends on torch's seed
+        alone: all maps of one size and rank start from the same L, in all layers and models, until
+        ``torch.manual_seed`` is called again.
 
     Raises
     ------
     ValueError
-        If the rank is out of its range.
+        If the rank is out of range.
     """
 
     def __init__(self, num_tokens: int, rank: int | None = None):
@@ -37,11 +38,11 @@ class TokenMap(nn.Module):
         if rank is None:
             self.weight = nn.Parameter(torch.eye(num_tokens))
         else:
-            # Drawn from a generator of its own: a model starts from the same other weights whatever the rank.
+            # With a separate generator, the other weights of a model start the same whatever the rank.
             lower = torch.empty(rank, num_tokens)
             if not lower.is_meta:
-                chance = torch.Generator(lower.device).manual_seed(torch.initial_seed())
-                lower.normal_(std=num_tokens**-0.5, generator=chance)
+                generator = torch.Generator(lower.device).manual_seed(torch.initial_seed())
+                lower.normal_(std=num_tokens**-0.5, generator=generator)
             self.lower = nn.Parameter(lower)
             self.upper = nn.Parameter(torch.zeros(num_tokens, rank))
 
@@ -63,12 +64,12 @@ class TokenMap(nn.Module):
 
 
 def check_rank(name: str, rank: int | None, num_tokens: int) -> None:
-    """Check, for the argument of that name, that maps between so many tokens can have the rank."""
+    """Check that a map between ``num_tokens`` tokens can have this rank; ``name`` is the argument's, for the error."""
     if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
         raise ValueError(f"{name}={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
                          f"{num_tokens} tokens")
 
 
 def mix(x: Tensor, weight: Tensor) -> Tensor:
-    """Multiply (..., N, D) by (n, N) from the left. ``weight @ x`` is the same, but lays all of x out anew."""
+    """Multiply (..., N, D) by (n, N) from the left. ``weight @ x`` gives the same, but copies all of x."""
     return torch.einsum("ij,...jk->...ik", weight, x)

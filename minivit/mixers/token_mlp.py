@@ -13,19 +13,20 @@ from minivit.options import check_at_least
 
 
 class TokenMlp(TokenMixer):
-    r"""Mix the tokens of each channel by the same two-layer MLP.
+    r"""Mix the tokens of each channel with the same two-layer MLP.
 
     .. math:: Y^\top = \operatorname{MLP}(X^\top)
 
-    How much a token takes from another depends on their places alone, not on what they hold. Without the nonlinearity
-    it would be one fixed N x N map.
+    How much one token takes from another depends on their positions alone, not on their content. Without the
+    nonlinearity this would be one fixed N x N map.
 
     Parameters
     ----------
     dim, num_heads
-        Of no effect: channels are not mixed, and all have the same weights.
+        ``dim`` only sets the default of ``hidden_tokens``, and ``num_heads`` is ignored: channels are not mixed, and
+        all share the same weights.
     grid, prefix_tokens
-        They give N.
+        Rows and columns of patches, and how many tokens come before them: N in total.
     hidden_tokens
         Hidden size of the MLP; half of ``dim`` if None, as in MLP-Mixer.
     dropout
@@ -54,7 +55,7 @@ class TokenMlp(TokenMixer):
         return self.mlp(x.mT).mT  # (B, N, C) -> (B, C, N) and back
 
     def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:
-        """Read interpolated tokens by the pseudo-inverse, and write tokens that are interpolated: R W₂ σ(W₁ R⁺ x)."""
+        """Undo the interpolation on the way in and redo it on the way out: R W₂ σ(W₁ R⁺ x)."""
         if name == "mlp.fc1.weight":
             return weight @ between(weight.shape[1]).pinverse().to(weight)
         return between(len(weight)).to(weight) @ weight

@@ -1,4 +1,4 @@
-"""Attention of which one head is uniform (Hyeon-Woo et al., 2023, table 1).
+"""Attention with one uniform head (Hyeon-Woo et al., 2023, table 1).
 
 Axes: B batch, N tokens, C channels, H heads, D = C / H head size.
 """
@@ -16,7 +16,7 @@ from minivit.options import check_at_least
 
 
 class UniformHeadMap(NamedTuple):
-    """The scores of all heads but the last, whose map is uniform."""
+    """The scores of all heads except the last, whose map is uniform."""
 
     scores: Scores
 
@@ -29,27 +29,27 @@ class UniformHeadMap(NamedTuple):
 class UniformHeadAttention(MapMixer):
     r"""Let H - 1 heads compute their maps, and give the last one the map whose weights are all 1/N.
 
-    A uniform head asks nothing, so it has no queries and keys. Its values are averaged, and the average of linear maps
-    is the linear map of the average:
+    The uniform head needs no queries or keys. It averages its values, and the average of linear maps is the linear map
+    of the average:
 
     .. math:: \frac{1}{N}\sum_{j=1}^{N} (W_V x_j + b_V) = W_V \bar x + b_V, \qquad
               \bar x = \frac{1}{N}\sum_{j=1}^{N} x_j
 
-    So one product with the mean token takes the place of N, and every token is given the same.
+    So one product with the mean token replaces N of them, and every token receives the same result.
 
     Parameters
     ----------
     dim, num_heads
-        Channels C and heads H, at least 2, the uniform one counted.
+        Channels C and heads H, at least 2 including the uniform one.
     grid, prefix_tokens
-        Of no effect.
+        Ignored.
     qkv_bias, dropout
-        As of :class:`minivit.layers.Attention`.
+        As for :class:`minivit.layers.Attention`.
 
     Raises
     ------
     ValueError
-        If ``dim`` is not a multiple of ``num_heads``, or there is no other head.
+        If ``dim`` is not a multiple of ``num_heads``, or if ``num_heads`` is below 2.
     """
 
     def __init__(self, dim: int, num_heads: int, *, grid: Grid | None = None, prefix_tokens: int = 0,
@@ -57,7 +57,7 @@ class UniformHeadAttention(MapMixer):
         super().__init__()
         check_at_least(1, num_heads=num_heads)
         if num_heads < 2:
-            raise ValueError(f"num_heads={num_heads} must be at least 2 where one head is uniform")
+            raise ValueError(f"num_heads={num_heads} must be at least 2, as one head is uniform")
         head_size = split_dim(dim, num_heads)
         self.attn = Attention(dim, num_heads - 1, head_size=head_size, qkv_bias=qkv_bias, dropout=dropout)
         self.value = nn.Linear(dim, head_size, bias=qkv_bias)

@@ -1,4 +1,4 @@
-"""Whole models: the layers assembled, their names, and a few that are trained."""
+"""Whole models: assembled from layers, created by name, and a few of them trained."""
 
 from minivit.models.classifier import keep_classes
 from minivit.models.interpolate import interpolate_weights

@@ -1,4 +1,4 @@
-"""What the models have in common: a head that reads logits off features; and those with attention, maps on request.
+"""What the models share: a head that maps features to logits and, in those with attention, maps on request.
 
 Axes: B batch, N tokens, M keys, C channels, H heads.
 """
@@ -17,18 +17,15 @@ log = logging.getLogger(__name__)
 
 
 class Classifier(nn.Module):
-    """A model whose last step is ``head``: a linear layer from features to logits, or nothing, for the features.
-
-    The last norm of a model is ``norm``.
-    """
+    """A model that ends with ``norm`` and ``head``: a linear layer from features to logits, or the identity."""
 
     @property
     def num_features(self) -> int:
-        """Channels C of what the head reads."""
+        """Channels C of the features that the head reads."""
         return self.norm.normalized_shape[0]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Give the model a new, untrained head for so many classes; with 0, none: it returns features (B, C).
+        """Give the model a new, untrained head; with 0 classes none, so that it returns features (B, C).
 
         Raises
         ------
@@ -41,21 +38,21 @@ class Classifier(nn.Module):
 
 
 def create_head(dim: int, num_classes: int) -> nn.Module:
-    """Make the head: dim -> num_classes, or nothing for 0 classes."""
+    """Create the head: dim -> num_classes, or the identity for 0 classes."""
     check_at_least(0, num_classes=num_classes)
     return nn.Linear(dim, num_classes) if num_classes else nn.Identity()
 
 
 @torch.no_grad()
 def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
-    """Take from a model the logits of all classes but these; logit k is then that of the class ``classes[k]``.
+    """Keep only the logits of the given classes; logit k then belongs to the class ``classes[k]``.
 
     Parameters
     ----------
     model
         Its ``head``, a linear layer, is replaced.
     classes
-        Which of the logits to keep, in [0, num_classes), in this order.
+        Indices of the logits to keep, in [0, num_classes), in this order.
     """
     head = model.head
     if list(classes) != list(range(head.out_features)):
@@ -66,12 +63,13 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
 
 
 class AttentionClassifier(Classifier):
-    """Read logits off what ``forward_features`` of the model makes of an image.
+    """A classifier whose blocks may have attention maps.
 
-    A model gives ``forward_features(images, return_attention)``, its tokens and with ``return_attention`` its maps.
+    A subclass implements ``forward_features(images, return_attention)``, which returns tokens and, with
+    ``return_attention``, also the maps.
     """
 
-    told = False  # which layers have no map
+    warned = False  # about layers without a map
 
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first."""
@@ -79,7 +77,7 @@ class AttentionClassifier(Classifier):
 
     @property
     def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
-        """The losses that mixers bring for their maps, by the number of the map, counted from 0."""
+        """The losses that mixers define on their maps, by the index of the map."""
         losses = [block.attn.map_loss for block in blocks_of(self) if has_map(block)]
         return {i: loss for i, loss in enumerate(losses) if loss}
 
@@ -90,29 +88,29 @@ class AttentionClassifier(Classifier):
 
     @property
     def layers_without_map(self) -> tuple[int, ...]:
-        """Which of the blocks, counted from 0, mix tokens without an attention map."""
+        """Indices of the blocks that mix tokens without an attention map."""
         return tuple(i for i, block in enumerate(blocks_of(self)) if not has_map(block))
 
     def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Classify.
+        """Classify images.
 
         Parameters
         ----------
         images
             (B, in_channels, height, width), normalised as in training.
         return_attention
-            Whether to return the attention maps too (the unfused path: slower, same logits).
+            Whether to return the attention maps as well (by the unfused path: slower, same logits).
 
         Returns
         -------
         Tensor or (Tensor, list of Tensor)
-            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with attention, rows
-            of sum 1. H and N may differ from stage to stage, and with a spatial reduction maps are (B, H, N, M).
+            Logits, (B, num_classes); with ``return_attention`` also one map (B, H, N, N) per block with attention,
+            whose rows sum to 1. H and N may differ between stages; with a spatial reduction maps are (B, H, N, M).
 
         Raises
         ------
         ValueError
-            If maps are asked for and no block has one. Where only some have, which have none is logged, once.
+            If maps are requested and no block has one. If only some blocks lack maps, a warning lists them, once.
         """
         if return_attention:
             self.check_maps()
@@ -122,17 +120,17 @@ class AttentionClassifier(Classifier):
         return (logits, maps) if return_attention else logits
 
     def check_maps(self) -> None:
-        """Say which blocks have no attention map, once; that none has one is an error."""
+        """Warn once about blocks without an attention map; raise an error if no block has one."""
         without, blocks = self.layers_without_map, blocks_of(self)
         if not without:
             return
         kinds = ", ".join(sorted({type(blocks[i].attn).__name__ for i in without}))
         if not self.has_maps:
             raise ValueError(f"return_attention=True: no layer of this model has an attention map ({kinds})")
-        if not self.told:
+        if not self.warned:
             log.warning("no attention maps of layers %s, counted from 1 (%s)", ", ".join(str(i + 1) for i in without),
                         kinds)
-            self.told = True
+            self.warned = True
 
 
 def blocks_of(model: nn.Module) -> list[Block]:
@@ -141,18 +139,18 @@ def blocks_of(model: nn.Module) -> list[Block]:
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
                scores: Tensor | LazyMap | None = None) -> tuple[Tensor, LazyMap | None]:
-    """Send tokens through the blocks of a stage; what the map of each is made of goes to the one above, if it takes it.
+    """Send tokens through the blocks of a stage, handing the scores of each block to the next if it takes them.
 
     Parameters
     ----------
     blocks
-        Those with attention have it as ``attn``.
+        Blocks with attention have it as ``attn``.
     x
         Tokens, (B, N, C).
     maps
-        A list to which the map of each block with attention is added, (B, H, N, M); None if nobody asks for them.
+        A list that collects the map of each block with attention, (B, H, N, M); None to collect nothing.
     scores
-        For the first block.
+        Scores for the first block.
 
     Returns
     -------
@@ -163,7 +161,7 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
         if not has_map(block):
             x, scores = block(x), None
             continue
-        below, scores = [scores] if takes_scores(block) else [], None  # what the block does not take is freed
+        below, scores = [scores] if takes_scores(block) else [], None  # scores that the block doesn't take are freed
         x, *found, scores = block(x, *below, return_attention=maps is not None, return_scores=True)
         if maps is not None:
             maps.extend(found)

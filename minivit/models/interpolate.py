@@ -1,4 +1,4 @@
-"""Weights for images of another size: what is bound to a place is interpolated over the grid of places.
+"""Weights for images of another size: whatever is tied to a position is interpolated over the grid.
 
 Axes: R x S rows and columns of a grid of tokens, N = R * S tokens, or R * S + 1 with a class token, C channels.
 """
@@ -20,37 +20,38 @@ Grid = tuple[int, int]
 
 def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: int | Sequence[int] | None = None
                         ) -> dict[str, Tensor]:
-    r"""Return weights for ``model`` from those of a model that differs from it in the size of its images alone.
+    r"""Fit the weights of a model to ``model``, which differs from it only in the size of its images.
 
-    Two things are bound to places. Position embeddings are interpolated (bilinear). The maps over tokens of a
-    less-attention layer are, too: if R interpolates tokens from the old grid to the new, a map W becomes
+    Position embeddings are interpolated (bilinearly), and so are the maps over tokens of a less-attention layer: if R
+    interpolates tokens from the old grid to the new, a map W becomes
 
     .. math:: W' = I + R\,(W - I)\,R^+
 
-    with the pseudo-inverse :math:`R^+`. Where the new grid is the finer one, :math:`R^+ R = I`, so it makes no
-    difference whether something is first transformed or first interpolated: :math:`W' R = R W`. The identity stays the
-    identity. The class token is no place: it is carried over as it is.
+    where :math:`R^+` is the pseudo-inverse. If the new grid is finer, :math:`R^+ R = I`, so transforming and
+    interpolating commute: :math:`W' R = R W`. The identity stays the identity. The class token has no position and is
+    carried over unchanged. Mixers fit their own ``grid_weights``, see :meth:`minivit.mixers.TokenMixer.fit`.
 
     Parameters
     ----------
     weights
         State dict of the other model.
     model
-        With :class:`minivit.layers.LessAttention` or without; its images need not be square.
+        The model to load them into, with or without :class:`minivit.layers.LessAttention`; its images need not be
+        square.
     grid
-        Patches of the other model, one side of a square or (rows, columns): its ``grids[0]``. None takes them to be as
-        wide as high, or else of the proportions of the model's, and what has the model's shape to be of its grid. It
-        must be given where both are possible.
+        Patches of the other model, as the side of a square or (rows, columns): its ``grids[0]``. None assumes a square
+        grid, or else one with the proportions of the new model's; weights that already have the right shape are kept.
+        Required where both would fit.
 
     Returns
     -------
     dict
-        For ``model.load_state_dict``.
+        State dict for ``model.load_state_dict``.
 
     Raises
     ------
     ValueError
-        If the models differ in more than the size of their images, or the old grid cannot be told.
+        If the models differ in more than the size of their images, or the old grid is ambiguous.
 
     Examples
     --------
@@ -75,7 +76,7 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
         belongs_to_places = last == "pos_embed" or owner in maps or fits(name, mixers)
         if weight.shape == wants and (same_grid or not belongs_to_places):
             fitted[name] = weight
-        elif last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): it says its grid itself
+        elif last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): the shape says its grid
             fitted[name] = F.interpolate(weight.double(), size=wants[2:], mode="bilinear").to(weight)
         elif last == "pos_embed":
             fitted[name] = between(weight.shape[1], wants[1], old, new).to(weight) @ weight
@@ -92,20 +93,20 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
             else:  # W - I is upper @ lower
                 fitted[name] = there @ weight if last == "upper" else weight @ back
         if name not in fitted or fitted[name].shape != wants:
-            raise ValueError(f"{name} is of shape {tuple(weight.shape)}, the model's of {tuple(wants)}; "
-                             "the two must differ in image_size alone")
+            raise ValueError(f"{name} has shape {tuple(weight.shape)}, the model's has {tuple(wants)}; "
+                             "the two models may differ only in image_size")
     return fitted
 
 
 def fits(name: str, mixers: Mapping[str, TokenMixer]) -> TokenMixer | None:
-    """Return the mixer that says how its weights of that name are fitted to its grid, if there is one."""
+    """Return the mixer that fits the weight of this name to its grid, or None."""
     owner, attn, last = name.partition(".attn.")
     mixer = mixers.get(owner + attn.rstrip("."))
     return mixer if mixer is not None and last in mixer.grid_weights else None
 
 
 def between(before: int, after: int, old: Grid | None, new: Grid) -> Tensor:
-    """Return R, (after, before), between grids of the proportions of ``old`` (None: to be guessed) and ``new``."""
+    """Return R, (after, before), between grids with the proportions of ``old`` (None to guess them) and ``new``."""
     if old is None:
         square, like_new = (fit_grid(before, shape) for shape in ((1, 1), new))
         if square and like_new and square != like_new:
@@ -123,7 +124,7 @@ def between(before: int, after: int, old: Grid | None, new: Grid) -> Tensor:
 
 
 def fit_grid(tokens: int, shape: Grid) -> tuple[Grid, int] | None:
-    """Return the grid of the proportions of ``shape`` that N tokens are, and the class tokens, 0 or 1; None if none."""
+    """Return the grid with the proportions of ``shape`` that N tokens form, and its class tokens, 0 or 1; or None."""
     rows, columns = (side // gcd(*shape) for side in shape)
     for class_tokens in (0, 1):
         times = isqrt((tokens - class_tokens) // (rows * columns))
@@ -133,9 +134,9 @@ def fit_grid(tokens: int, shape: Grid) -> tuple[Grid, int] | None:
 
 
 def interpolation(before: int, after: int, *, grid: Grid | None = None, new_grid: Grid | None = None) -> Tensor:
-    """Return R, (after, before), which interpolates tokens from one grid to another; rows have sum 1.
+    """Return R, (after, before), which interpolates tokens from one grid to another; its rows sum to 1.
 
-    A grid that is not given is a square. A class token is the one that is left over.
+    Grids are square by default. One token left over is a class token.
     """
     found = [(given, count - prod(given)) if given else fit_grid(count, (1, 1))
              for given, count in ((grid, before), (new_grid, after))]

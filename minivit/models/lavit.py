@@ -1,9 +1,9 @@
-"""LaViT: stages, in the late ones of which most layers reuse scores (Zhang et al., 2024).
+"""LaViT: a model in stages; in the late ones most layers reuse scores (Zhang et al., 2024).
 
 Axes: B batch, R x S rows and columns of the grid of tokens, N = R * S tokens, M keys, C channels (dims), H heads.
 
-No official code is published. What the paper leaves open follows the Pyramid Vision Transformer (PVT, Wang et al.,
-2021); appendix *Papers and code* says what that is.
+There is no official code. What the paper leaves open follows the Pyramid Vision Transformer (PVT, Wang et al., 2021);
+the appendix *Papers and code* lists it.
 """
 
 from collections.abc import Sequence
@@ -38,16 +38,16 @@ from minivit.options import (
 
 
 class PatchMerging(nn.Module):
-    """Make a token of each patch of an image, or of each 2 x 2 patch of tokens, and give it its place.
+    """Turn each patch of an image, or of tokens, into one token, and add its position embedding.
 
     Parameters
     ----------
     in_channels, dim
-        Channels before and after, C.
+        Channels before and after (C).
     patch_size
         Side of a patch, in pixels or tokens.
     side
-        Side of the square grid of tokens that come out, or its rows and columns (R, S).
+        Side of the square grid of output tokens, or its rows and columns (R, S).
     """
 
     def __init__(self, in_channels: int, dim: int, patch_size: int, side: int | Sequence[int]):
@@ -65,16 +65,16 @@ class PatchMerging(nn.Module):
 
 
 class Stage(nn.Module):
-    """Blocks on one grid of tokens, and the way into them from the grid below.
+    """The blocks on one grid of tokens, and what leads into them from the stage below.
 
     Parameters
     ----------
     merge
         Makes the tokens.
     downsample
-        Makes the scores of the stage below fit; None if they are not taken.
+        Fits the scores of the stage below to this one; None if they are not used.
     blocks
-        :class:`minivit.layers.Block`, computing attention first.
+        Each a :class:`minivit.layers.Block`; those that compute attention come first.
     """
 
     def __init__(self, merge: PatchMerging, downsample: AttentionDownsample | None, blocks: Sequence[Block]):
@@ -83,9 +83,9 @@ class Stage(nn.Module):
 
     def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None
                 ) -> tuple[Tensor, Scores]:
-        """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and its own.
+        """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and new scores.
 
-        ``maps`` are those of :func:`minivit.models.classifier.run_blocks`.
+        For ``maps``, see :func:`minivit.models.classifier.run_blocks`.
         """
         residual = None if self.downsample is None else self.downsample(scores.product())
         x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual)
@@ -93,35 +93,36 @@ class Stage(nn.Module):
 
 
 class LaViT(AttentionClassifier):
-    """A Vision Transformer of stages: attention is computed in the first layers of each and transformed in the others.
+    """A Vision Transformer in stages: the first layers of each compute attention, and the others transform it.
 
-    Between two stages the sides of the grid are halved. The keys and values of a layer are merged in squares (spatial
-    reduction), so that large grids can be afforded. The last scores of a stage are merged, too, and added to those of
-    the first layer of the next.
+    Each side of the grid is halved between stages. The keys and values of a layer are merged in squares (spatial
+    reduction), which makes large grids affordable. The last scores of a stage are merged too, and added to those of the
+    first layer of the next.
 
     Parameters
     ----------
-    image_size, patch_size
-        Sides in pixels of the image, one or (height, width), and of a patch of the first stage; an image's sides are
-        multiples of ``patch_size * 2**(stages - 1)``.
+    image_size
+        Side of the image in pixels, or (height, width); multiples of ``patch_size * 2**(stages - 1)``.
+    patch_size
+        Side in pixels of a patch of the first stage.
     in_channels, num_classes
-        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
+        Channels of the image; size of the output, or 0 to return features (B, C) instead of logits.
     dims, depths, num_heads
-        Channels C, blocks and heads H of each stage.
+        Channels C, number of blocks, and heads H of each stage.
     attention_depths
-        How many blocks of each stage, the first ones, compute attention; at least one. ``depths`` for all of them.
+        How many blocks of each stage, from the first on, compute attention; at least one. ``depths`` for all of them.
     reductions
         Side, in tokens, of the squares merged for keys and values in each stage; 1 for none.
     mlp_ratios
-        Hidden channels of the MLP over C, in each stage.
+        Hidden channels of the MLP as a multiple of C, in each stage.
     attention_residual
         Whether a stage hands its last scores to the next.
     less_attention_rank
-        None, or the rank by which the transformations of scores differ from the identity.
+        Rank of the difference of the score transformations from the identity; None for full rank.
     drop_path
         Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
     context, context_position
-        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+        Uniform attention added by hand, and its position in a block: see :class:`minivit.layers.Block`.
     context_layers
         Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
         in [0, sum of depths).
@@ -134,7 +135,7 @@ class LaViT(AttentionClassifier):
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
 
     Examples
     --------
@@ -161,7 +162,7 @@ class LaViT(AttentionClassifier):
                     "reductions": reductions, "mlp_ratios": mlp_ratios}
         for name, values in by_stage.items():
             if len(values) != len(dims) or not values:
-                raise ValueError(f"{name}={values} must have one number a stage, as dims={dims} has")
+                raise ValueError(f"{name}={values} must have one number per stage, as dims={dims} has")
             allows, what = (is_number, "numbers") if name == "mlp_ratios" else (is_whole, "whole numbers")
             if not all(allows(value) and value > 0 for value in values):
                 raise ValueError(f"{name}={values} must be {what} larger than 0 in every stage; a stage without blocks "
@@ -183,8 +184,8 @@ class LaViT(AttentionClassifier):
         keys = [tuple(side // ratio for side in grid) for grid, ratio in zip(grids, reductions, strict=True)]
         if attention_residual and any(above not in (below, (below[0] / 2, below[1] / 2))
                                       for below, above in pairwise(keys)):
-            raise ValueError(f"reductions={reductions} leave grids of {shown(keys)} keys a side; with "
-                             "attention_residual the side must stay or be halved from stage to stage")
+            raise ValueError(f"reductions={reductions} leave grids of {shown(keys)} keys per side; with "
+                             "attention_residual the side must stay the same or be halved from stage to stage")
         fewest = min((prod(grid) for grid, computes, blocks in zip(keys, attention_depths, depths, strict=True)
                       if computes < blocks), default=None)
         if fewest is not None:
@@ -228,24 +229,24 @@ class LaViT(AttentionClassifier):
         init_linear_layers(self)
 
     def feature_maps(self, images: Tensor, maps: list[Tensor] | None = None) -> list[Tensor]:
-        """Return what each stage sees in the images, for tasks that need more than a class.
+        """Return the feature map of each stage, for tasks that need more than a class.
 
         Parameters
         ----------
         images
             (B, in_channels, height, width), normalised as in training.
         maps
-            A list to which the attention map of each block is added, (B, H, N, M), rows of sum 1; None for none.
+            A list that collects the attention map of each block, (B, H, N, M), whose rows sum to 1; None for no maps.
 
         Returns
         -------
         list of Tensor
-            A grid (B, C, R, S) for each stage, where R and S halve from stage to stage.
+            A grid (B, C, R, S) for each stage; R and S halve from stage to stage.
 
         Raises
         ------
         ValueError
-            If the images are of another size.
+            If the images have another size.
         """
         check_images(images, self.image_shape)
         grids, grid, scores = [], images, None
@@ -261,10 +262,10 @@ class LaViT(AttentionClassifier):
         return (x, maps) if return_attention else x
 
     def pool(self, x: Tensor) -> Tensor:
-        """Map tokens (B, N, C) to what the head reads, (B, C): their mean."""
+        """Average tokens (B, N, C) for the head: (B, C)."""
         return x.mean(dim=1)
 
 
 def shown(grids: Sequence[tuple[int, int]]) -> tuple[int | tuple[int, int], ...]:
-    """Return the grids as their caller gave them: one side of a square, else rows and columns."""
+    """Return the grids for an error message: one side of a square, otherwise rows and columns."""
     return tuple(rows if rows == columns else (rows, columns) for rows, columns in grids)

@@ -3,7 +3,7 @@
 Axes: B batch, N tokens (patches; there is no class token), C channels (dim).
 
 The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``mlp_mixer``, so that
-published weights load as they are.
+published weights load unchanged.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,13 @@ CONTEXTS_OF_THE_CLASS_TOKEN = ("cb_gate", "cb_hybrid")
 
 
 class MixerBlock(nn.Module):
-    r"""An MLP over the tokens of each channel, then one over the channels of each token, pre-norm and added.
+    r"""An MLP over the tokens of each channel, then one over the channels of each token, both pre-norm and residual.
 
     .. math:: x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x)^\top)^\top, \qquad
               x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))
 
-    The first is to a Mixer what attention is to a ViT, but how much a token takes from another depends on their places
-    alone, not on what they hold, and the number of tokens is fixed.
+    The first is to a Mixer what attention is to a ViT, but how much one token takes from another depends on their
+    positions alone, not on their content, and the number of tokens is fixed.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class MixerBlock(nn.Module):
     drop_path
         Rate in [0, 1) of stochastic depth.
     context
-        What stands at the end of the MLP over channels: see :mod:`minivit.layers.context`.
+        Context module at the end of the MLP over channels: see :mod:`minivit.layers.context`.
     """
 
     def __init__(self, num_tokens: int, dim: int, *, token_mlp_ratio: float = 0.5,
@@ -55,16 +55,18 @@ class MixerBlock(nn.Module):
 
 
 class Mixer(Classifier):
-    """Cut an image into patches, mix them ``depth`` times by MLPs alone, and read the answer off their mean.
+    """Cut an image into patches, mix them ``depth`` times with MLPs alone, and read the answer off their mean.
 
-    It has no attention, hence no attention maps.
+    It has no attention and therefore no attention maps.
 
     Parameters
     ----------
-    image_size, patch_size
-        Sides in pixels, of the image one or (height, width); the patch divides it.
+    image_size
+        Side of the image in pixels, or (height, width); each a multiple of ``patch_size``.
+    patch_size
+        Side of a patch in pixels.
     in_channels, num_classes
-        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
+        Channels of the image; size of the output, or 0 to return features (B, C) instead of logits.
     dim, depth
         Channels C and blocks.
     token_mlp_ratio, mlp_ratio
@@ -72,14 +74,15 @@ class Mixer(Classifier):
     drop_path
         Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
     context
-        What stands at the end of the MLP over channels: any of :mod:`minivit.layers.context` that needs no class token.
+        Context module at the end of the MLP over channels: any of :mod:`minivit.layers.context` that needs no class
+        token.
     context_layers
         Which blocks have it: ``upper`` (the deeper half), ``all``, or a sequence of indices in [0, depth).
 
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
 
     Examples
     --------
@@ -111,14 +114,14 @@ class Mixer(Classifier):
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of patches: there is one grid."""
+        """Rows and columns of patches; there is only one grid."""
         return (self.stem.grid,)
 
     @torch.no_grad()
     def init_weights(self) -> None:
-        """Draw the start as timm does: patches by LeCun's rule, MLPs by Glorot's, the head and all biases zero.
+        """Initialise as timm does: patches by LeCun's rule, MLPs by Glorot's; the head and all biases start at zero.
 
-        Context modules draw nothing, so that models which differ only in ``context`` start from the same weights.
+        Context modules draw nothing here, so models that differ only in ``context`` start from the same weights.
         """
         nn.init.trunc_normal_(self.stem.proj.weight, std=self.stem.proj.weight[0].numel() ** -0.5)
         nn.init.zeros_(self.stem.proj.bias)

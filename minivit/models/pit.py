@@ -1,10 +1,10 @@
-"""The Pooling-based Vision Transformer (PiT, Heo et al., 2021): fewer and wider tokens towards the top.
+"""The Pooling-based Vision Transformer (PiT, Heo et al., 2021): tokens get fewer and wider towards the top.
 
 Axes: B batch, R x S rows and columns of patches, N = R * S + 1 tokens (patches and the class token), C channels (dims),
 H heads.
 
 The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``pit``, so that
-published weights load as they are.
+published weights load unchanged.
 """
 
 from collections.abc import Sequence
@@ -19,13 +19,15 @@ from minivit.options import check_at_least, check_rate, image_sides, is_whole, l
 
 
 class OverlappingPatchEmbed(nn.Module):
-    """Cut the image into squares that overlap, and map each to a token with one matrix, written as a convolution.
+    """Cut the image into overlapping squares and project each to a token with one matrix, written as a convolution.
 
     Parameters
     ----------
-    image_size, patch_size, stride
-        Sides and step in pixels, of the image one side or (height, width); steps of ``stride`` bring the patch from one
-        edge of the image right to the other.
+    image_size
+        Side of the image in pixels, or (height, width).
+    patch_size, stride
+        Side of a patch and step between patches, in pixels. The steps must take the patch exactly from one edge of the
+        image to the other.
     in_channels
         Channels of the image.
     dim
@@ -34,7 +36,7 @@ class OverlappingPatchEmbed(nn.Module):
     Raises
     ------
     ValueError
-        If the patches leave out a part of the image, or on an image of another size.
+        If the patches leave out part of the image, or if images of another size are passed in.
     """
 
     def __init__(self, image_size: int | Sequence[int], patch_size: int, stride: int, *, in_channels: int = 3,
@@ -57,17 +59,17 @@ class OverlappingPatchEmbed(nn.Module):
 
 
 class Pooling(nn.Module):
-    """Halve the side of the grid and widen the tokens, as a convolutional network does between its stages.
+    """Halve the sides of the grid and widen the tokens, as a convolutional network does between its stages.
 
-    A convolution of each channel by itself (3 x 3, stride 2) pools the patches; a linear layer widens the class token,
-    which has no place on the grid.
+    A depthwise convolution (3 x 3, stride 2) pools the patches; a linear layer widens the class token, which is not on
+    the grid.
 
     Parameters
     ----------
     dim, out_dim
         Channels before and after; ``out_dim`` is a multiple of ``dim``.
     grid
-        Rows R and columns S before.
+        Rows R and columns S before pooling.
     """
 
     def __init__(self, dim: int, out_dim: int, grid: tuple[int, int]):
@@ -84,22 +86,22 @@ class Pooling(nn.Module):
 
 
 class PiT(AttentionClassifier):
-    """A Vision Transformer in stages: between two of them the patches are pooled, so that deeper maps are smaller.
+    """A Vision Transformer in stages: patches are pooled between them, so that deeper maps are smaller.
 
     Parameters
     ----------
     image_size, patch_size, stride
-        Side of the image or (height, width), side of a patch, and the step from patch to patch, in pixels.
+        Side of the image or (height, width), side of a patch, and step between patches, all in pixels.
     in_channels, num_classes
-        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
+        Channels of the image; size of the output, or 0 to return features (B, C) instead of logits.
     dims, depths, num_heads
-        Channels C, blocks and heads H of each stage; each number of channels is a multiple of the one before.
+        Channels C, number of blocks, and heads H of each stage; each of ``dims`` is a multiple of the one before.
     mlp_ratio
-        Hidden channels of the MLP over C.
+        Hidden channels of the MLP as a multiple of C.
     drop_path
         Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
     context, context_position
-        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+        Uniform attention added by hand, and its position in a block: see :class:`minivit.layers.Block`.
     context_layers
         Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
         in [0, sum of depths).
@@ -112,7 +114,7 @@ class PiT(AttentionClassifier):
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
 
     Examples
     --------
@@ -130,7 +132,7 @@ class PiT(AttentionClassifier):
         super().__init__()
         check_rate(drop_path=drop_path)
         if not len(dims) == len(depths) == len(num_heads) > 0:
-            raise ValueError(f"dims={dims}, depths={depths} and num_heads={num_heads} must have one number a stage")
+            raise ValueError(f"dims={dims}, depths={depths} and num_heads={num_heads} must have one number per stage")
         for name, sizes in (("dims", dims), ("depths", depths), ("num_heads", num_heads)):
             if not all(is_whole(size) and size >= 1 for size in sizes):
                 raise ValueError(f"{name}={sizes} must be whole numbers, at least 1 each")
@@ -161,7 +163,7 @@ class PiT(AttentionClassifier):
             for stage, (dim, blocks, heads) in enumerate(zip(dims, depths, num_heads, strict=True)))
         self.norm = nn.LayerNorm(dims[-1], eps=1e-6)
         self.head = create_head(dims[-1], num_classes)
-        # The authors leave the linear maps and convolutions as PyTorch draws them.
+        # The authors keep PyTorch's defaults for linear layers and convolutions.
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
 

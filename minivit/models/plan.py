@@ -1,4 +1,4 @@
-"""How tokens mix in each layer of a ViT: what its options come to, once they are known to go together."""
+"""Decide how tokens mix in each layer of a ViT, after checking that its options go together."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,18 +10,18 @@ from minivit.options import check_choice, layer_indices
 
 UNIFORM_HEADS = ("none", "replace", "matched", "append")
 
-Plan = list[tuple[str, dict[str, Any]]]  # of each layer, the name of its mixer and options for it
+Plan = list[tuple[str, dict[str, Any]]]  # the mixer's name and its options, layer by layer
 
 
 def plan_mixers(depth: int, num_tokens: int, *, uniform_head: str, attention_layers: str | Sequence[int],
                 less_attention_rank: int | None, less_attention_form: str, mixer: str,
                 mixer_options: Mapping[str, Any] | None, mixer_layers: str | Sequence[int]) -> Plan:
-    """Say which mixer each of ``depth`` layers has; the other arguments are those of :class:`minivit.models.ViT`.
+    """Return the mixer of each of ``depth`` layers; the other arguments are those of :class:`minivit.models.ViT`.
 
     Raises
     ------
     ValueError
-        If an argument is not known or out of its range; or naming two that do not go together.
+        Naming an argument that is unknown or out of range, or two that do not go together.
     """
     check_choice(UNIFORM_HEADS, uniform_head=uniform_head)
     check_choice(FORMS, less_attention_form=less_attention_form)
@@ -57,7 +57,7 @@ def plan_mixers(depth: int, num_tokens: int, *, uniform_head: str, attention_lay
             return "uniform_head", {}
         if layer not in computes:
             return "less_attention", {"rank": rank, "form": less_attention_form}
-        # Where the layer above needs the product of queries and keys, it is done here, once for both.
+        # If the layer above needs the product of queries and keys, compute it here, once for both.
         needed = layer + 1 < depth and layer + 1 not in computes and less_attention_form == "scores"
         options = {"fused": False} if needed else {}
         return (mixer, options | dict(mixer_options or {})) if layer in mixes else ("attention", options)

@@ -1,9 +1,9 @@
-"""The trained models: small ones travel with the package, larger ones are fetched when they are first asked for.
+"""The trained models: small ones come with the package, larger ones are downloaded on first use.
 
-A file of weights says itself what it is. It holds the weights, in float16 to be small, and in its header the
-configuration of the run, the folder of its record under ``results/`` and its accuracy. Small files are in ``weights/``;
-``weights/published.json`` says of the others what their header says, and their address and checksum. Both are written
-by ``tools/pretrained.py``.
+Each file of weights describes itself. It holds the weights, in float16 to keep it small; its header holds the run's
+configuration, the folder of its record under ``results/``, and its accuracy. Small files are in ``weights/``. For the
+others, ``weights/published.json`` repeats the header and adds the address and the checksum. Both are written by
+``tools/pretrained.py``.
 """
 
 import inspect
@@ -22,21 +22,21 @@ from minivit.options import folder_path, image_sides
 
 FOLDER = Path(__file__).parent / "weights"
 TABLE = "published.json"
-RATES = ("dropout", "drop_path")  # options that act in training alone: weights fit whatever they are
+RATES = ("dropout", "drop_path")  # options that only matter in training: weights fit whatever their values
 
 
 @dataclass(frozen=True)
 class Asset:
-    """Where a file is fetched from that does not come with the package.
+    """Where to download a file that does not come with the package.
 
     Attributes
     ----------
     url
-        Its address; None as long as it is not published.
+        Address of the file; None if it is not published yet.
     sha256
-        Its checksum, in hexadecimal.
+        Checksum in hexadecimal.
     num_bytes
-        Its size.
+        Size in bytes.
     """
 
     url: str | None
@@ -46,22 +46,22 @@ class Asset:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What the header of a file says; printed, it is the call that gives the model.
+    """What the header of a file says; printed, it shows the call that creates the model.
 
     Attributes
     ----------
     file
         Name of the file.
     name, options
-        Name and keyword arguments for :func:`minivit.models.create_model`, the rates of dropout left out.
+        Name and keyword arguments for :func:`minivit.models.create_model`, without the dropout rates.
     seed
-        Of the run.
+        Seed of the run.
     record
         Folder of the run under ``results/``.
     test_top1
-        Per cent of the test images that the run's float32 weights classified right after the last epoch.
+        Percentage of test images that the run's float32 weights classified correctly after the last epoch.
     asset
-        Where it is fetched from; None if it comes with the package.
+        Where to download the file; None if it comes with the package.
     """
 
     file: str
@@ -74,7 +74,7 @@ class Pretrained:
 
     @property
     def path(self) -> Path:
-        """Where the file is, or will be once it is fetched."""
+        """Where the file is, or will be after the download."""
         return (FOLDER if self.asset is None else weights_root()) / self.file
 
     def __str__(self) -> str:
@@ -82,37 +82,38 @@ class Pretrained:
 
 
 def weights_path(name: str, context: str) -> Path:
-    """Return where the weights of a model go."""
+    """Return the path for the weights of a model that comes with the package."""
     return FOLDER / f"{name if context == 'none' else f'{name}_{context}'}.safetensors"
 
 
 def weights_root() -> Path:
-    """Return the folder for weights that are fetched: ``MINIVIT_WEIGHTS``, else ``~/.cache/minivit/weights``.
+    """Return the folder for downloaded weights: ``MINIVIT_WEIGHTS``, or else ``~/.cache/minivit/weights``.
 
     Raises
     ------
     ValueError
-        If it begins with the home of a user who has none.
+        If it starts with the home of a user who has none.
     """
     return folder_path("MINIVIT_WEIGHTS", os.environ.get("MINIVIT_WEIGHTS")
                        or Path("~", ".cache", "minivit", "weights"))
 
 
 def list_pretrained() -> list[Pretrained]:
-    """Return what :func:`minivit.models.create_model` makes with ``pretrained=True``.
+    """List the models that :func:`minivit.models.create_model` offers with ``pretrained=True``.
 
-    First what comes with the package, then what is fetched when it is first asked for; each sorted by file.
+    Models that come with the package are listed first, then those that are downloaded on first use, each sorted by
+    file name.
 
     Raises
     ------
     ValueError
-        Naming a file that is damaged.
+        Naming the file, if one is damaged.
     """
     return [*map(read_header, sorted(FOLDER.glob("*.safetensors"))), *read_table()]
 
 
 def read_header(path: Path) -> Pretrained:
-    """Read what a file says of itself."""
+    """Read the header of a file."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -121,11 +122,11 @@ def read_header(path: Path) -> Pretrained:
         return Pretrained(path.name, config["model"], options, config["seed"], header["record"],
                           float(header["test_top1"]))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is damaged, or no file of trained weights; install minivit again") from error
+        raise ValueError(f"{path} is damaged or not a file of trained weights; install minivit again") from error
 
 
 def read_table() -> list[Pretrained]:
-    """Read what there is beside the files of the package."""
+    """Read the table of models that do not come with the package."""
     path = FOLDER / TABLE
     if not path.exists():
         return []
@@ -137,15 +138,14 @@ def read_table() -> list[Pretrained]:
 
 
 def fetch(it: Pretrained) -> Path:
-    """Return the file of a trained model, which is fetched and checked if it is not here yet.
+    """Return the file of a trained model, downloading and checking it first if need be.
 
     Raises
     ------
     DataError
-        In one line, if it is not published yet, cannot be fetched, is another file than was trained, or there is no
-        room for it.
+        If the file is not published yet, cannot be downloaded, has the wrong checksum, or does not fit on the disk.
     """
-    from minivit.data import DataError, download  # whoever has the file, or wants none, needs neither
+    from minivit.data import DataError, download  # needed only for a download
 
     if it.asset is None:
         return it.path
@@ -157,26 +157,25 @@ def fetch(it: Pretrained) -> Path:
 
 
 def load_pretrained(model: nn.Module, name: str, defaults: dict[str, Any], options: dict[str, Any]) -> nn.Module:
-    """Give a model the trained weights of its architecture, and put it in evaluation mode.
+    """Load the trained weights of a model's architecture into it, and put it in evaluation mode.
 
-    Weights that don't come with the package are fetched first, if they are not here yet.
-
-    A model for another number of classes than the trained one keeps its own, untrained head.
+    Weights that don't come with the package are downloaded first if need be. If the number of classes differs from the
+    trained model's, the new, untrained head is kept.
 
     Parameters
     ----------
     model
         In float32, whatever the file holds.
     name, defaults, options
-        What it was made of: its name, the options that this stands for, and the options over them.
+        What the model was made from: its name, the defaults of that name, and the options that override them.
 
     Raises
     ------
     ValueError
-        If no file was trained with these options (``num_classes``, ``dropout`` and ``drop_path`` aside), saying which
-        there are; or if one is damaged.
+        If no file was trained with these options (``num_classes``, ``dropout`` and ``drop_path`` aside), listing those
+        that exist; or if one is damaged.
     DataError
-        If they are not here and can't be fetched.
+        If the weights are missing and cannot be downloaded.
     """
     defaults = {p.name: p.default for p in inspect.signature(type(model)).parameters.values()} | defaults
 

@@ -43,37 +43,38 @@ MODELS: dict[str, tuple[type[nn.Module], dict[str, Any]]] = {
 
 
 def list_models() -> list[str]:
-    """Return the names :func:`create_model` knows, sorted."""
+    """Return the names that :func:`create_model` knows, sorted."""
     return sorted(MODELS)
 
 
 def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.Module:
-    """Make a model by name.
+    """Create a model by name.
 
     Parameters
     ----------
     name
         One of :func:`list_models`; timm's name where the architecture is timm's.
     pretrained
-        Whether to give it trained weights, which :func:`list_pretrained` lists: those that come with the package, or
-        larger ones, which are fetched once into ``MINIVIT_WEIGHTS``, else ``~/.cache/minivit/weights``. They fit the
-        options they were trained with; ``dropout`` and ``drop_path``, which act in training alone, are free. With
-        another ``num_classes`` the head is new and untrained; with 0 there is none, and the model gives features.
+        Whether to load trained weights; :func:`list_pretrained` lists them. Some come with the package; larger ones are
+        downloaded once into ``MINIVIT_WEIGHTS``, or else ``~/.cache/minivit/weights``. They fit only the options they
+        were trained with, apart from ``dropout`` and ``drop_path``, which only matter in training. With another
+        ``num_classes`` the head is new and untrained; with 0 there is none, and the model returns features.
     **options
-        Keyword arguments of the model's class, over those of the name: ``num_classes=10``, ``context="cb"``, ...
+        Keyword arguments of the model's class, which override those of the name: ``num_classes=10``,
+        ``context="cb"``, ...
 
     Returns
     -------
     nn.Module
-        With random weights and in training mode; pretrained in evaluation mode.
+        With random weights, in training mode; or with trained weights, in evaluation mode.
 
     Raises
     ------
     ValueError
-        If the name or an option is not known, or an option's value is of a wrong type or out of range; if there are no
-        trained weights for the options, or they are damaged.
+        If the name or an option is unknown, or an option has the wrong type or is out of range; if there are no trained
+        weights for the options, or they are damaged.
     DataError
-        If the weights are not here and can't be fetched, or are not published yet.
+        If the weights are missing and cannot be downloaded, or are not published yet.
 
     Examples
     --------
@@ -83,7 +84,8 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
     >>> model = create_model("vit_nano_patch4_32", context="cb", pretrained=True)  # doctest: +SKIP
     """
     if name not in MODELS:
-        raise ValueError(f"name={name!r} is no model{did_you_mean(name, MODELS)}; known: {', '.join(list_models())}")
+        raise ValueError(f"name={name!r} is not a model{did_you_mean(name, MODELS)}; "
+                         f"known: {', '.join(list_models())}")
     model_class, defaults = MODELS[name]
     check_options(model_class, options, name)
     check_options(create_model, {"pretrained": pretrained}, name)

@@ -1,4 +1,4 @@
-"""A class for each pixel: a linear head on the tokens of a ViT, or on the feature maps of a LaViT.
+"""Segmentation: a linear head on the tokens of a ViT, or on the feature maps of a LaViT, gives each pixel a class.
 
 Axes: B batch, N tokens, C channels, R x S rows and columns of the finest grid, P side of its patches in pixels, K
 classes.
@@ -18,23 +18,24 @@ from minivit.options import check_at_least
 
 
 class Segmenter(nn.Module):
-    """Let each token say what its own P x P pixels show.
+    """Let each token predict what its own P x P pixels show.
 
-    The head is one linear map from a token's channels to K logits for each of its pixels. To interpolate K logits a
-    token would be smaller, but no line finer than a patch could be drawn: a ring of 32 x 32 pixels would lose its hole.
-    Of several grids, the coarser ones are repeated up to the finest, and all channels are read together.
+    The head is one linear map from a token's channels to K logits for each of its pixels. Interpolating K logits per
+    token would take a smaller head, but it could draw nothing finer than a patch: in a 32 x 32 image, a ring would lose
+    its hole. If the backbone has several grids, the coarser ones are repeated up to the finest, and the channels of all
+    are concatenated.
 
     Parameters
     ----------
     backbone
         A :class:`minivit.models.ViT` or :class:`minivit.models.LaViT` without a head (``num_classes=0``).
     num_classes
-        Classes K of a pixel.
+        Number of classes K.
 
     Raises
     ------
     ValueError
-        If the backbone is of another kind, or there are no classes.
+        If the backbone is of another kind, or ``num_classes`` is below 1.
     """
 
     def __init__(self, backbone: nn.Module, num_classes: int):
@@ -49,7 +50,7 @@ class Segmenter(nn.Module):
         dims = [backbone.num_features]
         if staged:
             dims = [stage.merge.norm.normalized_shape[0] for stage in backbone.stages]
-        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in dims[:-1])  # the last grid has the backbone's
+        self.norms = nn.ModuleList(nn.LayerNorm(dim, eps=1e-6) for dim in dims[:-1])  # the last grid uses backbone.norm
         self.head = nn.Linear(sum(dims), num_classes * self.patch_size**2)
         init_linear_layers(self.head)
 
@@ -60,7 +61,7 @@ class Segmenter(nn.Module):
 
     @property
     def cls_token(self) -> Tensor:
-        """The backbone's; a LaViT has none."""
+        """The backbone's class token; a LaViT has none."""
         return self.backbone.cls_token
 
     @property
@@ -70,11 +71,11 @@ class Segmenter(nn.Module):
 
     @property
     def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
-        """The losses that the backbone's mixers bring for their maps."""
+        """The losses that the backbone's mixers define on their maps."""
         return self.backbone.map_losses
 
     def features(self, images: Tensor, maps: list[Tensor] | None) -> list[Tensor]:
-        """Map images to normalised grids (B, R, S, C), the finest first; attention maps are added to ``maps``."""
+        """Map images to normalised grids (B, R, S, C), finest first; append attention maps to ``maps``."""
         if isinstance(self.backbone, LaViT):
             norms = [*self.norms, self.backbone.norm]
             grids = self.backbone.feature_maps(images, maps)
@@ -86,7 +87,7 @@ class Segmenter(nn.Module):
         return [x[:, 1:].unflatten(1, self.grids[0])]
 
     def forward(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Say for each pixel of images (B, in_channels, height, width) what it shows.
+        """Classify each pixel of images (B, in_channels, height, width).
 
         Returns
         -------
@@ -102,17 +103,17 @@ class Segmenter(nn.Module):
 
 
 def repeat(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Repeat each token of a grid (B, r, s, C) until it is one of (B, R, S, C)."""
+    """Upsample a grid (B, r, s, C) to (B, R, S, C) by repeating its tokens."""
     down, right = size[0] // grid.shape[1], size[1] // grid.shape[2]
     return grid.repeat_interleave(down, dim=1).repeat_interleave(right, dim=2)
 
 
 def create_segmenter(name: str, *, num_classes: int, **options: Any) -> Segmenter:
-    """Make a model by name, with a head for segmentation; arguments are those of :func:`minivit.models.create_model`.
+    """Create a model by name, with a segmentation head; for the arguments see :func:`minivit.models.create_model`.
 
     Raises
     ------
     ValueError
-        If the name or an option is wrong, or the model is one without a head for segmentation.
+        If the name or an option is wrong, or there is no segmentation head for the model.
     """
     return Segmenter(create_model(name, **options, num_classes=0), num_classes)

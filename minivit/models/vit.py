@@ -3,7 +3,7 @@
 Axes: B batch, N tokens (patches and the class token), C channels (dim), H heads.
 
 The names of modules and parameters, the epsilon of LayerNorm and the exact GELU follow timm's ``vision_transformer``,
-so that published weights load as they are.
+so that published weights load unchanged.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,50 +32,52 @@ EXTRA_BLOCKS = ("none", "msa", "mlp")
 
 
 class ViT(AttentionClassifier):
-    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off what comes out.
+    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off the result.
 
     Parameters
     ----------
-    image_size, patch_size
-        Sides in pixels, of the image one or (height, width); the patch divides it, and N is one more than the patches.
+    image_size
+        Side of the image in pixels, or (height, width); each a multiple of ``patch_size``.
+    patch_size
+        Side of a patch in pixels. N is the number of patches plus one.
     in_channels, num_classes
-        Channels of the image; size of the output, or 0 for features (B, C) in place of logits.
+        Channels of the image; size of the output, or 0 to return features (B, C) instead of logits.
     dim, depth, num_heads, mlp_ratio
-        Channels C, blocks, heads H, hidden channels of the MLP over C.
+        Channels C, number of blocks, heads H, and hidden channels of the MLP as a multiple of C.
     dropout
         Rate in [0, 1) after the position embedding and the linear layers.
     drop_path
         Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
     context, context_position
-        Uniform attention added by hand, and where in a block: see :class:`minivit.layers.Block`.
+        Uniform attention added by hand, and its position in a block: see :class:`minivit.layers.Block`.
     context_layers
         Which blocks have it: ``upper`` (the deeper half), ``all``, or a sequence of indices in [0, depth).
     uniform_head
-        ``none``, or how one head of every block comes to be uniform (the CB paper's table 1): ``replace`` lets the last
-        head give up its queries and keys (A); ``matched`` also widens the MLP until it has as many parameters as
-        before, ``dim / num_heads`` hidden channels (B); ``append`` adds a head, and with it as many channels (C).
+        ``none``, or how every block gets one uniform head (table 1 of the CB paper): ``replace`` removes the queries
+        and keys of the last head (A); ``matched`` also widens the MLP by ``dim / num_heads`` hidden channels, which
+        restores the number of parameters (B); ``append`` adds a head and the channels for it (C).
     extra_block
-        ``none``, or what comes after the blocks: one more ``msa`` or ``mlp`` of about the same size (its figure 3).
+        ``none``, or one more ``msa`` or ``mlp`` of about the same size after the blocks (figure 3 of the CB paper).
     attention_layers
-        Which blocks compute attention: ``all``, or a sequence of indices in [0, depth), 0 among them. In every other
-        block a :class:`minivit.layers.LessAttention` transforms the scores of the block below.
+        Which blocks compute attention: ``all``, or a sequence of indices in [0, depth) that includes 0. In every other
+        block, a :class:`minivit.layers.LessAttention` transforms the scores of the block below.
     less_attention_rank
-        None, or the rank in [1, N) by which the transformations differ from the identity.
+        Rank, in [1, N), of the difference of the transformations from the identity; None for full rank.
     less_attention_form
-        What is transformed: the ``scores``, as in the paper, or their ``factors``, the queries and keys. The output is
-        the same, the cost is not.
+        What to transform: ``scores``, as in the paper, or ``factors``, the queries and keys. The output is the same,
+        the cost is not.
     mixer, mixer_options
-        How tokens mix, a key of :data:`minivit.mixers.MIXERS`, and keyword arguments of its class.
+        How tokens mix: a key of :data:`minivit.mixers.MIXERS`, and keyword arguments of its class.
     mixer_layers
-        Which blocks mix so: ``all``, ``upper`` (the deeper half), or a sequence of indices in [0, depth); the others
-        compute attention.
+        Which blocks use this mixer: ``all``, ``upper`` (the deeper half), or a sequence of indices in [0, depth); the
+        others compute attention.
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
 
     Examples
     --------
@@ -102,7 +104,7 @@ class ViT(AttentionClassifier):
         check_choice(GLOBAL_POOLS, global_pool=global_pool)
         if uniform_head == "append":
             dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
-        elif uniform_head == "matched":  # 2 D (C + 1) numbers in queries and keys, D (2 C + 1) in D hidden channels
+        elif uniform_head == "matched":  # queries and keys have 2 D (C + 1) weights, D hidden channels D (2 C + 1)
             mlp_ratio += split_dim(dim, num_heads) / dim
         self.patch_embed = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         num_tokens = 1 + self.patch_embed.num_patches
@@ -113,7 +115,7 @@ class ViT(AttentionClassifier):
         self.global_pool = global_pool
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_embed = nn.Parameter(torch.empty(1, num_tokens, dim))
-        # Training may set its rate; some mixers need all the patches, each in its place.
+        # Training may set its rate; some mixers need all patches in their order.
         bound_to_grid = any(mixer_class(name).bound_to_grid for name, _ in plan)
         self.patch_dropout = nn.Identity() if bound_to_grid else PatchDropout()
         self.dropout = Dropout(dropout)
@@ -130,16 +132,16 @@ class ViT(AttentionClassifier):
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = create_head(dim, num_classes)
         self.init_weights()
-        if extra_block != "none":  # when the others are drawn, so that they start as they do without it
+        if extra_block != "none":  # drawn last, so that all other weights start as they would without it
             self.blocks.append(ExtraMsa(dim, num_heads, qkv_bias=qkv_bias, dropout=dropout) if extra_block == "msa"
                                else ExtraMlp(dim, dropout=dropout))
             init_linear_layers(self.blocks[-1])
 
     @torch.no_grad()
     def init_weights(self) -> None:
-        """Draw the start: linear maps and positions from a normal of deviation 0.02 cut at 2, biases zero.
+        """Draw linear layers and positions from a normal distribution of deviation 0.02, truncated at 2; zero biases.
 
-        Context modules draw nothing, so that models which differ only in ``context`` start from the same weights.
+        Context modules draw nothing here, so models that differ only in ``context`` start from the same weights.
         """
         init_linear_layers(self)
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
@@ -157,7 +159,7 @@ class ViT(AttentionClassifier):
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of patches: there is one grid."""
+        """Rows and columns of patches; there is only one grid."""
         return (self.patch_embed.grid,)
 
     def pool(self, x: Tensor) -> Tensor:
@@ -167,7 +169,7 @@ class ViT(AttentionClassifier):
 
 @torch.no_grad()
 def init_linear_layers(model: nn.Module) -> None:
-    """Draw the weights of all linear layers from a normal of deviation 0.02 cut at 2, and set their biases to zero."""
+    """Draw all linear weights from a normal distribution of deviation 0.02, truncated at 2; set the biases to zero."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.trunc_normal_(module.weight, std=0.02)

@@ -1,1 +1,1 @@
-"""What trained models do: their attention and robustness, and every variant of a recipe with every seed."""
+"""Report on trained models: their attention and robustness, and sweeps over variants and seeds."""

@@ -1,4 +1,4 @@
-"""What a trained model does: how dense its attention is, how far it reaches, and what spoiled images do to it.
+"""Analyse a trained model: how dense its attention is, how far it reaches, and how corrupted images affect it.
 
 Axes: B batch, H heads, N tokens, M keys, K classes.
 """
@@ -35,7 +35,7 @@ from minivit.wrappers import first_weights, unwrap
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
               "similarity_centred")
 PHOTONS = 60.0  # the mildest shot noise of ImageNet-C, a strong one for 32 x 32 pixels
-DIGITS = 6      # after the point; a distance is of the order of 1/N
+DIGITS = 6      # decimal places; a distance is of order 1/N
 
 Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and targets, to images
 
@@ -46,30 +46,31 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
             progress: bool = True) -> dict[str, Any]:
     """Measure a model's attention and robustness on test images.
 
-    Only sums are kept from batch to batch: the memory needed is that of one batch with its maps, whatever the number of
-    images.
+    Only sums are kept between batches, so the memory needed is that of one batch with its maps, however many images
+    there are.
 
     Parameters
     ----------
     model
-        Maps normalised images (B, C, H, W) to logits, of classification (B, K); with ``return_attention=True``, if it
-        has that, also to one map (B, H, N, N) per layer with attention, or (B, H, N, M) where keys are fewer than
-        queries. It may be in a wrapper (compiled, averaged), and of any precision. Put in evaluation mode meanwhile.
+        Maps normalised images (B, C, H, W) to logits, for classification (B, K). If it accepts
+        ``return_attention=True``, it also returns one map (B, H, N, N) per layer with attention, or (B, H, N, M) where
+        there are fewer keys than queries. It may be wrapped (compiled, averaged) and of any precision. It runs in
+        evaluation mode; its mode is restored afterwards.
     dataset
         Its ``test`` split is used.
     images
-        How many test images, drawn by the seed; all if None.
+        Number of test images, drawn with the seed; all if None.
     batch_size
         Images at a time.
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``.
     seed
-        Of the choice of images and of the noise on them, at least 0. The same images have the same noise, whatever the
-        size of a batch.
+        Seed for choosing images and for the noise on them, at least 0. The noise on an image doesn't depend on the
+        batch size.
     epsilon
-        Of the fast gradient sign method, in pixel units, in [0, 255].
+        Step of the fast gradient sign method, in pixel units, in [0, 255].
     task
-        Says what is measured: a key of :data:`minivit.tasks.TASKS`. The data set's classes are the task's.
+        Decides what is measured: a key of :data:`minivit.tasks.TASKS`. The data set's classes are those of the task.
     progress
         Whether to show a progress bar.
 
@@ -79,23 +80,23 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
         Plain values, ready for JSON:
 
         - ``images``, ``seed``, ``epsilon``: as above.
-        - ``attention``: None for a model without maps, else lists with one value a layer that has attention:
-          ``tokens``, those that are asked; ``entropy_bound``, the logarithm of their number; ``entropy_mean``,
-          ``entropy_p15``, ``entropy_p85`` and ``entropy_class_token`` of :func:`minivit.analysis.entropy_statistics`
-          [nats]; ``distance`` of :func:`minivit.analysis.attention_distance`; ``similarity`` and
-          ``similarity_centred``, to the layer below, of :func:`minivit.analysis.attention_similarity`. All are means
-          over the images. The patches are one of the model's ``grids``, or else taken to be a square, with or without a
-          class token before them; what has no meaning for a layer is None.
-        - ``scale``: None without CB_S, else lists with one value each: ``layers``, the number of its block, counted
-          from 1, twice where a block has two; ``mean`` and ``ratio`` of :func:`minivit.analysis.scale_statistics`, the
-          latter None where it is not a number.
-        - ``robustness``: the task's first score, such as top-1 accuracy, in per cent by condition, ``clean`` and what
-          is done to the images; what is true of their pixels stays.
+        - ``attention``: None for a model without maps, otherwise lists with one value per layer with attention:
+          ``tokens``, the number of keys; ``entropy_bound``, its logarithm; ``entropy_mean``, ``entropy_p15``,
+          ``entropy_p85`` and ``entropy_class_token`` from :func:`minivit.analysis.entropy_statistics` [nats];
+          ``distance`` from :func:`minivit.analysis.attention_distance`; ``similarity`` and ``similarity_centred`` to
+          the layer below, from :func:`minivit.analysis.attention_similarity`. All are means over the images. The
+          patches form one of the model's ``grids``, or else are assumed to form a square, with or without a class token
+          before them. Values that have no meaning for a layer are None.
+        - ``scale``: None without CB_S, otherwise lists with one value per CB_S: ``layers``, the number of its block,
+          counted from 1, which occurs twice if a block has two; ``mean`` and ``ratio`` from
+          :func:`minivit.analysis.scale_statistics`, the ratio being None where it is not a number.
+        - ``robustness``: the task's first score, such as top-1 accuracy, in per cent by condition: ``clean`` and each
+          corruption. The targets stay the same.
 
     Raises
     ------
     ValueError
-        If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of its range.
+        If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of range.
     """
     rows, task = choose_images(dataset, images, seed, epsilon), find_task(task)
     device = first_weights(model).device
@@ -133,7 +134,7 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
 
 
 def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: float) -> Tensor:
-    """Check what is asked for, and return the rows of the test images to be taken, (images,), in their order."""
+    """Check the arguments, and return the sorted rows of the test images to use, (images,)."""
     check_options(analyze, {"images": images, "seed": seed, "epsilon": epsilon}, "analyze")
     total = len(dataset.test)
     if images is not None and not 1 <= images <= total:
@@ -142,17 +143,17 @@ def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: floa
         raise ValueError(f"seed={seed} must be at least 0 and below 2**63")
     if not 0 <= epsilon <= 255:
         raise ValueError(f"epsilon={epsilon} must be in [0, 255], in pixel units")
-    # By chance, not the first: a data set may have its classes one after the other.
+    # A random choice, not the first: a data set may be sorted by class.
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     return order[:images].sort().values
 
 
 def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: float,
                       device: torch.device) -> dict[str, Condition]:
-    """Name what is done to the images, and do it."""
+    """Return the functions that corrupt images, by name."""
     def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
         generator = torch.Generator(device).manual_seed(seed)
-        # A draw for each image, so that the noise does not depend on the size of a batch.
+        # Draw for each image separately, so that the noise doesn't depend on the batch size.
         return lambda images, targets: torch.cat([add(image, level, generator) for image in images.split(1)])
 
     return {"clean": lambda images, targets: images,
@@ -171,9 +172,9 @@ def has_maps(model: nn.Module) -> bool:
 
 
 def token_grid(model: nn.Module, tokens: int) -> tuple[tuple[int, int] | None, int]:
-    """Return rows and columns of the patches among N tokens, and how many are before them, 0 or 1; None for no grid.
+    """Return the grid of patches among N tokens, None if there is none, and the number of class tokens, 0 or 1.
 
-    A model that does not know its ``grids`` is taken to have square ones.
+    A model without ``grids`` is assumed to have square ones.
     """
     inside = unwrap(model)
     grids = getattr(inside, "grids", None)
@@ -188,8 +189,8 @@ def token_grid(model: nn.Module, tokens: int) -> tuple[tuple[int, int] | None, i
 def measure(below: Tensor | None, attn: Tensor, layout: tuple[tuple[int, int] | None, int]) -> Tensor:
     """Sum the statistics of one layer's maps (B, H, N, M) over the images: (statistics,), float64, on the CPU.
 
-    ``below`` are the maps of the layer below, ``layout`` is :func:`token_grid` of M. What has no meaning for the layer
-    is not a number.
+    ``below`` holds the maps of the layer below; ``layout`` is :func:`token_grid` of M. Statistics that have no meaning
+    for the layer are nan.
     """
     unknown = attn.new_full((len(attn),), torch.nan)
     grid, class_tokens = layout
@@ -205,7 +206,7 @@ def measure(below: Tensor | None, attn: Tensor, layout: tuple[tuple[int, int] | 
 
 
 def summarize(tokens: Sequence[int], means: Tensor) -> dict[str, list[Any]]:
-    """Lay out the means (layers, statistics) as lists by layer; what is not a number becomes None."""
+    """Turn the means (layers, statistics) into lists over layers, by name; nan becomes None."""
     lists = {name: [None if isnan(value) else round(value, DIGITS) for value in column]
              for name, column in zip(STATISTICS, means.T.tolist(), strict=True)}
     return {"tokens": list(tokens), "entropy_bound": [round(log(n), DIGITS) for n in tokens]} | lists
@@ -213,7 +214,7 @@ def summarize(tokens: Sequence[int], means: Tensor) -> dict[str, list[Any]]:
 
 @torch.no_grad()
 def measure_scales(model: nn.Module) -> dict[str, list[Any]] | None:
-    """Return the statistics of every CB_S, and the number of its block."""
+    """Return the statistics of every CB_S and the number of its block."""
     blocks = [module for name, module in model.named_modules() if re.fullmatch(r"(.+\.)?blocks\.\d+", name)]
     found = [(layer, *map(float, scale_statistics(module.scale))) for layer, block in enumerate(blocks, start=1)
              for module in block.modules() if isinstance(module, ScaledContextBroadcast)]

@@ -1,4 +1,4 @@
-"""An analysis in a folder: the numbers, and the figures that show them."""
+"""Write an analysis to a folder: the numbers, and figures that show them."""
 
 import logging
 import warnings
@@ -35,38 +35,39 @@ ROLLOUT_IMAGES = 4
 def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str | Path | None = None,
            classes: Sequence[str] | None = None, images: int | None = None, seed: int = 0, epsilon: float = 1.0,
            device: str = "auto", progress: bool = True) -> tuple[dict[str, Any], Path]:
-    """Analyse a trained model on the test set of its run, and keep the numbers and the figures in a folder.
+    """Analyse a trained model on the test set of its run, and write the numbers and figures to a folder.
 
     Parameters
     ----------
     checkpoint
         A run's folder, its ``model.safetensors`` or its ``checkpoint.pt``.
     out
-        Folder for ``analysis.json`` and, as PNG and SVG, the figures ``entropy``, ``distance``, ``similarity``,
-        ``scale``, ``robustness`` and ``rollout``, as many as the model has something to show for; by default
-        ``analysis`` in the run's folder.
+        Folder for ``analysis.json`` and the figures ``entropy``, ``distance``, ``similarity``, ``scale``,
+        ``robustness`` and ``rollout``, as PNG and SVG, as far as they apply to the model; by default ``analysis`` in
+        the run's folder.
     root
-        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
+        Where the data sets are; None for the environment variable ``MINIVIT_DATA``.
     classes
         As for :func:`minivit.training.load_data`.
     images, seed, epsilon, progress
         As for :func:`minivit.report.analyze.analyze`.
     device
-        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+        ``cpu``, ``cuda``, ...; ``auto`` picks an accelerator if there is one.
 
     Returns
     -------
     dict, Path
-        What ``analysis.json`` holds: what :func:`~minivit.report.analyze.analyze` returns, the run's ``config`` (its
-        model and options, data set and seed), the ``data`` (classes, shape, mean and deviation), and ``commit``,
-        ``device``, ``precision``, ``versions`` and ``started`` of the analysis, as in ``run.json``. And the folder.
+        The content of ``analysis.json``, and the folder. The content is what :func:`~minivit.report.analyze.analyze`
+        returns, the run's ``config`` (its model and options, data set and seed), the ``data`` (classes, shape, mean and
+        standard deviation), and ``commit``, ``device``, ``precision``, ``versions`` and ``started`` of the analysis, as
+        in ``run.json``.
 
     Raises
     ------
     ValueError
-        If a value is out of its range, or matplotlib is not installed.
+        If a value is out of range, or matplotlib is not installed.
     CheckpointError
-        If the checkpoint cannot be read, or ``out`` not be written.
+        If the checkpoint cannot be read, or ``out`` cannot be written.
     DataError
         If the data set is missing or damaged.
     """
@@ -82,7 +83,7 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     out = Path(out).expanduser() if out else (checkpoint if checkpoint.is_dir() else checkpoint.parent) / FOLDER
     try:
         out.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=out).close()  # told now, not after the analysis
+        TemporaryFile(dir=out).close()  # fail now rather than after the analysis
     except OSError as error:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
     run = describe(config, first_weights(model).device, {}, dataset.info)
@@ -90,8 +91,8 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
     result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
                       task=config.task, progress=progress)
     write_json(out / ANALYSIS, result)
-    few = rows[::max(1, len(rows) // ROLLOUT_IMAGES)][:ROLLOUT_IMAGES]  # apart: a data set may be sorted by class
-    with matplotlib.rc_context(book_style() | {"svg.hashsalt": ANALYSIS}):  # the same figure is the same file
+    few = rows[::max(1, len(rows) // ROLLOUT_IMAGES)][:ROLLOUT_IMAGES]  # spread out: a data set may be sorted by class
+    with matplotlib.rc_context(book_style() | {"svg.hashsalt": ANALYSIS}):  # so the same figure gives the same file
         save_figures(out, draw_figures(result, model, dataset, few))
     return result, out
 
@@ -103,14 +104,14 @@ def save_figures(out: Path, figures: Mapping[str, Any]) -> None:
             for kind, options in (("png", {"dpi": 200}), ("svg", {"metadata": {"Date": None}})):
                 write_whole(out / f"{name}.{kind}", partial(figure.savefig, format=kind, **options))
     missing = {warning for warning in caught if "missing from font" in str(warning.message)}
-    if missing:  # matplotlib warns of each character and file
-        log.warning("no font at hand has all characters in the names of the classes; figures show boxes for the others")
+    if missing:  # one warning instead of matplotlib's for each character and file
+        log.warning("no installed font has all characters in the class names; figures show boxes for the missing ones")
     for warning in set(caught) - missing:
         warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, rows: Tensor) -> dict[str, Any]:
-    """Draw what there is to show: name to matplotlib figure; ``rows`` are the images of the rollout."""
+    """Draw all figures that apply to the model; return them by name. ``rows`` are the images for the rollout."""
     attention, scale = result["attention"], result["scale"]
     color = COLORS.get(result["config"]["model_options"].get("context"), COLORS["plain"])
     figures = {"robustness": draw_robustness(result["robustness"], color, f"test {score_name(result)} [%]")}
@@ -127,7 +128,7 @@ def draw_figures(result: Mapping[str, Any], model: nn.Module, dataset: Dataset, 
 
 
 def task_of(result: Mapping[str, Any]) -> Task:
-    """Return the task of a run; one of before there were others does not say."""
+    """Return the task of a run; old runs don't name one."""
     return find_task(result["config"].get("task", "classification"))
 
 
@@ -178,7 +179,7 @@ def draw_scale(scale: Mapping[str, Any], color: str) -> Any:
 
 def draw_curve(ax: Any, values: Sequence[float], color: str, **options: Any) -> None:
     plot_by_layer(ax, {"model": values}, {"model": color}, **options)
-    ax.get_legend().remove()  # there is but one
+    ax.get_legend().remove()  # there is only one curve
 
 
 def draw_robustness(robustness: Mapping[str, float], color: str, xlabel: str = "top-1 test accuracy [%]") -> Any:
@@ -190,7 +191,7 @@ def draw_robustness(robustness: Mapping[str, float], color: str, xlabel: str = "
 @torch.no_grad()
 def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor,
                  task: Task = TASKS["classification"]) -> Any:
-    """Draw the rollout of the class token; None where the tokens change between the layers or none is of the class."""
+    """Draw the rollout of the class token; None if there is no class token or N differs between layers."""
     images, targets = next(batches(dataset.test, rows, len(rows), first_weights(model).device, task.target))
     _, maps = predict(model, images, dataset, return_attention=True)
     grid, class_tokens = token_grid(model, maps[0].shape[-1])
@@ -200,13 +201,13 @@ def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor,
     figure, axes = new_figure(2, len(rows), squeeze=False)
     for column, image, target, weight in zip(axes.T, images.cpu(), targets, weights, strict=True):
         mesh = plot_rollout(column, image, weight, vmax=weights.max())
-        column[0].set_title(task.caption(target, dataset.classes), parse_math=False)  # a name may have a dollar sign
+        column[0].set_title(task.caption(target, dataset.classes), parse_math=False)  # names may contain a dollar sign
     figure.colorbar(mesh, ax=axes, label="weight of a patch", shrink=0.6)
     return figure
 
 
 def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, Any]:
-    """Make a figure that needs no window and no notebook, and its axes."""
+    """Return a figure that needs neither a window nor a notebook, and its axes."""
     from matplotlib.figure import Figure
 
     figure = Figure()
@@ -214,7 +215,7 @@ def new_figure(rows: int = 1, columns: int = 1, **options: Any) -> tuple[Any, An
 
 
 def table(result: Mapping[str, Any]) -> str:
-    """Lay out what :func:`report` returned for people."""
+    """Format the result of :func:`report` as text tables."""
     parts = []
     if attention := result["attention"]:
         titles = {"tokens": "tokens", "entropy_bound": "ln N", "entropy_mean": "entropy", "entropy_p15": "15 %",

@@ -1,4 +1,4 @@
-"""Every variant of a recipe with every seed: a search for settings, or a comparison in pairs."""
+"""Train every variant of a recipe with every seed, to search for settings or to compare in pairs."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -25,40 +25,39 @@ Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by var
 def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, names: Sequence[str] | None = None,
           overrides: Mapping[str, Any] | None = None, root: str | Path | None = None, device: str = "auto",
           progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
-    """Train every variant of a recipe with every seed, each in a folder of its own.
+    """Train every variant of a recipe with every seed, each in its own folder.
 
-    All variants have the first seed before any has the second, so that an early stop leaves whole pairs. The same call
-    again goes on where it was stopped, and only sums up what is finished.
+    All variants run with the first seed before any runs with the second, so that an early stop leaves complete pairs.
+    Calling this again continues where it stopped; finished runs are only read.
 
     Parameters
     ----------
     path
         A recipe or a ``run.json``.
     out
-        Folder for ``VARIANT/seedN``, or ``seedN`` where the recipe has no variants; see :func:`train` for what each
-        holds.
+        Folder for ``VARIANT/seedN``, or ``seedN`` if the recipe has no variants; see :func:`train` for what each holds.
     seeds
-        The seeds of every variant, each once.
+        Seeds to run every variant with, without repeats.
     names
         The variants to train; None for all.
     overrides
-        Values instead of the recipe's, in all variants.
+        Values that replace the recipe's in all variants.
     root, device, progress
         As for :func:`train`.
     tell
-        Called with a line for each run, and for each that failed.
+        Called with a line for each run, and for each failure.
 
     Returns
     -------
     list of dict
-        As :func:`summarize` has it. A run whose loss was no longer finite counts as failed.
+        What :func:`summarize` returns. A run whose loss became infinite or nan counts as failed.
 
     Raises
     ------
     ValueError
         Before the first run, if the recipe, a variant or a seed is wrong, or a folder holds another run.
     DataError, CheckpointError, Stopped
-        As from :func:`train`. Finished runs stay, and the one under way goes on with the next sweep.
+        As from :func:`train`. Finished runs are kept; the interrupted one continues with the next sweep.
     """
     path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
@@ -68,7 +67,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     base, variants = load_recipe(path, **overrides)
     for name, config in variants.items():
         if config.task != base.task:
-            raise ValueError(f"variant {name!r}: task={config.task!r} is not that of the recipe, {base.task!r}: their "
+            raise ValueError(f"variant {name!r}: task={config.task!r} differs from the recipe's, {base.task!r}: their "
                              "scores can't be compared")
     variants, data = choose_variants(variants, names), SharedData(root)
     runs = {(name, seed): (out / name / f"seed{seed}", config.override(seed=seed))
@@ -76,7 +75,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
     check_fit(path, {name: variants[name] for name in unfinished}, data)
-    device = str(choose_device(device)) if unfinished else device  # once: what it has to say is said once
+    device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
@@ -89,21 +88,21 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
 
 
 def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
-    """Return the metrics of a whole run of ``config``; None where it is still to be begun or finished."""
+    """Return the metrics of a complete run of ``config``; None if it has yet to be started or finished."""
     if not (folder / METRICS).exists():
         return None
     run, history = read_record(folder)
     found = Config.from_dict(run["config"])
     classes = {"num_classes": found.model_options["num_classes"]}  # the data set's, where the recipe names none
     planned = config.override(model_options=classes | config.model_options)
-    planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON knows no tuples
+    planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON has no tuples
     if found != planned:
         raise ValueError(f"{folder} holds another run, with {changes(planned, found)}; choose another --out")
     return history if len(history) == config.epochs else None
 
 
 def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> None:
-    """Make what each run starts from, and throw it away: a wrong last variant is told before the first has run."""
+    """Set up each run and discard it, so that an error in the last variant shows before the first one has run."""
     for name, config in variants.items():
         try:
             dataset = data.load(config)
@@ -113,32 +112,32 @@ def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> N
 
 
 def changes(base: Config, config: Config) -> str:
-    """Say in brief in what ``config`` differs from ``base``."""
+    """Describe briefly how ``config`` differs from ``base``."""
     before, now = flatten(asdict(base)), flatten(asdict(config))
     return ", ".join(f"{name.rpartition('.')[2]}={now.get(name)}" for name in now | before
                      if before.get(name) != now.get(name))
 
 
 def summarize(base: Config, variants: Mapping[str, Config], histories: Histories) -> list[dict[str, Any]]:
-    """Sum up each variant over its seeds.
+    """Summarise each variant over its seeds.
 
     Parameters
     ----------
     base
-        What the variants are told to differ from.
+        The configuration against which ``changes`` are listed.
     variants
-        By name; the others are compared with the first.
+        Configurations by name; all others are compared with the first.
     histories
-        The metrics of each run, by variant and seed; None where it failed.
+        The metrics of each run, by variant and seed; None if it failed.
 
     Returns
     -------
     list of dict
-        One a variant, in their order: ``variant``, ``n`` and ``failed`` (runs), ``score`` (what the task calls it),
-        ``mean`` and ``sd`` of it (in the last epochs, in %; None for n < 1 and n < 2), ``time_s`` (mean of training and
-        evaluation, None for n < 1), ``changes`` (in brief), and ``difference`` to the first variant's score on the
-        seeds that both finished: ``n``, ``mean``, ``low`` and ``high`` of :func:`minivit.analysis.paired_difference`,
-        or None for fewer than two.
+        One per variant, in order: ``variant``; ``n`` and ``failed``, numbers of runs; ``score``, the task's name for
+        it; ``mean`` and ``sd`` of the score after the last epoch, in % (None for n < 1 and n < 2); ``time_s``, the mean
+        time of training and evaluation (None for n < 1); ``changes``, in brief; and ``difference`` to the first
+        variant's score over the seeds that both finished: ``n`` and the ``mean``, ``low`` and ``high`` of
+        :func:`minivit.analysis.paired_difference`, or None for fewer than two seeds.
     """
     rows, task = [], find_task(base.task)
     last = {run: history[-1] for run, history in histories.items() if history}
@@ -162,7 +161,7 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Lay out what :func:`summarize` returned for people."""
+    """Format the result of :func:`summarize` as a text table."""
     name = rows[0]["score"]
     cells = [["variant", "n", f"{name}, %", "difference to the first", "time, s", "what differs"]]
     for row in rows:

@@ -1,15 +1,15 @@
-"""Tables of text for a terminal."""
+"""Text tables for a terminal."""
 
 from collections.abc import Sequence
 
 
 def text_table(rows: Sequence[Sequence[str]], align: str = ">") -> str:
-    """Lay out cells in columns as wide as their widest.
+    """Format rows as aligned columns of text.
 
     Parameters
     ----------
     rows
-        Cells, as many in each row; the first row is the titles.
+        Rows of cells, all of the same length; the first row holds the titles.
     align
         ``<`` or ``>`` for all columns, or one for each: ``"<>>"``.
     """

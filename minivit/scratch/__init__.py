@@ -1,11 +1,11 @@
-"""The operations of a Vision Transformer by hand, in NumPy: each a forward and a backward function.
+"""The operations of a Vision Transformer written by hand in NumPy, each as a forward and a backward function.
 
-A gradient with respect to ``x`` is called ``d_x`` and has the shape of ``x``. A backward function takes the gradient of
-the output, then what the forward function took or gave, and returns a gradient for each array that was taken. An
-operation made of several, with parameters, also returns what its backward function needs, ``saved``; its gradients of
-parameters come in a dictionary with the names of the parameters.
+The gradient with respect to ``x`` is called ``d_x`` and has the shape of ``x``. A backward function takes the gradient
+of the output, then the inputs or outputs of the forward function, and returns a gradient for each input array. A
+composite operation, with parameters, also returns ``saved``, which its backward function needs; gradients of parameters
+come in a dictionary, by parameter name.
 
-Numbers are float64 unless float32 is given.
+Numbers are float64, unless the inputs are float32.
 """
 
 from minivit.scratch.attention import (

@@ -1,4 +1,4 @@
-"""What every operation does to its arguments first: real numbers, of the right shape."""
+"""Convert and check the arguments of every operation: real numbers of the right shape."""
 
 from types import EllipsisType
 from typing import Any
@@ -7,46 +7,46 @@ import numpy as np
 
 
 def as_array(x: Any) -> np.ndarray:
-    """Return an array of what NumPy takes, or of a tensor of PyTorch: with a gradient, on a device, or in bfloat16."""
-    if hasattr(x, "detach"):  # PyTorch itself is not needed here
+    """Convert anything NumPy accepts, or a PyTorch tensor (with a gradient, on a device, in bfloat16), to an array."""
+    if hasattr(x, "detach"):  # so PyTorch need not be imported
         x = x.detach().cpu()
-        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # NumPy has no such type; float32 holds its numbers
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # NumPy has no bfloat16; float32 holds its numbers
     return np.asarray(x)
 
 
 def as_float(x: Any) -> np.ndarray:
-    """Return an array of real numbers: float64, unless they are float32, or half of that, which becomes float32.
+    """Convert to an array of real numbers: float32 stays, float16 becomes float32, and the rest becomes float64.
 
     Raises
     ------
     ValueError
-        If they are no real numbers.
+        If these are not real numbers.
     """
     x = as_array(x)
     if x.dtype.kind in "cSUMmO":
-        raise ValueError(f"an array of dtype {x.dtype} holds no real numbers")
+        raise ValueError(f"an array of dtype {x.dtype} does not hold real numbers")
     if not np.issubdtype(x.dtype, np.floating):
         return x.astype(np.float64)
-    return x if x.itemsize >= 4 else x.astype(np.float32)  # squares and sums of halves overflow
+    return x if x.itemsize >= 4 else x.astype(np.float32)  # squares and sums would overflow in half precision
 
 
 def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType) -> np.ndarray:
-    """Return the array as real numbers, or say which argument has which shape and which it should have.
+    """Return an argument as an array of real numbers, after checking its shape.
 
     Parameters
     ----------
     name
-        The argument, as the caller knows it.
+        Name of the caller's argument, for the error.
     array
-        What was given.
+        The argument.
     *wanted
-        Its axes: a number where the size is fixed, a letter where any size from 1 on will do, and of a batch, ``B``, 0
-        as well; ``...`` in front stands for any number of axes.
+        Its axes: a number for a fixed size, or a letter for any size of at least 1 (``B``, a batch, may be 0 too).
+        A leading ``...`` stands for any number of axes.
 
     Raises
     ------
     ValueError
-        With the name, the shape given and the shape wanted.
+        Naming the argument, its shape and the shape wanted.
 
     Examples
     --------

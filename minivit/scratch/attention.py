@@ -1,4 +1,4 @@
-"""Attention by hand: every token asks every token (Vaswani et al., 2017, section 3.2).
+"""Attention by hand: every token looks at every token (Vaswani et al., 2017, section 3.2).
 
 Axes: B batch, H heads, N tokens, D head size, C = H D channels.
 """
@@ -17,7 +17,7 @@ from minivit.scratch.softmax import softmax, softmax_backward
 
 def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None = None
               ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Average the values, with weights that say how well each key answers the query.
+    r"""Average the values, weighted by how well each key matches the query.
 
     .. math:: S = Q K^\top, \qquad A = \operatorname{softmax}(\lambda S), \qquad Y = A V
 
@@ -33,12 +33,12 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None =
     out
         Y, shape (..., N, D).
     maps
-        A, shape (..., N, N): row i holds the weights of token i, in [0, 1] and of sum 1.
+        A, shape (..., N, N): row i holds the weights of token i, which are in [0, 1] and sum to 1.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument, or the scale is not positive.
+        Naming the argument whose shape does not fit; or if the scale is not positive.
     """
     q, k, v, scale = _check_qkv(q, k, v, scale)
     maps = softmax(q @ k.swapaxes(-1, -2), scale)  # (..., N, N)
@@ -47,7 +47,7 @@ def attention(q: np.ndarray, k: np.ndarray, v: np.ndarray, scale: float | None =
 
 def attention_backward(d_out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.ndarray, maps: np.ndarray,
                        scale: float | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Carry a gradient back through attention.
+    r"""Backpropagate through attention.
 
     .. math:: d_V = A^\top d_Y, \qquad d_A = d_Y V^\top, \qquad d_S = \lambda A \odot (d_A - \langle A, d_A \rangle),
        \qquad d_Q = d_S K, \qquad d_K = d_S^\top Q
@@ -59,7 +59,7 @@ def attention_backward(d_out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.nd
     d_out
         Gradient of the output, shape (..., N, D).
     q, k, v, scale
-        What :func:`attention` took.
+        The inputs of :func:`attention`.
     maps
         A, which it returned, shape (..., N, N).
 
@@ -71,7 +71,7 @@ def attention_backward(d_out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.nd
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument, or the scale is not positive.
+        Naming the argument whose shape does not fit; or if the scale is not positive.
     """
     q, k, v, scale = _check_qkv(q, k, v, scale)
     maps = check_shape("maps", maps, *q.shape[:-1], q.shape[-2])
@@ -83,7 +83,7 @@ def attention_backward(d_out: np.ndarray, q: np.ndarray, k: np.ndarray, v: np.nd
 
 
 def split_heads(x: np.ndarray, num_heads: int) -> np.ndarray:
-    """Deal the channels out to the heads: (B, N, H D) -> (B, H, N, D)."""
+    """Split the channels into heads: (B, N, H D) -> (B, H, N, D)."""
     x = check_shape("x", x, "B", "N", "C")
     batch, tokens, dim = x.shape
     check_at_least(1, num_heads=num_heads)
@@ -93,20 +93,20 @@ def split_heads(x: np.ndarray, num_heads: int) -> np.ndarray:
 
 
 def merge_heads(x: np.ndarray) -> np.ndarray:
-    """Lay the heads side by side, (B, H, N, D) -> (B, N, H D): inverse and backward pass of :func:`split_heads`."""
+    """Concatenate the heads, (B, H, N, D) -> (B, N, H D): the inverse and backward pass of :func:`split_heads`."""
     batch, heads, tokens, size = check_shape("x", x, "B", "H", "N", "D").shape
     return x.swapaxes(1, 2).reshape(batch, tokens, heads * size)
 
 
 def self_attention(x: np.ndarray, params: Params, num_heads: int) -> tuple[np.ndarray, dict[str, Any]]:
-    """Make queries, keys and values of the tokens, let every head attend, and mix what the heads found.
+    """Project tokens to queries, keys and values, attend in every head, and mix the results of the heads.
 
     Parameters
     ----------
     x
         Tokens, shape (B, N, C).
     params
-        ``qkv.weight`` (3C, C) and ``qkv.bias`` (3C,), queries first, then keys, then values, each head by head;
+        ``qkv.weight`` (3C, C) and ``qkv.bias`` (3C,), with queries first, then keys, then values, each head by head;
         ``proj.weight`` (C, C) and ``proj.bias`` (C,).
     num_heads
         H, which divides C.
@@ -116,12 +116,12 @@ def self_attention(x: np.ndarray, params: Params, num_heads: int) -> tuple[np.nd
     out
         Shape (B, N, C).
     saved
-        What :func:`self_attention_backward` needs; ``saved["maps"]`` has the maps, shape (B, H, N, N).
+        What :func:`self_attention_backward` needs; ``saved["maps"]`` holds the maps, shape (B, H, N, N).
 
     Raises
     ------
     ValueError
-        If a name or a shape does not fit, by the name of the argument.
+        Naming the parameter that is missing or unknown, or the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     dim = x.shape[-1]
@@ -136,21 +136,21 @@ def self_attention(x: np.ndarray, params: Params, num_heads: int) -> tuple[np.nd
 
 
 def self_attention_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray, Params]:
-    """Carry a gradient back through :func:`self_attention`.
+    """Backpropagate through :func:`self_attention`.
 
     Parameters
     ----------
     d_out
         Gradient of the output, shape (B, N, C).
     saved
-        What the forward pass saved.
+        What the forward function saved.
 
     Returns
     -------
     d_x
         Shape (B, N, C).
     d_params
-        Gradients by the names of the parameters.
+        Gradients by parameter name.
 
     Raises
     ------

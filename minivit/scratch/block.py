@@ -1,4 +1,4 @@
-"""A transformer block: tokens mix, then channels mix, each as a correction to what was there.
+"""A transformer block: mix the tokens, then the channels, each as a correction to the input.
 
 Axes: B batch, N tokens, C channels.
 """
@@ -15,7 +15,7 @@ from minivit.scratch.params import Params, check_params, part, prefixed
 
 
 def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") -> tuple[np.ndarray, dict[str, Any]]:
-    r"""Attention, then MLP, each on normalised tokens (pre-norm) and added to what was there.
+    r"""Attention, then an MLP: each reads normalised tokens (pre-norm) and adds its output to them.
 
     .. math:: x \leftarrow x + \operatorname{MSA}(\operatorname{LN}(x)), \qquad
               x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))
@@ -25,7 +25,7 @@ def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") 
     x
         Tokens, shape (B, N, C).
     params
-        ``norm1.*``, ``attn.*``, ``norm2.*`` and ``mlp.*``: those of :func:`~minivit.scratch.layer_norm`,
+        ``norm1.*``, ``attn.*``, ``norm2.*`` and ``mlp.*``: the parameters of :func:`~minivit.scratch.layer_norm`,
         :func:`~minivit.scratch.self_attention` and :func:`~minivit.scratch.mlp`.
     num_heads
         H, which divides C.
@@ -37,12 +37,12 @@ def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") 
     out
         Shape (B, N, C).
     saved
-        What :func:`block_backward` needs; ``saved["attn"]["maps"]`` has the maps, shape (B, H, N, N).
+        What :func:`block_backward` needs; ``saved["attn"]["maps"]`` holds the maps, shape (B, H, N, N).
 
     Raises
     ------
     ValueError
-        If a name or a shape does not fit, by the name of the argument.
+        Naming the parameter that is missing or unknown, or the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     norm1, norm2 = (check_params(part(params, name), {"weight": x.shape[-1:], "bias": x.shape[-1:]}, name)
@@ -55,21 +55,21 @@ def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") 
 
 
 def block_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray, Params]:
-    """Carry a gradient back through :func:`block`: at every sum it goes both ways, along the skip and the branch.
+    """Backpropagate through :func:`block`: at each sum the gradient takes both paths, the skip and the branch.
 
     Parameters
     ----------
     d_out
         Gradient of the output, shape (B, N, C).
     saved
-        What the forward pass saved.
+        What the forward function saved.
 
     Returns
     -------
     d_x
         Shape (B, N, C).
     d_params
-        Gradients by the names of the parameters.
+        Gradients by parameter name.
 
     Raises
     ------

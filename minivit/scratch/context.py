@@ -9,7 +9,7 @@ from minivit.scratch.arrays import check_shape
 
 
 def uniform_attention(x: np.ndarray) -> np.ndarray:
-    r"""Give every token the mean token: the densest attention there is, all weights 1/N.
+    r"""Replace every token by the mean token: the densest possible attention, with all weights 1/N.
 
     .. math:: y_i = \frac{1}{N} \sum_j x_j \qquad\text{or}\qquad Y = \tfrac{1}{N} \mathbf{1}\mathbf{1}^\top X
 
@@ -21,14 +21,14 @@ def uniform_attention(x: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of shape (B, N, C)
-        N equal tokens.
+        N equal tokens per image.
     """
     x = check_shape("x", x, "B", "N", "C")
     return np.broadcast_to(x.mean(axis=1, keepdims=True), x.shape)
 
 
 def uniform_attention_backward(d_out: np.ndarray) -> np.ndarray:
-    """Give every token the mean gradient, (B, N, C): the matrix of :func:`uniform_attention` is symmetric."""
+    """Average the gradient over tokens, (B, N, C): the matrix of :func:`uniform_attention` is symmetric."""
     return uniform_attention(check_shape("d_out", d_out, "B", "N", "C"))
 
 
@@ -45,18 +45,18 @@ def context_broadcast(x: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of shape (B, N, C)
-        The same mean token; what differs from it is halved.
+        The mean token is unchanged; deviations from it are halved.
     """
     return 0.5 * (check_shape("x", x, "B", "N", "C") + uniform_attention(x))
 
 
 def context_broadcast_backward(d_out: np.ndarray) -> np.ndarray:
-    """Do to the gradient (B, N, C) what CB does to tokens: its matrix is symmetric."""
+    """Apply CB to the gradient, (B, N, C): the matrix of CB is symmetric."""
     return context_broadcast(check_shape("d_out", d_out, "B", "N", "C"))
 
 
 def scaled_context_broadcast(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    r"""Add the mean token, each channel by as much as was learned (CB_S).
+    r"""Add the mean token, each channel scaled by a learned factor (CB_S).
 
     .. math:: \operatorname{CB}_S(x_i) = x_i + \Lambda \odot \frac{1}{N} \sum_j x_j
 
@@ -74,7 +74,7 @@ def scaled_context_broadcast(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     return x + check_shape("scale", scale, x.shape[-1]) * uniform_attention(x)
@@ -82,7 +82,7 @@ def scaled_context_broadcast(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 def scaled_context_broadcast_backward(d_out: np.ndarray, x: np.ndarray, scale: np.ndarray
                                       ) -> tuple[np.ndarray, np.ndarray]:
-    r"""Carry a gradient back through CB_S.
+    r"""Backpropagate through CB_S.
 
     .. math:: d_x = d_y + \Lambda \odot \frac{1}{N} \sum_j d_{y,j}, \qquad
        d_\Lambda = \sum d_y \odot \frac{1}{N} \sum_j x_j
@@ -92,17 +92,17 @@ def scaled_context_broadcast_backward(d_out: np.ndarray, x: np.ndarray, scale: n
     d_out
         Gradient of the output, shape (B, N, C).
     x, scale
-        What :func:`scaled_context_broadcast` took.
+        The inputs of :func:`scaled_context_broadcast`.
 
     Returns
     -------
     d_x, d_scale
-        Of shapes (B, N, C) and (C,).
+        Shapes (B, N, C) and (C,).
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     d_out = check_shape("d_out", d_out, *x.shape)

@@ -1,15 +1,15 @@
-"""The Gaussian error linear unit, exact (Hendrycks and Gimpel, 2016)."""
+"""The exact Gaussian error linear unit (Hendrycks and Gimpel, 2016)."""
 
 import math
 
 import numpy as np
-from scipy.special import ndtr  # the normal distribution function, to the last digit; NumPy has none
+from scipy.special import ndtr  # the normal distribution function to full precision, which NumPy lacks
 
 from minivit.scratch.arrays import as_float, check_shape
 
 
 def gelu(x: np.ndarray) -> np.ndarray:
-    r"""Keep each number with the probability that a standard normal one is smaller.
+    r"""Multiply each number by the probability that a standard normal variable is smaller.
 
     .. math:: \operatorname{GELU}(x) = x\,\Phi(x)
 
@@ -21,23 +21,23 @@ def gelu(x: np.ndarray) -> np.ndarray:
     Returns
     -------
     array of the same shape
-        Close to x where x is large, to 0 where it is very negative; at least -0.17.
+        Close to x for large x, close to 0 for very negative x; at least -0.17.
     """
     x = as_float(x)
     return x * ndtr(x)
 
 
 def gelu_backward(d_out: np.ndarray, x: np.ndarray) -> np.ndarray:
-    r"""Carry a gradient back through GELU.
+    r"""Backpropagate through GELU.
 
     .. math:: d_x = d_y \odot \big(\Phi(x) + x\,\varphi(x)\big), \qquad \varphi(x) = e^{-x^2/2} / \sqrt{2\pi}
 
     Parameters
     ----------
     d_out
-        Gradient of the output, of the shape of x.
+        Gradient of the output, of the same shape as x.
     x
-        What :func:`gelu` took.
+        The input of :func:`gelu`.
 
     Returns
     -------

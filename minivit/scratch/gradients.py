@@ -1,4 +1,4 @@
-"""Is a gradient right? Move one number a little up and a little down, and see what the function does."""
+"""Is a gradient right? Move one number up and down a little, and see what the function does."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,18 +11,18 @@ from minivit.scratch.arrays import as_float
 
 
 def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, step: float = 1e-5) -> np.ndarray:
-    r"""Return the gradient of a function of an array by central differences, entry by entry.
+    r"""Return the gradient of a function of an array by central differences, one entry at a time.
 
     .. math:: \frac{\partial f}{\partial x_i} \approx \frac{f(x + h e_i) - f(x - h e_i)}{2h}
 
-    The error is of the order of h² by the curve of f, and of 10⁻¹⁶ / h by rounding.
+    The error is of order h² from the curvature of f, plus 10⁻¹⁶ / h from rounding.
 
     Parameters
     ----------
     function
-        Takes an array of the shape of x, returns a number.
+        Takes an array of the shape of x and returns a number.
     x
-        Where.
+        Where to take the gradient.
     step
         h.
 
@@ -43,36 +43,36 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
 def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /, *, tolerance: float = 1e-6,
                     step: float = 1e-5, entries: int = 100, seed: int = 0,
                     **inputs: np.ndarray | Mapping[str, np.ndarray]) -> None:
-    r"""Compare a backward function with central differences of its forward function, and print a line for each.
+    r"""Compare a backward function with central differences of its forward function; print one line per gradient.
 
-    The output y of ``forward`` is weighed with a random array :math:`d_y` of its shape; ``backward`` must return the
-    gradient of :math:`\langle d_y, y \rangle` with respect to every input.
+    The output y of ``forward`` is weighted by a random array :math:`d_y` of the same shape; ``backward`` must return
+    the gradient of :math:`\langle d_y, y \rangle` with respect to every input.
 
     Parameters
     ----------
     forward
-        Called with the inputs, by position, in their order. Returns an array or a number; of a tuple, the first counts.
+        Called with the inputs as positional arguments. Returns an array or a number, or a tuple that begins with it.
     backward
-        Called with :math:`d_y`, then the inputs. Returns a gradient for each input, in their order (one input: the
-        gradient itself); for an input that is a dictionary of arrays, a dictionary with its keys.
+        Called with :math:`d_y`, then the inputs. Returns one gradient per input, in order (for a single input, the
+        gradient itself). For an input that is a dictionary of arrays, the gradient is a dictionary with the same keys.
     tolerance
-        Largest error allowed of an entry: relative where the gradient is larger than 1, absolute where it is smaller.
+        Largest error allowed in an entry: relative if the gradient is larger than 1, otherwise absolute.
     step
         h of the central differences.
     entries
-        At most so many entries of an array are compared, drawn at random; fewer if it has fewer.
+        Maximum number of entries to compare per array, drawn at random.
     seed
-        Of all that is random.
+        Seed for all random numbers.
     **inputs
-        Arrays, or dictionaries of arrays, by any name. They are copied, as float64.
+        Arrays, or dictionaries of arrays, under any names. They are copied, as float64.
 
     Raises
     ------
     AssertionError
-        If an entry differs by more than the tolerance, or a gradient is missing or of a wrong shape: with the report,
-        which names the input, the index and both values.
+        If an entry differs by more than the tolerance, or a gradient is missing or has the wrong shape: with a report
+        that names the input, the index and both values.
     ValueError
-        If the tolerance, the step or the number of entries is none.
+        If the tolerance, the step or the number of entries is out of range.
 
     Examples
     --------
@@ -91,13 +91,13 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
         raise AssertionError(f"backward returned {_describe(gradients)}; wanted a gradient for each of "
                              f"{', '.join(inputs)}, in this order")
 
-    def weighed() -> float:
+    def weighted() -> float:
         return float((d_out * _output(forward(*values))).sum())
 
     report, failed = [], False
     for name, value, gradient in zip(inputs, values, gradients, strict=True):
         for key, array, d_array in _arrays(name, value, gradient):
-            right, line = _compare(key, array, d_array, weighed, rng, tolerance, step, entries)
+            right, line = _compare(key, array, d_array, weighted, rng, tolerance, step, entries)
             report.append(line)
             failed |= not right
     if failed:
@@ -105,16 +105,16 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     say("\n".join(report))
 
 
-def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], float], rng: np.random.Generator,
+def _compare(name: str, array: np.ndarray, gradient: Any, weighted: Callable[[], float], rng: np.random.Generator,
              tolerance: float, step: float, entries: int) -> tuple[bool, str]:
-    """Return whether one gradient is right, and its line of the report."""
+    """Return whether one gradient is right, and its line for the report."""
     if np.shape(gradient) != array.shape or gradient is None:
         return False, f"✗ d_{name}: backward gave {_describe(gradient)}; wanted an array of shape {array.shape}"
     gradient = np.asarray(gradient, dtype=float)
     drawn = rng.permutation(array.size)[:entries]
     errors = []
     for index in zip(*np.unravel_index(drawn, array.shape), strict=True) if array.ndim else [()]:
-        by_difference = _difference(lambda _: weighed(), array, index, step)
+        by_difference = _difference(lambda _: weighted(), array, index, step)
         error = abs(gradient[index] - by_difference) / max(1, abs(by_difference))
         errors.append((error if np.isfinite(error) else np.inf, tuple(map(int, index)), by_difference))
     if not errors:
@@ -129,7 +129,7 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighed: Callable[[], 
 
 
 def _difference(function: Callable[[np.ndarray], float], x: np.ndarray, index: tuple[int, ...], step: float) -> float:
-    """Move one entry of x up and down, in place, and put it back."""
+    """Return the central difference for one entry of x, which is moved in place and restored."""
     kept = x[index]
     x[index] = kept + step
     up = function(x)
@@ -140,7 +140,7 @@ def _difference(function: Callable[[np.ndarray], float], x: np.ndarray, index: t
 
 
 def _arrays(name: str, value: Any, gradient: Any) -> Iterator[tuple[str, np.ndarray, Any]]:
-    """Yield an input, or each array of a dictionary of them, with its gradient."""
+    """Yield an input, or each array if it is a dictionary, with its gradient."""
     if not isinstance(value, dict):
         yield name, value, gradient
         return

@@ -1,4 +1,4 @@
-"""Less attention by hand: scores of the layer below, transformed (Zhang et al., 2024).
+"""Less attention by hand: transform the scores of the layer below (Zhang et al., 2024).
 
 Axes: B batch, H heads, N queries, M keys, D head size.
 """
@@ -11,7 +11,7 @@ from minivit.scratch.softmax import softmax, softmax_backward
 
 def less_attention(scores: np.ndarray, v: np.ndarray, theta: np.ndarray, psi: np.ndarray
                    ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    r"""Transform the scores of the layer below along keys and queries, and average the values with what comes out.
+    r"""Transform the scores of the layer below along keys and queries, and average the values with the result.
 
     .. math:: S' = \Psi S \Theta^\top, \qquad A = \operatorname{softmax}(S'), \qquad Y = A V
 
@@ -22,20 +22,21 @@ def less_attention(scores: np.ndarray, v: np.ndarray, theta: np.ndarray, psi: np
     v
         Values, shape (..., M, D).
     theta, psi
-        :math:`\Theta`, shape (M, M), and :math:`\Psi`, shape (N, N). At the identity the map below is repeated.
+        :math:`\Theta`, shape (M, M), and :math:`\Psi`, shape (N, N). If both are the identity, the map below is
+        repeated.
 
     Returns
     -------
     out
         Y, shape (..., N, D).
     saved
-        What :func:`less_attention_backward` needs; ``saved["scores"]`` has S', shape (..., N, M), for the layer above,
-        and ``saved["maps"]`` has A, shape (..., N, M), rows of sum 1.
+        What :func:`less_attention_backward` needs; ``saved["scores"]`` holds S', shape (..., N, M), for the layer
+        above, and ``saved["maps"]`` holds A, shape (..., N, M), whose rows sum to 1.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     below = check_shape("scores", scores, ..., "N", "M")
     n, m = below.shape[-2:]
@@ -48,7 +49,7 @@ def less_attention(scores: np.ndarray, v: np.ndarray, theta: np.ndarray, psi: np
 
 def less_attention_backward(d_out: np.ndarray, saved: dict[str, np.ndarray], d_scores: np.ndarray | None = None
                             ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    r"""Carry a gradient back through less attention.
+    r"""Backpropagate through less attention.
 
     .. math:: d_V = A^\top d_Y, \qquad d_{S'} = A \odot (d_A - \langle A, d_A \rangle) + d_{\text{above}}, \qquad
               d_A = d_Y V^\top
@@ -63,7 +64,7 @@ def less_attention_backward(d_out: np.ndarray, saved: dict[str, np.ndarray], d_s
     d_out
         Gradient of the output, shape (..., N, D).
     saved
-        What the forward pass saved.
+        What the forward function saved.
     d_scores
         :math:`d_{\text{above}}`, the gradient of S' from a layer above that transforms it in turn, shape (..., N, M);
         None if there is no such layer.
@@ -71,12 +72,12 @@ def less_attention_backward(d_out: np.ndarray, saved: dict[str, np.ndarray], d_s
     Returns
     -------
     d_below, d_v, d_theta, d_psi
-        Each of the shape of what the forward pass took; ``d_below`` is what the layer below gets as its ``d_scores``.
+        Each has the shape of its input; ``d_below`` is the ``d_scores`` of the layer below.
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     below, v, theta, psi, maps = (saved[name] for name in ("below", "v", "theta", "psi", "maps"))
     d_out = check_shape("d_out", d_out, *maps.shape[:-1], v.shape[-1])

@@ -1,6 +1,6 @@
-"""The linear layer: one matrix for every token.
+"""The linear layer: the same matrix for every token.
 
-Axes: I channels in, O channels out; any axes (batch, tokens) may stand before the channels.
+Axes: I input channels, O output channels; any axes (batch, tokens) may come before the channels.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ from minivit.scratch.arrays import check_shape
 
 
 def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    r"""Multiply every row by one matrix, and add one vector.
+    r"""Multiply every row by a matrix and add a vector.
 
     .. math:: y = x W^\top + b
 
@@ -18,7 +18,7 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
     x
         Shape (..., I).
     weight
-        W, shape (O, I): a row for each channel that comes out, as PyTorch keeps it.
+        W, shape (O, I): one row per output channel, as in PyTorch.
     bias
         b, shape (O,), or None.
 
@@ -29,7 +29,7 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight = check_shape("weight", weight, "O", "I")
     out = check_shape("x", x, ..., weight.shape[1]) @ weight.T
@@ -37,28 +37,28 @@ def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) ->
 
 
 def linear_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Carry a gradient back through a linear layer.
+    r"""Backpropagate through a linear layer.
 
     .. math:: d_x = d_y W, \qquad d_W = d_y^\top x, \qquad d_b = \textstyle\sum d_y
 
-    with the sums of the last two over all rows.
+    where the last two sum over all rows.
 
     Parameters
     ----------
     d_out
         Gradient of the output, shape (..., O).
     x, weight
-        What the layer took, shapes (..., I) and (O, I).
+        The inputs of :func:`linear`, shapes (..., I) and (O, I).
 
     Returns
     -------
     d_x, d_weight, d_bias
-        Of shapes (..., I), (O, I) and (O,).
+        Shapes (..., I), (O, I) and (O,).
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight = check_shape("weight", weight, "O", "I")
     x = check_shape("x", x, ..., weight.shape[1])

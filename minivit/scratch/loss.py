@@ -10,7 +10,7 @@ from minivit.scratch.softmax import softmax
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0) -> float:
-    r"""Take the mean surprise at the right answer.
+    r"""Return the mean surprise at the right answer.
 
     .. math:: L = -\frac{1}{B} \sum_b \sum_k t_{bk} \ln p_{bk}, \qquad p_b = \operatorname{softmax}(z_b), \qquad
        t_{bk} = (1 - \epsilon)\,\mathbb{1}_{k = y_b} + \epsilon / K
@@ -18,41 +18,41 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray, label_smoothing: float
     Parameters
     ----------
     logits
-        z, shape (B, K), B at least 1. A class of logit :math:`-\infty` is ruled out: it has no part in the sum, unless
-        the target asks for it; then L is infinite, and with label smoothing every target does.
+        z, shape (B, K), B at least 1. A logit of :math:`-\infty` rules a class out: it adds nothing to the sum unless
+        its target is positive, as it always is with label smoothing; then L is infinite.
     labels
         y, shape (B,): whole numbers in [0, K).
     label_smoothing
-        ε in [0, 1]: the share of the target that is spread evenly over all classes.
+        ε in [0, 1]: the fraction of the target that is spread evenly over all classes.
 
     Returns
     -------
     float
-        L, in nats: ln K for an answer that favours nothing.
+        L, in nats: ln K if all classes are equally likely.
 
     Raises
     ------
     ValueError
-        If a shape, a label or the smoothing is out of its range.
+        If a shape does not fit, or a label or the smoothing is out of range.
     """
     logits = check_shape("logits", logits, "B", "K")
     targets = _targets(logits, labels, label_smoothing)
-    shifted = logits - logits.max(axis=-1, keepdims=True)  # no exponential overflows
+    shifted = logits - logits.max(axis=-1, keepdims=True)  # so no exponential overflows
     log_probs = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    # Where the target is 0, nothing is added, though the logarithm be infinite: 0 ln 0 is 0.
+    # A target of 0 adds nothing, even if the logarithm is infinite: 0 ln 0 is 0.
     surprise = np.multiply(targets, log_probs, where=targets > 0, out=np.zeros_like(log_probs))
     return float(-surprise.sum() / len(logits))
 
 
 def cross_entropy_backward(logits: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0) -> np.ndarray:
-    r"""Start the backward pass: what the model said, less what it should have said.
+    r"""Start the backward pass: what the model said minus what it should have said.
 
     .. math:: d_z = (p - t) / B
 
     Parameters
     ----------
     logits, labels, label_smoothing
-        What :func:`cross_entropy` took.
+        The inputs of :func:`cross_entropy`.
 
     Returns
     -------
@@ -62,14 +62,14 @@ def cross_entropy_backward(logits: np.ndarray, labels: np.ndarray, label_smoothi
     Raises
     ------
     ValueError
-        If a shape, a label or the smoothing is out of its range.
+        If a shape does not fit, or a label or the smoothing is out of range.
     """
     logits = check_shape("logits", logits, "B", "K")
     return (softmax(logits) - _targets(logits, labels, label_smoothing)) / len(logits)
 
 
 def _targets(logits: np.ndarray, labels: np.ndarray, label_smoothing: float) -> np.ndarray:
-    """Return the probabilities asked for, t, of shape (B, K) and rows of sum 1."""
+    """Return the target probabilities t, shape (B, K), whose rows sum to 1."""
     labels, (batch, classes) = as_array(labels), logits.shape
     if not batch or not classes:
         raise ValueError(f"logits has shape {logits.shape}; wanted at least one row and one class")

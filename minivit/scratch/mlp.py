@@ -23,7 +23,7 @@ CONTEXTS = ("none", "cb", "cb_s")
 
 
 def mlp(x: np.ndarray, params: Params, context: str = "none") -> tuple[np.ndarray, dict[str, Any]]:
-    """Widen each token, bend it, narrow it again; then, if asked, let every token have some of the mean.
+    """Widen each token, apply a nonlinearity, narrow it again; then optionally give every token some of the mean.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def mlp(x: np.ndarray, params: Params, context: str = "none") -> tuple[np.ndarra
     Raises
     ------
     ValueError
-        If a name, a shape or the context does not fit, by the name of the argument.
+        Naming the parameter that is missing or unknown, or the argument that does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     check_choice(CONTEXTS, context=context)
@@ -64,21 +64,21 @@ def mlp(x: np.ndarray, params: Params, context: str = "none") -> tuple[np.ndarra
 
 
 def mlp_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray, Params]:
-    """Carry a gradient back through :func:`mlp`.
+    """Backpropagate through :func:`mlp`.
 
     Parameters
     ----------
     d_out
         Gradient of the output, shape (B, N, C).
     saved
-        What the forward pass saved.
+        What the forward function saved.
 
     Returns
     -------
     d_x
         Shape (B, N, C).
     d_params
-        Gradients by the names of the parameters.
+        Gradients by parameter name.
 
     Raises
     ------

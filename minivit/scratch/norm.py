@@ -1,6 +1,6 @@
 """Layer normalisation: every token on the same scale (Ba et al., 2016).
 
-Axes: C channels, last; any axes (batch, tokens) may stand before.
+Axes: C channels, last; any axes (batch, tokens) may come before.
 """
 
 import numpy as np
@@ -10,11 +10,11 @@ from minivit.scratch.arrays import check_shape
 
 
 def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float = 1e-6) -> np.ndarray:
-    r"""Take away the mean of a token's channels, divide by their deviation, then scale and shift each channel.
+    r"""Subtract the mean of a token's channels, divide by their standard deviation, then scale and shift each channel.
 
     .. math:: \hat x = \frac{x - \mu}{\sqrt{\sigma^2 + \varepsilon}}, \qquad y = \gamma \odot \hat x + \beta
 
-    with mean μ and variance σ² (divided by C) over the channels of one token.
+    with the mean μ and the variance σ² (divided by C) over the channels of one token.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float =
     weight, bias
         γ and β, shape (C,).
     eps
-        ε, larger than 0: keeps a constant token finite.
+        ε, larger than 0: avoids dividing by 0 for a constant token.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float =
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     normal, _ = _normalize(x, weight, eps)
     return normal * weight + check_shape("bias", bias, normal.shape[-1])
@@ -40,7 +40,7 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float =
 
 def layer_norm_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray, eps: float = 1e-6
                         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Carry a gradient back through layer normalisation.
+    r"""Backpropagate through layer normalisation.
 
     With :math:`d_{\hat x} = \gamma \odot d_y`, and means over the channels of one token,
 
@@ -52,17 +52,17 @@ def layer_norm_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray, ep
     d_out
         Gradient of the output, shape (..., C).
     x, weight, eps
-        What :func:`layer_norm` took.
+        The inputs of :func:`layer_norm`.
 
     Returns
     -------
     d_x, d_weight, d_bias
-        Of shapes (..., C), (C,) and (C,).
+        Shapes (..., C), (C,) and (C,).
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     normal, deviation = _normalize(x, weight, eps)
     d_out = check_shape("d_out", d_out, *normal.shape)
@@ -74,7 +74,7 @@ def layer_norm_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray, ep
 
 
 def _normalize(x: np.ndarray, weight: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the normalised tokens, and the deviation (..., 1) they were divided by."""
+    """Return the normalised tokens, and the standard deviation (..., 1) that they were divided by."""
     weight = check_shape("weight", weight, "C")
     x = check_shape("x", x, ..., len(weight))
     check_positive(eps=eps)

@@ -1,4 +1,4 @@
-"""From gradients to a step: SGD with momentum, and AdamW. Both change the parameters in place, as PyTorch's do."""
+"""From gradients to steps: SGD with momentum, and AdamW. Both update the parameters in place, as PyTorch's do."""
 
 import math
 
@@ -29,7 +29,7 @@ class SGD:
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
     """
 
     def __init__(self, params: Params, lr: float, momentum: float = 0.0, weight_decay: float = 0.0):
@@ -49,7 +49,7 @@ class SGD:
 
 
 class AdamW:
-    r"""Give every parameter steps of its own length, and shrink it apart from that (Loshchilov and Hutter, 2019).
+    r"""Give every parameter its own step length, and decay the weights separately (Loshchilov and Hutter, 2019).
 
     At step t, with the gradient g, the decay rates β₁ and β₂, the learning rate η and the weight decay w,
 
@@ -63,7 +63,7 @@ class AdamW:
     params
         Arrays by name; :meth:`step` changes them in place.
     lr
-        η, at least 0. It may be set anew before any step.
+        η, at least 0. It may be changed before any step.
     betas
         β₁ and β₂ in [0, 1).
     eps
@@ -74,7 +74,7 @@ class AdamW:
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
     """
 
     def __init__(self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -94,7 +94,7 @@ class AdamW:
         gradients = _check_gradients(d_params, self.params)
         self.steps += 1
         beta1, beta2 = self.betas
-        # m and v start at 0; these make up for it.
+        # m and v start at 0; these factors correct the bias.
         start1, start2 = 1 - beta1**self.steps, 1 - beta2**self.steps
         for name, gradient in gradients.items():
             theta, mean, square = self.params[name], self.mean[name], self.square[name]

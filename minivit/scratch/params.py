@@ -1,7 +1,8 @@
-"""Parameters by name: a dictionary of arrays, with the keys that the same model has in PyTorch.
+"""Parameters by name: a dictionary of arrays with the same keys as the model in PyTorch.
 
-``blocks.0.attn.qkv.weight`` is the weight of the linear map that makes queries, keys and values in the first block. An
-operation with parameters sees its own part of the dictionary, here ``qkv.weight``, and returns gradients by these keys.
+``blocks.0.attn.qkv.weight`` is the weight of the linear layer that computes queries, keys and values in the first
+block. An operation with parameters sees only its own part of the dictionary, here ``qkv.weight``, and returns gradients
+under the same keys.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ Params = dict[str, np.ndarray]
 
 
 def part(params: Mapping[str, np.ndarray], prefix: str) -> Params:
-    """Return the parameters whose names begin with ``prefix.``, without it."""
+    """Return the parameters whose names begin with ``prefix.``, with the prefix removed."""
     return {name.removeprefix(f"{prefix}."): value for name, value in params.items() if name.startswith(f"{prefix}.")}
 
 
@@ -25,7 +26,7 @@ def prefixed(params: Mapping[str, np.ndarray], prefix: str) -> Params:
 
 def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]],
                  what: str = "params") -> Params:
-    """Return the parameters as real arrays, or say which one is missing, unknown or of a wrong shape.
+    """Return the parameters as arrays of real numbers, after checking their names and shapes.
 
     Parameters
     ----------
@@ -34,12 +35,12 @@ def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
     wanted
         Shapes by name.
     what
-        How the caller knows the dictionary.
+        Name of the dictionary, for the error.
 
     Raises
     ------
     ValueError
-        With the names, or with the name, the shape given and the shape wanted.
+        Naming the parameters that are missing or unknown, or the one whose shape is wrong, with both shapes.
     """
     missing, unknown = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
     if missing or unknown:

@@ -1,4 +1,4 @@
-"""From an image to tokens, in two ways that give the same numbers: one matrix, and a strided convolution.
+"""From an image to tokens in two ways that give the same numbers: a matrix product, and a strided convolution.
 
 Axes: B images, I channels of the image, T x S height and width in pixels, P side of a patch, N = T / P * S / P patches,
 C channels of a token; K side of a kernel.
@@ -15,7 +15,7 @@ from minivit.scratch.linear import linear, linear_backward
 
 
 def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
-    """Cut images into squares and lay the pixels of each in a row.
+    """Cut images into squares and flatten the pixels of each.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
     Returns
     -------
     array of shape (B, N, I P P)
-        Patches row by row, from the upper left; in each, channel by channel.
+        Patches row by row, from the upper left; the pixels of each, channel by channel.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def patchify(images: np.ndarray, patch_size: int) -> np.ndarray:
 
 
 def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | None = None) -> np.ndarray:
-    """Put the squares back: the inverse of :func:`patchify`, and so its backward pass too.
+    """Put the squares back: the inverse of :func:`patchify`, and therefore also its backward pass.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | N
     channels
         I.
     grid
-        Patches: one side of a square, or rows and columns; None for a square, where N is a square number.
+        Side of a square grid of patches, or its rows and columns; None for a square, if N is a square number.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | N
     Raises
     ------
     ValueError
-        If N does not fit the grid, or a row does not hold ``channels`` squares.
+        If N doesn't fit the grid, or a row doesn't hold ``channels`` squares.
     """
     patches = check_shape("patches", patches, "B", "N", "I*P*P")
     check_at_least(1, channels=channels)
@@ -81,14 +81,14 @@ def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | N
 
 
 def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = None) -> np.ndarray:
-    """Make a token of every patch with one matrix (Dosovitskiy et al., 2021, equation 1).
+    """Project every patch to a token with one matrix (Dosovitskiy et al., 2021, equation 1).
 
     Parameters
     ----------
     images
         Shape (B, I, T, S).
     weight
-        Shape (C, I, P, P), as PyTorch keeps a convolution: each of C rows weighs the pixels of one patch.
+        Shape (C, I, P, P), like a convolution in PyTorch: each of C rows weights the pixels of one patch.
     bias
         Shape (C,), or None.
 
@@ -99,7 +99,7 @@ def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight, images = _check_embedding(weight, images)
     return linear(patchify(images, weight.shape[-1]), weight.reshape(len(weight), -1), bias)
@@ -107,24 +107,24 @@ def patch_embed(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None 
 
 def patch_embed_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray
                          ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Carry a gradient back to the images and to the matrix.
+    """Backpropagate through :func:`patch_embed`.
 
     Parameters
     ----------
     d_out
         Gradient of the tokens, shape (B, N, C).
     images, weight
-        What :func:`patch_embed` took, shapes (B, I, T, S) and (C, I, P, P).
+        The inputs of :func:`patch_embed`, shapes (B, I, T, S) and (C, I, P, P).
 
     Returns
     -------
     d_images, d_weight, d_bias
-        Of shapes (B, I, T, S), (C, I, P, P) and (C,).
+        Shapes (B, I, T, S), (C, I, P, P) and (C,).
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight, images = _check_embedding(weight, images)
     patches = patchify(images, weight.shape[-1])
@@ -156,7 +156,7 @@ def conv2d(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = Non
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight, images = _check_embedding(weight, images)
     out = np.tensordot(_windows(images, weight.shape[-1], stride), weight, axes=([1, 4, 5], [1, 2, 3]))
@@ -166,24 +166,24 @@ def conv2d(images: np.ndarray, weight: np.ndarray, bias: np.ndarray | None = Non
 
 def conv2d_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray, stride: int = 1
                     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Carry a gradient back through :func:`conv2d`.
+    """Backpropagate through :func:`conv2d`.
 
     Parameters
     ----------
     d_out
         Gradient of the output, shape (B, C, rows, columns).
     images, weight, stride
-        What :func:`conv2d` took.
+        The inputs of :func:`conv2d`.
 
     Returns
     -------
     d_images, d_weight, d_bias
-        Of the shapes of ``images`` and ``weight``, and (C,).
+        The shapes of ``images`` and ``weight``, and (C,).
 
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     weight, images = _check_embedding(weight, images)
     kernel = weight.shape[-1]
@@ -193,7 +193,7 @@ def conv2d_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray, s
     d_weight = np.tensordot(d_out, windows, axes=([0, 2, 3], [0, 2, 3]))
     d_windows = np.tensordot(d_out, weight, axes=([1], [0]))  # (B, rows, columns, I, K, K)
     d_images = np.zeros_like(images)
-    for row in range(kernel):  # windows may overlap: every pixel of the kernel adds to the pixels it met
+    for row in range(kernel):  # windows may overlap, so each pixel of the kernel adds to every pixel it met
         for column in range(kernel):
             met = np.s_[:, :, row:row + stride * rows:stride, column:column + stride * columns:stride]
             d_images[met] += d_windows[..., row, column].transpose(0, 3, 1, 2)
@@ -201,10 +201,10 @@ def conv2d_backward(d_out: np.ndarray, images: np.ndarray, weight: np.ndarray, s
 
 
 def _windows(images: np.ndarray, kernel: int, stride: int) -> np.ndarray:
-    """Return a view of every window a kernel meets, (B, I, rows, columns, K, K)."""
+    """Return a view of every window that the kernel covers, (B, I, rows, columns, K, K)."""
     check_at_least(1, stride=stride)
     if min(images.shape[2:]) < kernel:
-        raise ValueError(f"images has shape {images.shape}; wanted at least {kernel} pixels a side, as weight has")
+        raise ValueError(f"images has shape {images.shape}; wanted at least {kernel} pixels per side, as weight has")
     windows = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(2, 3))
     return windows[:, :, ::stride, ::stride]
 

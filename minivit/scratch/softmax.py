@@ -1,6 +1,6 @@
 """Softmax, its Jacobian, and what the Jacobian does to a gradient.
 
-Axes: the last is N, the entries one softmax runs over; any number of axes may stand before it.
+Axes: the last is N, the entries that one softmax runs over; any number of axes may come before it.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from minivit.scratch.arrays import as_float, check_shape
 
 
 def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    r"""Turn scores into positive weights of sum 1, the larger the score the larger the weight.
+    r"""Turn scores into positive weights that sum to 1: the larger the score, the larger the weight.
 
     .. math:: a_j = \frac{e^{\lambda s_j}}{\sum_k e^{\lambda s_k}}
 
@@ -24,7 +24,7 @@ def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
     Returns
     -------
     array of shape (..., N)
-        a, in [0, 1], of sum 1 along the last axis.
+        a, in [0, 1], summing to 1 along the last axis.
 
     Raises
     ------
@@ -34,18 +34,18 @@ def softmax(scores: np.ndarray, scale: float = 1.0) -> np.ndarray:
     check_scale(scale)
     scores = check_shape("scores", scores, ..., "N")
     scaled = scale * scores
-    # The largest score is taken away first: softmax does not change, and no exponential overflows.
+    # Subtract the largest score first: this doesn't change the softmax, and no exponential overflows.
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
 def softmax_jacobian(probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    r"""Return how each output of a softmax moves with each score.
+    r"""Return how each output of a softmax changes with each score.
 
     .. math:: J_{jk} = \frac{\partial a_j}{\partial s_k} = \lambda\,(\mathbb{1}_{j=k}\, a_j - a_j a_k)
        \qquad\text{or}\qquad J = \lambda\,(\operatorname{diag} a - a a^\top)
 
-    It is symmetric, positive semi-definite, and its rows sum to 0 (Hyeon-Woo et al., 2023, section 3.1).
+    It is symmetric and positive semi-definite, and its rows sum to 0 (Hyeon-Woo et al., 2023, section 3.1).
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def softmax_jacobian(probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
 
 
 def softmax_backward(d_probs: np.ndarray, probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    r"""Carry a gradient back through a softmax without writing the Jacobian down.
+    r"""Backpropagate through a softmax without forming the Jacobian.
 
     .. math:: d_s = J\, d_a = \lambda\, a \odot (d_a - \langle a, d_a\rangle)
 
@@ -80,7 +80,7 @@ def softmax_backward(d_probs: np.ndarray, probs: np.ndarray, scale: float = 1.0)
     d_probs
         Gradient of the loss with respect to the output, shape (..., N).
     probs
-        a, the output itself, shape (..., N).
+        a, the output of the softmax, shape (..., N).
     scale
         λ, larger than 0.
 
@@ -102,7 +102,7 @@ def softmax_backward(d_probs: np.ndarray, probs: np.ndarray, scale: float = 1.0)
 
 
 def softmax_jacobian_nuclear_norm(probs: np.ndarray, scale: float = 1.0) -> np.ndarray:
-    r"""Measure how far a small step in the scores can carry the output: the sum of the Jacobian's singular values.
+    r"""Measure how far a small step in the scores can move the output: the sum of the Jacobian's singular values.
 
     J is positive semi-definite, so the sum is its trace:
 
@@ -128,7 +128,7 @@ def check_probs(probs: np.ndarray) -> np.ndarray:
     probs = as_float(probs)
     if probs.ndim == 0 or np.any(probs < 0) or not np.allclose(probs.sum(axis=-1), 1, atol=1e-6):
         raise ValueError("probs must be non-negative and sum to 1 along the last axis; "
-                         "give the output of softmax, not its scores")
+                         "pass the output of softmax, not its scores")
     return probs
 
 

@@ -1,4 +1,4 @@
-"""What is done to tokens before the first block and after the last: class token, positions, pooling.
+"""What happens to tokens before the first block and after the last: class token, positions, pooling.
 
 Axes: B batch, N tokens, C channels.
 """
@@ -10,7 +10,7 @@ from minivit.scratch.arrays import check_shape
 
 
 def add_class_token(x: np.ndarray, cls_token: np.ndarray) -> np.ndarray:
-    """Put one token in front of the patches of every image, the same for all, to collect the answer.
+    """Prepend one token, the same for all images, to the patches of every image, to collect the answer.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def add_class_token(x: np.ndarray, cls_token: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     cls_token = check_shape("cls_token", cls_token, 1, 1, x.shape[-1])
@@ -34,13 +34,13 @@ def add_class_token(x: np.ndarray, cls_token: np.ndarray) -> np.ndarray:
 
 
 def add_class_token_backward(d_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Part the gradient (B, N, C): that of the patches, (B, N - 1, C), and that of the class token, (1, 1, C)."""
+    """Split the gradient (B, N, C) into those of the patches, (B, N - 1, C), and of the class token, (1, 1, C)."""
     d_out = check_shape("d_out", d_out, "B", "N", "C")
     return d_out[:, 1:], d_out[:, :1].sum(axis=0, keepdims=True)
 
 
 def add_positions(x: np.ndarray, pos_embed: np.ndarray) -> np.ndarray:
-    """Tell every token where it stands, by a vector for each place.
+    """Tell every token where it is, by adding a vector for its position.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def add_positions(x: np.ndarray, pos_embed: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        If shapes do not fit, by the name of the argument.
+        Naming the argument whose shape does not fit.
     """
     x = check_shape("x", x, "B", "N", "C")
     return x + check_shape("pos_embed", pos_embed, 1, *x.shape[1:])
@@ -69,7 +69,7 @@ def add_positions_backward(d_out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sine_positions(num_tokens: int, dim: int) -> np.ndarray:
-    r"""Make positions that are not learned: waves from short to long (Vaswani et al., 2017, section 3.5).
+    r"""Return position vectors that are not learned: waves from short to long (Vaswani et al., 2017, section 3.5).
 
     .. math:: e_{i,2m} = \sin(i\,\omega_m), \qquad e_{i,2m+1} = \cos(i\,\omega_m), \qquad \omega_m = 10000^{-2m/C}
 
@@ -99,12 +99,12 @@ def sine_positions(num_tokens: int, dim: int) -> np.ndarray:
 
 
 def class_token_pool(x: np.ndarray) -> np.ndarray:
-    """Read an image off its class token: (B, N, C) -> (B, C)."""
+    """Take the class token to represent the image: (B, N, C) -> (B, C)."""
     return check_shape("x", x, "B", "N", "C")[:, 0]
 
 
 def class_token_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
-    """Give the whole gradient (B, C) to the class token, none to the patches: (B, N, C)."""
+    """Pass the whole gradient (B, C) to the class token, none to the patches: (B, N, C)."""
     d_out = check_shape("d_out", d_out, "B", "C")
     check_at_least(1, num_tokens=num_tokens)
     d_x = np.zeros_like(d_out, shape=(len(d_out), num_tokens, d_out.shape[-1]))
@@ -113,7 +113,7 @@ def class_token_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
 
 
 def mean_pool(x: np.ndarray) -> np.ndarray:
-    """Read an image off the mean of its patches, the class token left out: (B, N, C) -> (B, C)."""
+    """Average the patches, without the class token, to represent the image: (B, N, C) -> (B, C)."""
     x = check_shape("x", x, "B", "N", "C")
     if x.shape[1] < 2:
         raise ValueError(f"x has shape {x.shape}; wanted a class token and at least one patch")
@@ -121,7 +121,7 @@ def mean_pool(x: np.ndarray) -> np.ndarray:
 
 
 def mean_pool_backward(d_out: np.ndarray, num_tokens: int) -> np.ndarray:
-    """Share the gradient (B, C) evenly among the patches, none to the class token: (B, N, C)."""
+    """Share the gradient (B, C) evenly among the patches, with none for the class token: (B, N, C)."""
     d_out = check_shape("d_out", d_out, "B", "C")
     check_at_least(2, num_tokens=num_tokens)
     d_x = np.repeat(d_out[:, None] / (num_tokens - 1), num_tokens, axis=1)

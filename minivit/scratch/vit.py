@@ -1,4 +1,4 @@
-"""A Vision Transformer (Dosovitskiy et al., 2021), forward and backward, in NumPy.
+"""A Vision Transformer (Dosovitskiy et al., 2021) in NumPy, forward and backward.
 
 Axes: B batch, N tokens (patches and the class token), C channels (dim), H heads, K classes.
 """
@@ -33,19 +33,22 @@ POOLS = {"token": (class_token_pool, class_token_pool_backward), "avg": (mean_po
 
 
 class ViT:
-    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off what came out.
+    """Cut an image into patches, let them talk for ``depth`` blocks, and read the answer off the result.
 
-    The operations are the plain functions of this room. This class keeps the parameters, in :attr:`params`, by the
-    names they have in :class:`minivit.models.ViT`, and calls the functions in their order, and back.
+    The operations are the plain functions of this package. This class keeps the parameters, in :attr:`params`, under
+    their names in :class:`minivit.models.ViT`, and calls the functions in order, forward and backward.
 
     Parameters
     ----------
-    image_size, patch_size
-        Sides in pixels, of the image one or (height, width); the patch divides them.
+    image_size
+        Side of the image in pixels, or (height, width); each a multiple of ``patch_size``.
+    patch_size
+        Side of a patch in pixels.
     in_channels, num_classes
         Channels of the image; K.
     dim, depth, num_heads, mlp_ratio
-        Channels C, blocks, heads H, hidden channels of the MLP over C (rounded, a half to the even number).
+        Channels C, number of blocks, heads H, and hidden channels of the MLP as a multiple of C (rounded, halves to
+        even).
     context
         ``none``, ``cb`` or ``cb_s``, at the end of the MLP.
     context_layers
@@ -53,7 +56,7 @@ class ViT:
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
     seed
-        Of the first weights. They are drawn from the distributions of :class:`minivit.models.ViT`.
+        Seed of the initial weights, which are drawn from the same distributions as in :class:`minivit.models.ViT`.
 
     Attributes
     ----------
@@ -63,7 +66,7 @@ class ViT:
     Raises
     ------
     ValueError
-        On an argument out of its range, by name.
+        Naming the argument that is out of range.
 
     Examples
     --------
@@ -110,10 +113,10 @@ class ViT:
                          "head.weight": (num_classes, dim), "head.bias": (num_classes,)}
 
     def _draw(self, rng: np.random.Generator) -> Params:
-        """Draw the first weights: a deviation of 0.02 for linear maps and positions, 1 for LayerNorm, biases 0."""
+        """Draw initial weights: standard deviation 0.02 for linear layers and positions, 1 for LayerNorm, 0 biases."""
         params = {}
         for name, shape in self.shapes.items():
-            if name.startswith("patch_embed"):  # as PyTorch starts a convolution
+            if name.startswith("patch_embed"):  # as PyTorch initialises a convolution
                 bound = 1 / math.sqrt(math.prod(self.shapes["patch_embed.proj.weight"][1:]))
                 params[name] = rng.uniform(-bound, bound, shape)
             elif "norm" in name:
@@ -127,24 +130,24 @@ class ViT:
         return params
 
     def load(self, params: Mapping[str, Any]) -> None:
-        """Take weights from elsewhere: arrays, or the state dict of the same model in PyTorch.
+        """Load weights: arrays, or the state dict of the same model in PyTorch.
 
         Parameters
         ----------
         params
-            By name, of any precision and on any device; they are copied into the arrays of :attr:`params`.
+            Weights by name, of any precision and on any device; they are copied into the arrays in :attr:`params`.
 
         Raises
         ------
         ValueError
-            If a name is missing or unknown, or a shape is wrong; then no parameter has changed.
+            If a name is missing or unknown, or a shape is wrong; then no parameter has been changed.
         """
         arrays = check_params(params, self.shapes)
-        for name, array in arrays.items():  # in place: an optimiser may hold the arrays
+        for name, array in arrays.items():  # in place, since an optimiser may hold the arrays
             self.params[name][...] = array
 
     def forward(self, images: np.ndarray) -> tuple[np.ndarray, dict[str, Any]]:
-        """Classify, and keep what the way back needs.
+        """Classify images, and save what the backward pass needs.
 
         Parameters
         ----------
@@ -156,12 +159,12 @@ class ViT:
         logits
             Shape (B, K).
         saved
-            What :meth:`backward` needs; ``saved["blocks"][l]["attn"]["maps"]`` has the maps of block l.
+            What :meth:`backward` needs; ``saved["blocks"][l]["attn"]["maps"]`` holds the maps of block l.
 
         Raises
         ------
         ValueError
-            If the images or a parameter have another shape.
+            If the images or a parameter have the wrong shape.
         """
         images = check_shape("images", images, "B", *self.image_shape)
         params = check_params(self.params, self.shapes)
@@ -178,7 +181,7 @@ class ViT:
         return logits, {"images": images, "params": params, "blocks": blocks, "x": x, "pooled": pooled}
 
     def backward(self, d_logits: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray, Params]:
-        """Carry the gradient of the logits back to every parameter, and to the images.
+        """Backpropagate the gradient of the logits to all parameters and to the images.
 
         Parameters
         ----------
@@ -192,7 +195,7 @@ class ViT:
         d_images
             Shape (B, in_channels, height, width).
         d_params
-            Gradients by the names of the parameters.
+            Gradients by parameter name.
 
         Raises
         ------
@@ -216,13 +219,13 @@ class ViT:
 
     def __call__(self, images: np.ndarray, return_attention: bool = False
                  ) -> np.ndarray | tuple[np.ndarray, list[np.ndarray]]:
-        """Return logits (B, K); with ``return_attention`` also one map (B, H, N, N) per block, rows of sum 1."""
+        """Return logits (B, K); with ``return_attention`` also a map (B, H, N, N) per block, whose rows sum to 1."""
         logits, saved = self.forward(images)
         return (logits, [b["attn"]["maps"] for b in saved["blocks"]]) if return_attention else logits
 
     def loss_and_gradients(self, images: np.ndarray, labels: np.ndarray, label_smoothing: float = 0.0
                            ) -> tuple[float, Params]:
-        """Go there and back once: the cross-entropy of a batch, and its gradient by every parameter.
+        """Run one forward and backward pass: return the cross-entropy of a batch and its gradients.
 
         Parameters
         ----------
@@ -236,7 +239,7 @@ class ViT:
         loss
             In nats.
         d_params
-            Gradients by the names of the parameters: what an optimiser takes.
+            Gradients by parameter name, as an optimiser takes them.
         """
         logits, saved = self.forward(images)
         _, d_params = self.backward(cross_entropy_backward(logits, labels, label_smoothing), saved)

@@ -1,4 +1,4 @@
-"""What a model is to learn: what a batch is, how it is augmented, what is minimised and what is measured."""
+"""Tasks: what a batch is, how it is augmented, which loss is minimised, and what is measured."""
 
 from minivit.options import did_you_mean
 from minivit.tasks.classification import Classification
@@ -14,13 +14,13 @@ __all__ = ["TASKS", "Task", "find_task"]
 
 
 def find_task(name: str) -> Task:
-    """Return a task by its name.
+    """Return a task by name.
 
     Raises
     ------
     ValueError
-        If there is none of that name.
+        If the name is unknown.
     """
     if name not in TASKS:
-        raise ValueError(f"task={name!r} is no task{did_you_mean(name, TASKS)}; known: {', '.join(TASKS)}")
+        raise ValueError(f"task={name!r} is not a task{did_you_mean(name, TASKS)}; known: {', '.join(TASKS)}")
     return TASKS[name]

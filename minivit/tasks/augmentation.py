@@ -1,4 +1,4 @@
-"""What happens to a batch of training between the data set and the model, where the batch lies.
+"""What happens to a training batch between the data set and the model, on whatever device holds it.
 
 Axes: B batch, C channels, H and W height and width in pixels, K classes.
 """
@@ -29,14 +29,15 @@ POLICIES = {"none": keep, "randaugment": rand_augment, "trivialaugment": trivial
 
 
 class Augmentation:
-    """Turn uint8 images and what is known of them into what a model sees and what it is to say.
+    """Turn uint8 images and their targets into what a model sees and what it should predict.
 
-    All it needs is on the device from the start, and it reads nothing back: a step with it can be captured as a graph.
+    Everything it needs is on the device from the start, and it reads nothing back, so a training step that uses it can
+    be captured as a graph.
 
     Parameters
     ----------
     dataset
-        Its mean, deviation and number of classes.
+        Provides the mean, the standard deviation and the number of classes.
     device
         Where the batches are.
     crop_padding, flip, augmentation, erasing, mixup, cutmix
@@ -58,7 +59,7 @@ class Augmentation:
         return self.mix(images, self.one_hot(targets))
 
     def change(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Move and recolour the pixels: what an image is called stays."""
+        """Move and recolour the pixels; the labels stay the same."""
         return self.policy(self.move(images)), labels
 
     def move(self, images: Tensor) -> Tensor:
@@ -67,11 +68,11 @@ class Augmentation:
         return random_flip(images) if self.flip else images
 
     def one_hot(self, targets: Tensor) -> Tensor:
-        """Map classes (B, ...) to probabilities (B, K, ...); PyTorch's own function looks at the classes first."""
+        """Map classes (B, ...) to probabilities (B, K, ...). PyTorch's ``one_hot`` reads from the device."""
         return (targets[:, None] == self.classes.view(-1, *[1] * (targets.ndim - 1))).float()
 
     def mix(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend each image and its targets with another of the batch, in the way that was asked for."""
+        """Blend each image and its target with another of the batch, by mixup, CutMix, either or neither."""
         if self.mixup and self.cutmix:
             return mixup_or_cutmix(images, targets, self.mixup, self.cutmix)
         if self.mixup:
@@ -80,11 +81,11 @@ class Augmentation:
 
 
 class MaskAugmentation(Augmentation):
-    """The same with the class of each pixel, which goes wherever its pixel does.
+    """The same for masks: the class of a pixel moves along with it.
 
-    Crop, mirror and the maps of a policy move both; ground (0) comes in from outside, for what comes in shows nothing.
-    Mixing mixes the probabilities of each pixel as the pixel itself, so that CutMix pastes the mask with its box.
-    Erasing leaves the masks: what is behind the noise is to be told from what is around it.
+    Crops, flips and the maps of a policy move both; ground (0) comes in from outside, as those pixels show nothing.
+    Mixing treats the probabilities of each pixel like the pixel itself, so CutMix pastes the mask along with the box.
+    Erasing leaves the masks unchanged: the model must infer what is behind the noise from its surroundings.
     """
 
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -92,6 +93,6 @@ class MaskAugmentation(Augmentation):
         return super().__call__(images, targets)
 
     def change(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
-        """Move the pixels, with the mask as one more channel, and recolour them."""
+        """Move the pixels, with the mask as an additional channel, and recolour them."""
         both = self.move(torch.cat([images, masks[:, None]], dim=1))
         return self.policy(both[:, :-1], both[:, -1])

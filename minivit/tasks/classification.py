@@ -15,7 +15,7 @@ from minivit.tasks.task import Task
 
 
 class Classification(Task):
-    """Say which of the classes an image is of: logits (B, K), labels (B,)."""
+    """Predict the class of each image: logits (B, K), labels (B,)."""
 
     target = "labels"
     scores = {"test_top1": "top-1", "test_top5": "top-5"}
@@ -25,11 +25,11 @@ class Classification(Task):
     augmentation = Augmentation
 
     def fit(self, dataset: Dataset) -> Dataset:
-        """Return the data set as it is: its classes are those of the labels."""
+        """Return the data set unchanged: its classes are those of the labels."""
         return dataset
 
     def measure(self, logits: Tensor, targets: Tensor, num_classes: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the sum of the losses, and how often the class was the best, or among the best five."""
+        """Return the sum of the losses, and how often the label was the top class, or among the top five."""
         hits = logits.topk(min(5, num_classes), dim=1).indices == targets[:, None]  # (B, best)
         return F.cross_entropy(logits, targets, reduction="sum"), hits[:, 0].sum(), hits.sum()
 

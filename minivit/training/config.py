@@ -245,7 +245,7 @@ def find_places(values: Mapping[str, Any], group: str | None = None) -> Iterator
             begin = f"{group}." if group else ""
             alike = [*known, *GROUPS] if inside or is_mapping else known
             hint = (f" (did you mean '{GROUP_OF[name]}.{name}'?)" if name in GROUP_OF else did_you_mean(name, alike))
-            raise ValueError(f"{begin}{key}={value!r} is no option of {OWNER}{hint}; allowed: "
+            raise ValueError(f"{begin}{key}={value!r} is not an option of {OWNER}{hint}; allowed: "
                              f"{', '.join(begin + name for name in known)}")
         elif is_mapping and not inside and name.endswith("_options"):
             yield from (((name, option), its) for option, its in value.items())

@@ -48,5 +48,5 @@ def test_the_mean_head_does_not_depend_on_the_order_of_heads():
 
 @pytest.mark.parametrize("attns", [[], [maps()], [maps(), maps()[..., :4]]])
 def test_bad_maps_are_named(attns):
-    with pytest.raises(ValueError, match=f"attns has {len(attns)} maps.*at least two, all of one shape"):
+    with pytest.raises(ValueError, match=f"attns has {len(attns)} maps.*at least two, all of the same shape"):
         attention_similarity(attns)

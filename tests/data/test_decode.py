@@ -127,10 +127,10 @@ def test_other_colour_spaces(mode, kind, colour):
 @pytest.mark.parametrize(("data", "what"), [
     (tiff(32, 1, 3, 2, struct.pack("<2f", 0, 255)), "floating-point numbers from 0 to 255 (mode F, TIFF)"),
     (tiff(32, 1, 3, 2, struct.pack("<2f", 0, float("nan"))), "floating-point numbers from nan"),
-    (tiff(32, 1, 1, 2, struct.pack("<2I", 0, 255)), "whole numbers of 32 bits (mode I, TIFF)"),
-    (tiff(16, 1, 2, 2, struct.pack("<2h", -5, 255)), "signed whole numbers (mode I, TIFF)"),
-    (tiff(8, 1, 2, 2, bytes([255, 127])), "signed whole numbers (mode L, TIFF)"),
-    (png(16, 2, 1, struct.pack(">3H", 1, 2, 3), struct.pack(">3H", 1, 2, 3)), "colours of 16 bits of which one"),
+    (tiff(32, 1, 1, 2, struct.pack("<2I", 0, 255)), "32-bit integers (mode I, TIFF)"),
+    (tiff(16, 1, 2, 2, struct.pack("<2h", -5, 255)), "signed integers (mode I, TIFF)"),
+    (tiff(8, 1, 2, 2, bytes([255, 127])), "signed integers (mode L, TIFF)"),
+    (png(16, 2, 1, struct.pack(">3H", 1, 2, 3), struct.pack(">3H", 1, 2, 3)), "16-bit colours of which one"),
 ])
 def test_pixels_without_a_stated_range_are_refused(tmp_path, data, what):
     (tmp_path / "odd.tif").write_bytes(data)

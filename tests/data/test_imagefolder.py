@@ -94,7 +94,7 @@ def test_published_weights_say_what_they_want(root):
 
 @pytest.mark.parametrize(("options", "message"), [
     ({"image_size": 0}, "image_size=0"), ({"image_size": [3, 5, 7]}, r"image_size=\[3, 5, 7\]"),
-    ({"mean": [0.5, 0.5]}, "mean="), ({"std": [0, 1, 1]}, "std="), ({"mean": "0.5"}, "mean='0.5' is of the wrong type"),
+    ({"mean": [0.5, 0.5]}, "mean="), ({"std": [0, 1, 1]}, "std="), ({"mean": "0.5"}, "mean='0.5' has the wrong type"),
     ({"background": [0, 0, 256]}, r"background=\[0, 0, 256\]"), ({"background": [0, 0]}, "background"),
     ({"crop_mode": "border"}, "crop_mode='border'"), ({"interpolation": "cubic"}, "interpolation='cubic'"),
 ])
@@ -144,7 +144,7 @@ def test_what_is_passed_over_is_told(root, caplog):
     (record,) = caplog.records
     assert record.levelno == logging.INFO and record.message == (
         f"imagefolder: found 9 training images in {root / 'train'} and 6 test images in {root / 'test'}, of 3 classes; "
-        f"passed over: system and hidden files (10, such as {root / 'train' / '$RECYCLE.BIN'}), "
+        f"skipped: system and hidden files (10, such as {root / 'train' / '$RECYCLE.BIN'}), "
         f".txt files (1, such as {ant / 'notes.txt'})")
     caplog.clear()
     for path in (ant / "1.HEIC", ant / "2.heic", root / "train" / "loose.png", ant / "without suffix"):
@@ -187,7 +187,7 @@ def test_links_are_followed_but_never_back_up(root, caplog):
     (root / "train" / "ant" / "up").symlink_to(root / "train")
     assert len(load("imagefolder", root).train) == 11
     (record,) = caplog.records
-    assert record.levelno == logging.INFO and "links to a folder that holds them (2," in record.message
+    assert record.levelno == logging.INFO and "links to a parent folder (2," in record.message
     (root / "train" / "wolf").rename(root / "wolf")
     (root / "train" / "wolf").symlink_to(root / "wolf")
     assert len(load("imagefolder", root).train) == 11
@@ -213,7 +213,7 @@ def test_a_name_that_cannot_be_written_down(root):
         os.mkdir(os.fsencode(root / "train") + b"/caf\xe9")
     except OSError:
         pytest.skip("this file system takes UTF-8 only")
-    with pytest.raises(DataError, match=r"caf\\udce9' is no UTF-8: rename it"):
+    with pytest.raises(DataError, match=r"caf\\udce9' is not UTF-8: rename it"):
         load("imagefolder", root)
 
 
@@ -223,7 +223,7 @@ def test_one_class_may_be_loaded_and_is_mentioned_if_it_hides_others(root, caplo
         (root / split).mkdir()
         (root / f"{split} classes").rename(root / split / "images")
     assert load("imagefolder", root).classes == ("images",)
-    assert "'images' is the only class, and its images lie in 3 folders (ant, bee, wolf, ...)" in caplog.text
+    assert "'images' is the only class, and its images are in 3 folders (ant, bee, wolf, ...)" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", "truncated"])
@@ -271,7 +271,7 @@ def test_tiny_imagenet_as_it_comes(root):
     for split in ("test", "val"):
         save(root / split / "images" / f"{split}_0.JPEG")
     (root / "val" / "val_annotations.txt").write_text("val_0.JPEG\tant\t0\t0\t62\t62\n")
-    with pytest.raises(DataError, match=r"val does not sort .*val_annotations\.txt.*move each to .*val/CLASS/"):
+    with pytest.raises(DataError, match=r"val has no class folders.*val_annotations\.txt.*move each .*val/CLASS/"):
         load("imagefolder", root)
     for name in ("ant", "bee", "wolf"):
         save(root / "val" / name / "images" / "val_0.JPEG")

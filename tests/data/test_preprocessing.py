@@ -105,13 +105,13 @@ def test_other_scales_become_mean_and_deviation(tmp_path, change, seen):
 
 
 @pytest.mark.parametrize(("content", "message"), [
-    ("no json", "is no JSON"), ("[1, 2]", "'list' object"), ("{}", "says nothing about images"),
+    ("no json", "is not JSON"), ("[1, 2]", "'list' object"), ("{}", "says nothing about images"),
     (json.dumps({"hidden_size": 768, "image_size": 224}), "says nothing about images.*preprocessor_config.json"),
     (json.dumps(TIMM | {"input_size": [1, 28, 28]}), "1 channels"), (json.dumps(TIMM | {"mean": [127] * 3}), "mean="),
     (json.dumps(TIMM | {"crop_mode": "border"}), "crop_mode='border'"),
     (json.dumps({"image_mean": [0.5] * 3, "image_std": [0.5] * 3}), "lacks the key 'size'"),
     (json.dumps(VIT | {"feature_extractor_type": "CLIPFeatureExtractor"}), "size=224 of a CLIPFeatureExtractor"),
-    (json.dumps(VIT | {"feature_extractor_type": "LevitFeatureExtractor"}), "LevitFeatureExtractor scales"),
+    (json.dumps(VIT | {"feature_extractor_type": "LevitFeatureExtractor"}), "LevitFeatureExtractor has its own way"),
     (json.dumps(VIT | {"size": {"shortest_edge": 224}}), "shortest_edge without do_center_crop"),
     (json.dumps(VIT | {"do_resize": False}), "do_resize=false"), (json.dumps(VIT | {"resample": 9}), "resample=9"),
     (json.dumps(VIT | {"do_center_crop": True, "crop_size": {"height": 224, "width": 112}}), "other proportions"),

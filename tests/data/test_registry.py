@@ -19,7 +19,7 @@ def test_names():
 
 
 @pytest.mark.parametrize(("name", "options", "message"), [
-    ("digits", {"size": 3}, r"size=3 is no option of digits; allowed: none"),
+    ("digits", {"size": 3}, r"size=3 is not an option of digits; allowed: none"),
     ("shapes", {"sise": 3}, r"sise=3 .*did you mean 'size'.*train_images, test_images, size, seed"),
     ("shapes", {"size": "3"}, r"size='3'"),
     ("cifar100", {"labels": "both"}, r"labels='both'.*'fine' or 'coarse'"),

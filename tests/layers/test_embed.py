@@ -28,7 +28,7 @@ def test_other_images_are_refused(shape):
 
 
 def test_images_that_are_not_normalised_are_refused():
-    with pytest.raises(ValueError, match="images is of dtype torch.uint8; .*normalize"):
+    with pytest.raises(ValueError, match="images has dtype torch.uint8; .*normalize"):
         PatchEmbed(35, 5)(torch.zeros(B, IN, 35, 35, dtype=torch.uint8))
 
 

@@ -59,5 +59,5 @@ def test_every_place_is_in_a_group_and_every_group_in_its_window(length, window,
 
 
 def test_other_tokens_are_told():
-    with pytest.raises(ValueError, match="x of 24 tokens does not fit NeighbourhoodAttention made for 25"):
+    with pytest.raises(ValueError, match="x has 24 tokens; this NeighbourhoodAttention was made for 25"):
         pair()[1](torch.zeros(1, 24, C, dtype=torch.float64))

@@ -203,7 +203,7 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
 
     model = create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gain": 0.5}, **SIZE)
     assert model(torch.randn(1, 3, 20, 28)).shape == (1, 3) and model.blocks[0].attn.gain == 0.5
-    with pytest.raises(ValueError, match=r"gian=2 is no option of mixer='mean' \(did you mean 'gain'\?\)"):
+    with pytest.raises(ValueError, match=r"gian=2 is not an option of mixer='mean' \(did you mean 'gain'\?\)"):
         create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gian": 2}, **SIZE)
     with pytest.raises(ValueError, match="name='attention' is taken by Attention"):
         register_mixer("attention")(Mean)
@@ -239,7 +239,7 @@ def test_so_does_one_with_a_map(monkeypatch):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"mixer": "linaer"}, r"mixer='linaer' is no mixer \(did you mean 'linear'\?\); known: attention"),
+    ({"mixer": "linaer"}, r"mixer='linaer' is not a mixer \(did you mean 'linear'\?\); known: attention"),
     ({"mixer": "linear", "uniform_head": "replace"}, "mixer='linear' and uniform_head='replace'"),
     ({"mixer": "spectral", "attention_layers": [0]}, r"mixer='spectral' and attention_layers=\[0\]"),
     ({"mixer": "less_attention"}, "mixer='less_attention' .*attention_layers"),

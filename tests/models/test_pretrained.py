@@ -140,7 +140,7 @@ def test_a_truncated_file_is_named(packed, keep):
 def test_a_file_without_its_header_is_named(packed, header):
     path = packed / f"{NAME}.safetensors"
     save_file({"cls_token": torch.zeros(1)}, path, metadata=header)
-    with pytest.raises(ValueError, match=f"{path} is damaged, or no file of trained weights"):
+    with pytest.raises(ValueError, match=f"{path} is damaged or not a file of trained weights"):
         list_pretrained()
 
 

@@ -135,7 +135,7 @@ def test_a_file_that_was_changed_is_told(packed, serve):
     make()
     path = list_pretrained()[0].path
     path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(DataError, match=f"{path} stands already .*delete it to fetch it again"):
+    with pytest.raises(DataError, match=f"{path} already exists .*delete it to fetch it again"):
         make()
 
 

@@ -98,7 +98,7 @@ def test_characters_that_no_font_has_are_told_once(tmp_path, caplog):
     digits = replace(load("digits"), classes=("\ue000\ue001",) * 10)
     figure = draw_rollout(create_model("vit_nano_patch4_32", **OPTIONS), digits, torch.arange(2))
     save_figures(tmp_path, {"one": figure, "two": figure})
-    assert len(caplog.records) == 1 and "names of the classes" in caplog.text
+    assert len(caplog.records) == 1 and "class names" in caplog.text
     assert {path.name for path in tmp_path.iterdir()} == {"one.png", "one.svg", "two.png", "two.svg"}
 
 

@@ -173,7 +173,7 @@ def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
     ({"patch_size": 4}, "patch_size=4 does not divide image_size=15"),
     ({"num_heads": 3}, "num_heads=3 does not divide dim=22"),
     ({"depth": 0}, "depth=0 must be at least 1"),
-    ({"context": "cbs"}, "context='cbs' is not known; it is one of none, cb, cb_s"),
+    ({"context": "cbs"}, "context='cbs' is not known; it must be one of none, cb, cb_s"),
     ({"context_layers": [3]}, r"context_layers=\[3\] is neither 'upper', 'all' nor indices in \[0, 3\)"),
     ({"context_layers": "lower"}, "context_layers='lower'"),
     ({"context_layers": 2}, "context_layers=2 is neither"),
@@ -191,7 +191,7 @@ def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
     ({"num_classes": 2.0}, "num_classes=2.0 must be a whole number, at least 1"),
     ({"dim": True}, "dim=True must be a whole number"),
     ({"seed": -1}, "seed=-1"),
-    ({"global_pool": "mean"}, "global_pool='mean' is not known; it is one of token, avg"),
+    ({"global_pool": "mean"}, "global_pool='mean' is not known; it must be one of token, avg"),
 ])
 def test_bad_options_are_named(options, message):
     with pytest.raises(ValueError, match=message):

@@ -233,7 +233,7 @@ def test_a_faulty_entry_leaves_the_page_alone(results, runs, capsys):
     ([dict(records="../a")], r"entry 1 of .*: records='../a' must lie below"),
     ([dict(records="a", track="vit_tin")], r"track='vit_tin' is none \(did you mean 'vit_tiny'\?\)"),
     ([dict(records="a", changed=" ")], "must say who made it"),
-    ([dict(records="a", tme=3)], "tme=3 is no option of entry 1 of"),
+    ([dict(records="a", tme=3)], "tme=3 is not an option of entry 1 of"),
     ([dict()], "entry 1 of .*'records'"),
 ])
 def test_an_entry_that_cannot_be_read_is_told(results, entries, message):

@@ -12,7 +12,7 @@ from minivit.training.config import FIELDS, GROUPS, describe
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"lr": 0.1}, "lr=0.1 is no option of a run's configuration"),
+    ({"lr": 0.1}, "lr=0.1 is not an option of a run's configuration"),
     ({"learningrate": 0.1}, "did you mean 'learning_rate'"),
     ({"epochs": "5"}, "epochs='5'.*valid integer"),
     ({"epochs": 5.5}, "epochs=5.5.*valid integer"),
@@ -35,7 +35,7 @@ from minivit.training.config import FIELDS, GROUPS, describe
     ({"save_every": 0}, "save_every=0 must be a number of epochs, at least 1, or seconds"),
     ({"evaluate_every": "soon"}, "evaluate_every='soon' must be a number of epochs"),
     ({"save_every": True}, "save_every=True.*valid integer or a valid string"),
-    ({"task": "segment"}, "task='segment' is no task .did you mean 'segmentation'"),
+    ({"task": "segment"}, "task='segment' is not a task .did you mean 'segmentation'"),
     ({"train_images": 0}, "train_images=0 must be at least 1"),
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
     ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
@@ -73,7 +73,7 @@ def test_a_field_is_reached_by_its_name_and_by_its_groups(values):
     ({"model": {"context": "cb"}}, "model.context='cb'.*allowed: model.model, model.model_options"),
     ({"data": "digits"}, "data='digits' is no option"),
     ({"optimizer.": 1}, "optimizer.=1 is no option"),
-    ({"learning_rate.x": 1}, "learning_rate={'x': 1} is of the wrong type"),
+    ({"learning_rate.x": 1}, "learning_rate={'x': 1} has the wrong type"),
     ({1: 2}, "1=2 is no option"),
     ({"epochs": 3, "run.epochs": 3}, "epochs=3 is given twice"),
     ({"seed": 3, "run": {"seed": 5}}, "seed=5 is given twice"),
