@@ -143,9 +143,3 @@ def check_tokens(mixer: TokenMixer, x: Tensor) -> None:
     """Raise an error unless x, (B, N, C), has ``mixer.num_tokens`` tokens."""
     if x.shape[1] != mixer.num_tokens:
         raise ValueError(f"x has {x.shape[1]} tokens; this {type(mixer).__name__} was made for {mixer.num_tokens}")
-
-
-def no_map(mixer: TokenMixer, return_attention: bool) -> None:
-    """Raise an error if a map is requested from a mixer that has none."""
-    if return_attention:
-        raise ValueError(f"return_attention=True: {type(mixer).__name__} has no attention map")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens, no_map
+from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens
 from minivit.options import check_at_least
 
 
@@ -50,9 +50,8 @@ class SpectralMixer(TokenMixer):
         self.kernel = nn.Parameter(torch.randn(*grid, dim) * (grid[0] * grid[1]) ** -0.5)
         self.prefix_scale = nn.Parameter(torch.ones(dim)) if prefix_tokens else None
 
-    def forward(self, x: Tensor, *, return_attention: bool = False) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to tokens (B, N, C)."""
-        no_map(self, return_attention)
         check_tokens(self, x)
         prefix, patches = x[:, :self.prefix_tokens], x[:, self.prefix_tokens:]
         wide = torch.promote_types(x.dtype, torch.float32)

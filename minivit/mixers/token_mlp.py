@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens, no_map
+from minivit.mixers.base import Grid, TokenMixer, check_tokens, count_tokens
 from minivit.mixers.mlp import Mlp
 from minivit.options import check_at_least
 
@@ -48,9 +48,8 @@ class TokenMlp(TokenMixer):
         self.num_tokens = count_tokens(grid, prefix_tokens)
         self.mlp = Mlp(self.num_tokens, hidden_tokens, dropout=dropout)
 
-    def forward(self, x: Tensor, *, return_attention: bool = False) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to tokens (B, N, C)."""
-        no_map(self, return_attention)
         check_tokens(self, x)
         return self.mlp(x.mT).mT  # (B, N, C) -> (B, C, N) and back
 

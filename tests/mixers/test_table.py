@@ -71,8 +71,7 @@ def test_tokens_without_a_place_read_all_patches_in_one_layer(name, prefix_token
 def test_a_map_is_what_it_says(name, x):
     mixer = make(name)
     if not mixer.has_map:
-        with pytest.raises(ValueError, match=f"return_attention=True: {type(mixer).__name__} has no attention map"):
-            mixer(x, return_attention=True)
+        assert mixer(x).shape == x.shape and not hasattr(mixer, "mix")
         return
     out, maps = mixer(x, *below(mixer), return_attention=True)
     torch.testing.assert_close(out, mixer(x, *below(mixer)))

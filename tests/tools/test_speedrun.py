@@ -166,7 +166,7 @@ def set_run(**values):
     (set_option(attention_layers=[0, 1]), "attention_layers=[0, 1] must be 'all'"),
     (set_option(mixer="linear"), "mixer='linear' must be 'attention'"),
     (set_option(uniform_head="replace"), "uniform_head='replace' must be 'none'"),
-    (set_option(pretrained=True), "pretrained=True is no option of a plain ViT that is trained from scratch"),
+    (set_option(pretrained=True), "pretrained=True is not an option of a plain ViT that is trained from scratch"),
     (set_run(seed=4), "run.json is of seed 4"),
     (set_run(config=None), "no configuration that"),
     (set_run(device="NVIDIA H200"), "from different devices: NVIDIA H100, NVIDIA H200"),

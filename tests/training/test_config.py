@@ -67,14 +67,14 @@ def test_a_field_is_reached_by_its_name_and_by_its_groups(values):
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"optimiser.learning_rate": 1e-3}, "optimiser.learning_rate=0.001 is no option.*did you mean 'optimizer'"),
+    ({"optimiser.learning_rate": 1e-3}, "optimiser.learning_rate=0.001 is not an option.*did you mean 'optimizer'"),
     ({"optimizer.learningrate": 1e-3}, "optimizer.learningrate=0.001.*did you mean 'learning_rate'"),
     ({"optimizer": {"flip": False}}, "optimizer.flip=False.*did you mean 'augmentation.flip'"),
     ({"model": {"context": "cb"}}, "model.context='cb'.*allowed: model.model, model.model_options"),
-    ({"data": "digits"}, "data='digits' is no option"),
-    ({"optimizer.": 1}, "optimizer.=1 is no option"),
+    ({"data": "digits"}, "data='digits' is not an option"),
+    ({"optimizer.": 1}, "optimizer.=1 is not an option"),
     ({"learning_rate.x": 1}, "learning_rate={'x': 1} has the wrong type"),
-    ({1: 2}, "1=2 is no option"),
+    ({1: 2}, "1=2 is not an option"),
     ({"epochs": 3, "run.epochs": 3}, "epochs=3 is given twice"),
     ({"seed": 3, "run": {"seed": 5}}, "seed=5 is given twice"),
     ({"model_options": {"dim": 24}, "model_options.dim": 12}, "model_options.dim=12 is given twice"),
