@@ -211,7 +211,7 @@ def model_faults(track: Track, config: Config) -> Iterator[str]:
     defaults = {p.name: p.default for p in inspect.signature(ViT).parameters.values()} | defaults
     for name, value in config.model_options.items():
         if name not in defaults:
-            yield f"{name}={value!r} is no option of a plain ViT that is trained from scratch"
+            yield f"{name}={value!r} is not an option of a plain ViT that is trained from scratch"
         elif name not in track.free and value != defaults[name]:
             yield f"{name}={value!r} must be {defaults[name]!r}, as it is without the option"
 

@@ -125,7 +125,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                                     f"accuracy {accuracy:.1f} %")
                 parallel.stand_at(trainer.step)
                 looked = now
-            if saves.is_over(None, now) or inside.is_over(None, now):
+            if parallel.largest(saves.is_over(None, now) or inside.is_over(None, now)):
                 save(out, trainer, writer)
                 inside.last = now
             stop_if_asked()
@@ -136,7 +136,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 # Processes have more batches to evaluate, or fewer: they can't agree after each whether to stop.
                 metrics = trainer.finish_epoch(after_batch=stop_if_asked if parallel.world_size() == 1 else list)
                 done, now = len(trainer.history), time.monotonic()
-                if saves.is_over(done, now) or done == config.epochs:
+                if parallel.largest(saves.is_over(done, now) or done == config.epochs):
                     save(out, trainer, writer)
                     inside.last = now
                 if progress and first:
@@ -265,9 +265,10 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
 def save(out: Path, trainer: Trainer, writer: Writer) -> None:
     """Have the checkpoint and the metrics written; a state that is not finite is never saved."""
     start = time.perf_counter()
-    trainer.check()
-    if parallel.is_first():  # the others have the same weights
-        writer.submit(write_state, out, snapshot(trainer.state_dict()))
+    trainer.progress()
+    state = trainer.state_dict()
+    if parallel.is_first():  # the others have the same
+        writer.submit(write_state, out, snapshot(state))
     trainer.spent_s["saving"] += time.perf_counter() - start
 
 

@@ -87,7 +87,7 @@ def largest(value: int) -> int:
     """Return the largest of the values that the processes have."""
     if world_size() == 1:
         return value
-    values = torch.tensor(value)
+    values = torch.tensor(int(value))
     dist.all_reduce(values, dist.ReduceOp.MAX)
     return int(values)
 

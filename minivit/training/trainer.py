@@ -253,15 +253,15 @@ class Trainer:
         TrainingError
             If the loss or its gradient was not finite at some step.
         """
+        return self.read(self.totals_of_all())
+
+    def totals_of_all(self) -> Tensor:
+        """Return the totals of all processes together; each of them has to call this."""
         totals = self.totals.clone()
         if parallel.world_size() > 1:
             parallel.add_up(totals[:3])
             totals[3] = parallel.largest(int(totals[3]))
-        return self.read(totals)
-
-    def check(self) -> None:
-        """Raise the error of :meth:`progress`, without asking the other processes: they have it too."""
-        self.read(self.totals)
+        return totals
 
     def glance(self) -> tuple[float, float]:
         """Return what :meth:`progress` would have at the last glance. This does not wait for the device."""
@@ -330,11 +330,11 @@ class Trainer:
         return test
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on: tensors and plain values."""
+        """Return all that is needed to go on: tensors and plain values. Each of many processes has to call this."""
         average = self.average
         return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
                 "step": self.step, "history": self.history, "spent_s": self.spent_s,
-                "epoch_time_s": self.epoch_time_s, "totals": self.totals, "model": self.model.state_dict(),
+                "epoch_time_s": self.epoch_time_s, "totals": self.totals_of_all(), "model": self.model.state_dict(),
                 "average": average.state_dict() if average else None,
                 "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
@@ -344,6 +344,7 @@ class Trainer:
         self.spent_s |= state.get("spent_s", {"training": state.get("time_s", 0.0)})  # older ones have the sum alone
         self.epoch_time_s = state["epoch_time_s"]
         self.totals.copy_(state["totals"])
+        self.totals[:3] *= parallel.is_first()  # they're the sum over all processes
         self.model.load_state_dict(state["model"])
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
             load_memory(optimizer, its_state)
