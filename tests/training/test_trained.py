@@ -212,6 +212,6 @@ def test_a_home_folder_may_be_a_tilde(config, tmp_path, monkeypatch):
 
 def test_a_model_with_fewer_logits_than_classes_is_told_and_one_with_more_is_not():
     options = dict(image_size=8, dim=12, depth=1, num_heads=3)
-    with pytest.raises(ValueError, match="gives 3 logits.*animals has 4 classes.*num_classes=4"):
+    with pytest.raises(ValueError, match="returns 3 logits.*animals has 4 classes.*num_classes=4"):
         evaluate(create_model("vit_nano_patch4_32", **options, num_classes=3), dataset())
     assert 0 <= evaluate(create_model("vit_nano_patch4_32", **options, num_classes=5), dataset())["test_top1"] <= 100
