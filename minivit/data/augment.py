@@ -68,7 +68,7 @@ def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     Raises
     ------
     ValueError
-        If their number is not that of the channels, or a value is out of range.
+        If there is not one value per channel, or a value is out of range.
     """
     return standardize(images, *channel_statistics(mean, std, images.shape[-3], images.device))
 

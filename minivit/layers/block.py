@@ -49,7 +49,7 @@ def drop_path_rate(rate: float, layer: int, depth: int) -> float:
 
 
 class Block(nn.Module):
-    r"""Attention, then an MLP: each reads normalised tokens (pre-norm) and adds its output to them.
+    r"""Attention, then an MLP, each applied to normalised tokens (pre-norm) and added to its input.
 
     .. math:: x \leftarrow x + \operatorname{MSA}(\operatorname{LN}(x)), \qquad
               x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))

@@ -120,7 +120,7 @@ class MapMixer(TokenMixer):
         """
         if scores is not None:
             if not self.takes_scores:
-                raise ValueError(f"scores: this {type(self).__name__} takes none from the layer below")
+                raise ValueError(f"scores: this {type(self).__name__} takes no scores from the layer below")
             scores = as_scores(scores)
         out, lazy = self.mix(x, scores, with_map=return_attention)
         asked_for = ([lazy.map()] if return_attention else []) + ([lazy] if return_scores else [])

@@ -25,7 +25,7 @@ class Classifier(nn.Module):
         return self.norm.normalized_shape[0]
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Give the model a new, untrained head; with 0 classes none, so that it returns features (B, C).
+        """Replace the head with a new, untrained one; with 0 classes there is none, and features (B, C) are returned.
 
         Raises
         ------
@@ -128,8 +128,8 @@ class AttentionClassifier(Classifier):
         if not self.has_maps:
             raise ValueError(f"return_attention=True: no layer of this model has an attention map ({kinds})")
         if not self.warned:
-            log.warning("no attention maps of layers %s, counted from 1 (%s)", ", ".join(str(i + 1) for i in without),
-                        kinds)
+            log.warning("layers %s, counted from 1, have no attention map (%s)",
+                        ", ".join(str(i + 1) for i in without), kinds)
             self.warned = True
 
 

@@ -29,8 +29,8 @@ def plan_mixers(depth: int, num_tokens: int, *, uniform_head: str, attention_lay
     mixes = layer_indices("mixer_layers", mixer_layers, depth)
     less = len(computes) < depth
     if 0 not in computes:
-        raise ValueError(f"attention_layers={attention_layers!r} must have layer 0, which has no scores below it to "
-                         "transform")
+        raise ValueError(f"attention_layers={attention_layers!r} must include layer 0, which has no scores below it "
+                         "to transform")
     if mixer_class(mixer).takes_scores:
         raise ValueError(f"mixer={mixer!r} transforms the scores of the layer below: say which layers compute them "
                          "with attention_layers")
@@ -41,9 +41,9 @@ def plan_mixers(depth: int, num_tokens: int, *, uniform_head: str, attention_lay
         (other and less, ("mixer", mixer), ("attention_layers", attention_layers), "both say how tokens mix"),
         (other and uniform, ("mixer", mixer), ("uniform_head", uniform_head), "both say how tokens mix"),
         (less and uniform, ("attention_layers", attention_layers), ("uniform_head", uniform_head),
-         "scores of a uniform head, transformed, are no longer uniform"),
+         "transformed, the scores of a uniform head are no longer uniform"),
         (uniform and mixer_options, ("uniform_head", uniform_head), ("mixer_options", mixer_options),
-         "the options are for the mixer, which no layer has"),
+         "no layer uses the mixer that the options are for"),
         (not less and rank is not None, ("less_attention_rank", less_attention_rank),
          ("attention_layers", attention_layers), "there is no less-attention layer"),
         (not less and less_attention_form != "scores", ("less_attention_form", less_attention_form),

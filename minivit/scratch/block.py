@@ -15,7 +15,7 @@ from minivit.scratch.params import Params, check_params, part, prefixed
 
 
 def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") -> tuple[np.ndarray, dict[str, Any]]:
-    r"""Attention, then an MLP: each reads normalised tokens (pre-norm) and adds its output to them.
+    r"""Attention, then an MLP, each applied to normalised tokens (pre-norm) and added to its input.
 
     .. math:: x \leftarrow x + \operatorname{MSA}(\operatorname{LN}(x)), \qquad
               x \leftarrow x + \operatorname{MLP}(\operatorname{LN}(x))
@@ -49,8 +49,8 @@ def block(x: np.ndarray, params: Params, num_heads: int, context: str = "none") 
                     for name in ("norm1", "norm2"))
     mixed, attn = self_attention(layer_norm(x, **norm1), part(params, "attn"), num_heads)
     middle = x + mixed
-    thought, saved_mlp = mlp(layer_norm(middle, **norm2), part(params, "mlp"), context)
-    out = middle + thought
+    processed, saved_mlp = mlp(layer_norm(middle, **norm2), part(params, "mlp"), context)
+    out = middle + processed
     return out, {"x": x, "norm1": norm1, "attn": attn, "middle": middle, "norm2": norm2, "mlp": saved_mlp}
 
 

@@ -109,7 +109,7 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighted: Callable[[],
              tolerance: float, step: float, entries: int) -> tuple[bool, str]:
     """Return whether one gradient is right, and its line for the report."""
     if np.shape(gradient) != array.shape or gradient is None:
-        return False, f"✗ d_{name}: backward gave {_describe(gradient)}; wanted an array of shape {array.shape}"
+        return False, f"✗ d_{name}: backward returned {_describe(gradient)}; wanted an array of shape {array.shape}"
     gradient = np.asarray(gradient, dtype=float)
     drawn = rng.permutation(array.size)[:entries]
     errors = []

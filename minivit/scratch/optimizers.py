@@ -40,7 +40,7 @@ class SGD:
         self.velocity = {name: np.zeros_like(value) for name, value in params.items()}
 
     def step(self, d_params: Params) -> None:
-        """Take one step along gradients of the names and shapes of the parameters."""
+        """Take one step, given gradients with the names and shapes of the parameters."""
         for name, gradient in _check_gradients(d_params, self.params).items():
             theta, velocity = self.params[name], self.velocity[name]
             velocity *= self.momentum
@@ -90,7 +90,7 @@ class AdamW:
         self.steps = 0
 
     def step(self, d_params: Params) -> None:
-        """Take one step along gradients of the names and shapes of the parameters."""
+        """Take one step, given gradients with the names and shapes of the parameters."""
         gradients = _check_gradients(d_params, self.params)
         self.steps += 1
         beta1, beta2 = self.betas

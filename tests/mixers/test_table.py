@@ -90,7 +90,7 @@ def test_a_map_is_what_it_says(name, x):
 def test_scores_are_refused_where_they_would_do_nothing(name, x):
     mixer = make(name)
     if mixer.has_map and not mixer.takes_scores:
-        with pytest.raises(ValueError, match=f"scores: this {type(mixer).__name__} takes none from the layer below"):
+        with pytest.raises(ValueError, match=f"scores: this {type(mixer).__name__} takes no scores"):
             mixer(x, torch.zeros(B, H, N, N))
     if mixer.takes_scores:
         for other in ("linear", "neighbourhood", "uniform_head"):
@@ -258,7 +258,7 @@ def test_layers_without_a_map_are_told_once(caplog):
         logits, maps = model(images, return_attention=True)
         assert len(maps) == 1 and torch.allclose(logits, model(images), atol=1e-5)
     assert [record.getMessage() for record in caplog.records] == [
-        "no attention maps of layers 2, counted from 1 (SpectralMixer)"]
+        "layers 2, counted from 1, have no attention map (SpectralMixer)"]
     with pytest.raises(ValueError, match="no layer of this model has an attention map .TokenMlp."):
         create_model("vit_nano_patch4_32", mixer="token_mlp", **SIZE)(images, return_attention=True)
 
