@@ -79,7 +79,7 @@ def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkey
     assert json.loads((run / "analysis" / "analysis.json").read_text())["data"]["classes"] == ["1", "3"]
     capsys.readouterr()
     assert main(["eval", str(run), "--classes", "zebra"]) == 1
-    assert capsys.readouterr().err == "minivit: error: classes: 'zebra' is no class of the model\n"
+    assert capsys.readouterr().err == "minivit: error: classes: 'zebra' is not a class of the model\n"
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])

@@ -137,7 +137,7 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
         return list(known)
     for name in classes:
         if name not in known:
-            raise ValueError(f"classes: {name!r} is no class of the model{did_you_mean(name, known)}")
+            raise ValueError(f"classes: {name!r} is not a class of the model{did_you_mean(name, known)}")
         if name not in dataset.classes:
             raise ValueError(f"classes: {dataset.name} has no images of {name!r}{did_you_mean(name, dataset.classes)}")
     if not classes and (adds := [name for name in dataset.classes if name not in known]):

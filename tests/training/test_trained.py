@@ -94,7 +94,7 @@ def test_some_classes_alone(meet, data, classes):
 
 
 @pytest.mark.parametrize("data, classes, message", [
-    (CLASSES, ("be",), r"'be' is no class of the model \(did you mean 'bee'\?\)"),
+    (CLASSES, ("be",), r"'be' is not a class of the model \(did you mean 'bee'\?\)"),
     (("bee", "dog"), ("bee", "ant"), "animals has no images of 'ant'"),
     (("bee", "zebra"), (), "not all classes of the model: 'zebra'"),
 ])
