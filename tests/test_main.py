@@ -2,9 +2,11 @@ import io
 import json
 import logging
 import pickle
+import re
 
 import pytest
 import torch
+from PIL import Image
 
 import minivit.__main__
 from minivit.__main__ import main, read_value
