@@ -49,7 +49,8 @@ class ShardImages(StoredImages):
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:
-            content = os.pread(_open(path, state).descriptor, size, offset)
+            opened = _open(path, state)   # held until it is read: the cache alone may let it go, and close it
+            content = os.pread(opened.descriptor, size, offset)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
         if len(content) < size:
