@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.data.registry import OWN
+from minivit.data.shard_writer import write_shards
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -134,6 +136,11 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = command("data", run_data, "fetch a data set, and say what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
+    sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
+                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val")
+    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards")
+    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes of a shard, about; 100 by default")
+    sub.add_argument("--seed", metavar="N", default="0", help="of the order in the shards; 0 by default")
 
     sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, or the variants of a recipe, "
                   "in turns")
@@ -205,9 +212,17 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
-    fetch(options.name, options.data)
-    if options.name != "imagefolder" or data_root(options.data).is_dir():
-        dataset = load(options.name, options.data)
+    root = options.data
+    if options.source is not None or options.target is not None:
+        if options.name != "shards" or None in (options.source, options.target) or root is not None:
+            raise ValueError("--from DIR and --to DIR go together, with shards and without --data: python -m minivit "
+                             "data shards --from DIR --to DIR")
+        root = options.target
+        write_shards(data_root(options.source), data_root(root),
+                     **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
+    fetch(options.name, root)
+    if options.name not in OWN or data_root(root).is_dir():
+        dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")
 

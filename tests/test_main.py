@@ -2,9 +2,11 @@ import io
 import json
 import logging
 import pickle
+import re
 
 import pytest
 import torch
+from PIL import Image
 
 import minivit.__main__
 from minivit.__main__ import main, read_value
@@ -214,3 +216,19 @@ def test_what_the_package_logs_is_told_once_and_in_the_manner_of_the_command_lin
     for _ in range(2):
         assert main(["data", "imagefolder", "--data", "nowhere"]) == 0
         assert capsys.readouterr().err == "minivit: 5 files passed over\n"
+
+
+def test_shards_are_written_and_said_to_be_there(tmp_path, capsys):
+    for split in ("train", "val"):
+        for name in ("ant", "bee"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            Image.new("L", (17, 11)).save(tmp_path / "images" / split / name / "0.jpg")
+    where = ["--from", str(tmp_path / "images"), "--to", str(tmp_path / "shards")]
+    assert main(["data", "shards", *where, "--size-mb", "1"]) == 0
+    assert "shards: 2 training and 2 test images of shape (3, 224, 224), 2 classes" in capsys.readouterr().out
+    assert main(["data", "shards", "--data", str(tmp_path / "shards")]) == 0
+    for bad in (["shards", *where[:2]], ["shards", *where, "--data", "x"], ["imagefolder", *where],
+                ["shards", *where]):
+        capsys.readouterr()
+        assert main(["data", *bad]) == 1
+        assert re.search(r"error: (--from DIR and --to DIR go together|.*has shards already)", capsys.readouterr().err)

@@ -1,23 +1,20 @@
 """Your own images, one folder per class: ROOT/{train,test|val}/CLASS/*.jpg."""
 
-import copy
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from minivit.data.dataset import DataError, Dataset, Split
 from minivit.data.decode import WHITE, decode
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
-from minivit.data.preprocessing import Preprocessing, fit, read_preprocessing
-from minivit.options import image_sides
+from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 HELD_OUT = ("test", "val")
 TINY_IMAGENET = "val_annotations.txt"
@@ -25,67 +22,33 @@ TINY_IMAGENET = "val_annotations.txt"
 log = logging.getLogger(__name__)
 
 
-class ImageFiles:
+class ImageFiles(StoredImages):
     """Image files that can be indexed like a uint8 tensor (n, 3, H, W); only their paths are kept in memory.
-
-    Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
-    (:func:`minivit.data.decode.decode`), then scaled and cropped to its centre
-    (:func:`minivit.data.preprocessing.fit`).
 
     Parameters
     ----------
     paths
         The files.
-    image_size
-        Side of the images in pixels, or (height, width).
-    workers
-        How many files to decode at a time; by default one per core that this process may use, at most 16.
-    crop_pct, crop_mode, interpolation
-        As for :class:`minivit.data.preprocessing.Preprocessing`.
-    background
-        Red, green and blue, 0 ... 255, shown where pixels are transparent.
+    image_size, workers, crop_pct, crop_mode, interpolation, background
+        As for :class:`minivit.data.stored.StoredImages`.
     """
 
-    def __init__(self, paths: Sequence[Path], image_size: int | Sequence[int], workers: int | None = None, *,
-                 crop_pct: float = 1.0, crop_mode: str = "center", interpolation: str = "bicubic",
-                 background: Sequence[int] = WHITE):
-        self.paths, self.image_size = tuple(paths), image_sides(image_size)
-        self.workers = workers or min(16, _cores())
-        self.how = {"crop_pct": crop_pct, "crop_mode": crop_mode, "interpolation": interpolation}
-        self.background = tuple(background)
+    def __init__(self, paths: Sequence[Path], image_size: int | Sequence[int], workers: int | None = None, **how: Any):
+        super().__init__(tuple(paths), image_size, workers, **how)
 
     @property
-    def shape(self) -> torch.Size:
-        """Shape of the tensor this stands for: (n, 3, H, W)."""
-        return torch.Size((len(self.paths), 3, *self.image_size))
+    def paths(self) -> tuple[Path, ...]:
+        """The files."""
+        return self.places
 
     @property
     def names(self) -> list[str]:
         """Names of the files, without their folders."""
         return [path.name for path in self.paths]
 
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """Decode an image, uint8 (3, H, W), or a selection of them, uint8 (b, 3, H, W)."""
-        rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
-        if rows.ndim == 0:
-            return self._decode(self.paths[rows])
-        if not len(rows):
-            return torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
-        with ThreadPoolExecutor(min(self.workers, len(rows))) as pool:
-            return torch.stack(list(pool.map(self._decode, [self.paths[row] for row in rows.tolist()])))
-
-    def subset(self, indices: Tensor) -> Self:
-        """Return these files, in this order, without reading them."""
-        chosen = copy.copy(self)
-        chosen.paths = tuple(self.paths[row] for row in indices.tolist())
-        return chosen
-
-    def _decode(self, path: Path) -> Tensor:
-        image = fit(decode(path, self.background), self.image_size, **self.how)
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+    def read(self, place: Path) -> "Image":
+        """Read a file."""
+        return decode(place, self.background)
 
 
 def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = None,
@@ -132,24 +95,24 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
         If a folder is missing, a class has no image, the splits have different classes, or ``preprocessing`` cannot be
         read.
     """
-    given = {"image_size": image_size, "mean": mean, "std": std, "crop_pct": crop_pct, "crop_mode": crop_mode,
-             "interpolation": interpolation}
-    how = replace(Preprocessing() if preprocessing is None else read_preprocessing(preprocessing),
-                  **{name: value for name, value in given.items() if value is not None})
-    if len(background) != 3 or not all(0 <= value <= 255 for value in background):
-        raise ValueError(f"background={background!r} is not allowed: use red, green and blue, 0 ... 255 each")
-    train, test = _list_splits(root)
-    classes = tuple(train)
-    splits = (Split(ImageFiles([path for name in classes for path in files[name]], how.image_size,
-                               crop_pct=how.crop_pct, crop_mode=how.crop_mode, interpolation=how.interpolation,
-                               background=background),
+    how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
+                               crop_mode=crop_mode, interpolation=interpolation)
+    listed = list_splits(root)
+    classes, options = tuple(listed["train"]), options_of_images(how, background)
+    splits = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
                     torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
-              for files in (train, test))
+              for files in listed.values())
     return Dataset("imagefolder", *splits, classes, how.mean, how.std)
 
 
-def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
-    """Return the image files of each class for the training and the held-out split, and log what was skipped."""
+def list_splits(root: Path) -> dict[str, dict[str, list[Path]]]:
+    """Return the image files of each class for the training and the held-out split, by name; log what was skipped.
+
+    Raises
+    ------
+    DataError
+        As for :func:`load_imagefolder`.
+    """
     try:
         suffixes, passed = image_suffixes(), {name: PassedOver() for name in ("train", *HELD_OUT)}
         folders = {name: class_folders(root / name, suffixes, passed[name]) for name in passed}
@@ -157,23 +120,23 @@ def _list_splits(root: Path) -> list[dict[str, list[Path]]]:
         for name in ("train", held_out):
             if not folders[name]:
                 raise DataError(_missing(root, name))
-        splits = [{name: find_images(folder, suffixes, passed[split]) for name, folder in folders[split].items()}
-                  for split in ("train", held_out)]
+        splits = {split: {name: find_images(folder, suffixes, passed[split])
+                          for name, folder in folders[split].items()} for split in ("train", held_out)}
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
     both = passed["train"]
     both.update(passed[held_out])
     over = f"; skipped: {both if both.counts else 'nothing'}"
-    for split, files in zip(("train", held_out), splits, strict=True):
+    for split, files in splits.items():
         if empty := [name for name, paths in files.items() if not paths]:
             raise DataError(f"{folders[split][empty[0]]} has no image that Pillow reads: add some or delete it{over}")
     _compare_classes(root, folders, held_out)
-    train, test = (sum(map(len, files.values())) for files in splits)
+    train, test = (sum(map(len, files.values())) for files in splits.values())
     unread = "".join(f"; {root / name} is not used" for name in HELD_OUT if name != held_out and folders[name])
     log.log(logging.WARNING if both.lost else logging.INFO,
             f"imagefolder: found {train} training images in {root / 'train'} and {test} test images in "
             f"{root / held_out}, of {len(folders['train'])} class{'es' * (len(folders['train']) != 1)}{over}{unread}")
-    _warn_of_one_class(folders["train"], splits[0])
+    _warn_of_one_class(folders["train"], splits["train"])
     return splits
 
 
@@ -218,7 +181,3 @@ def _warn_of_one_class(folders: dict[str, Path], files: dict[str, list[Path]]) -
         if len(inner) > 1 and all(path.parent != folder for path in paths):
             log.warning(f"imagefolder: {name!r} is the only class, and its images are in {len(inner)} folders "
                         f"({', '.join(inner[:3])}, ...); if these are the classes, move them to {folder.parent}")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -10,6 +10,8 @@ from minivit.data.dataset import Dataset
 from minivit.data.digits import load_digits
 from minivit.data.imagefolder import load_imagefolder
 from minivit.data.shapes import load_shapes
+from minivit.data.shard_index import LAYOUT
+from minivit.data.shards import load_shards
 from minivit.options import check_options, did_you_mean, folder_path
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
@@ -17,8 +19,11 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": load_digits,
     "imagefolder": load_imagefolder,
     "shapes": load_shapes,
+    "shards": load_shards,
 }
 FETCHERS: dict[str, Callable[[Path], Path]] = {"cifar100": fetch_cifar100}
+# Where the user's own images are expected.
+OWN = {"imagefolder": "ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg", "shards": LAYOUT}
 
 
 def list_datasets() -> list[str]:
@@ -33,7 +38,8 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
     ----------
     name
         ``digits`` and ``shapes`` need no file; ``cifar100`` reads the public archive or its unpacked folder;
-        ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``, as people see them.
+        ``imagefolder`` reads your own images, ``ROOT/{train,test|val}/CLASS/*.jpg``, as people see them, and
+        ``shards`` those in WebDataset's tars.
     root
         The folder that holds the data; by default the environment variable ``MINIVIT_DATA``, or else
         ``~/.cache/minivit``.
@@ -70,9 +76,8 @@ def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
     folder = data_root(root)
     if name in FETCHERS:
         return FETCHERS[name](folder)
-    if name == "imagefolder":
-        print(f"imagefolder: nothing to fetch, it reads your own images: {folder}/train/CLASS/*.jpg and "
-              f"{folder}/test/CLASS/*.jpg")
+    if name in OWN:
+        print(f"{name}: nothing to fetch, it reads your own images: {OWN[name].replace('ROOT', str(folder))}")
     else:
         print(f"{name}: nothing to fetch, it comes with the package")
     return folder

@@ -11,8 +11,8 @@ from minivit.data.registry import data_root
 
 
 def test_names():
-    assert list_datasets() == ["cifar100", "digits", "imagefolder", "shapes"]
-    with pytest.raises(ValueError, match=r"name='cifar10' .*did you mean 'cifar100'.*digits, imagefolder, shapes"):
+    assert list_datasets() == ["cifar100", "digits", "imagefolder", "shapes", "shards"]
+    with pytest.raises(ValueError, match=r"name='cifar10' .*did you mean 'cifar100'.*imagefolder, shapes, shards"):
         load("cifar10")
     with pytest.raises(ValueError, match="name='digit'"):
         fetch("digit")
@@ -59,7 +59,7 @@ def test_fetching_into_what_is_no_folder(tmp_path):
         fetch("cifar100", tmp_path / ("a" * 300))
 
 
-@pytest.mark.parametrize("name", ["digits", "shapes", "imagefolder"])
+@pytest.mark.parametrize("name", ["digits", "shapes", "imagefolder", "shards"])
 def test_fetch_of_what_needs_no_fetching(name, tmp_path, capsys):
     assert fetch(name, tmp_path) == tmp_path
     assert f"{name}: nothing to fetch" in capsys.readouterr().out

@@ -1,0 +1,158 @@
+"""Images in WebDataset's tar shards, read where they lie: ROOT/{train,val}-0000.tar, ... with KEY.jpg and KEY.cls.
+
+Any image can be read at any time, so that the order of an epoch, its exact length and where a run goes on don't depend
+on shards or processes. :mod:`minivit.data.shard_index` says which files are read, and how damage is found.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+
+from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.decode import WHITE, decode
+from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
+from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class ShardImages(StoredImages):
+    """Images in tar shards that can be indexed like a uint8 tensor (n, 3, H, W); only their index is kept in memory.
+
+    Parameters
+    ----------
+    shards, index
+        The tars of a split, and where each image is in them.
+    image_size, workers, crop_pct, crop_mode, interpolation, background
+        As for :class:`minivit.data.stored.StoredImages`.
+    """
+
+    def __init__(self, shards: Shards, index: Index, image_size: int | Sequence[int], workers: int | None = None,
+                 **how: Any):
+        super().__init__(index.places, image_size, workers, **how)
+        self.shards, self.index = shards, index
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the members of the tars."""
+        names = self.index.names.decode("utf-8", "surrogateescape").split("\n")
+        return [names[row] for row in self.places["name"].tolist()]
+
+    def read(self, place: np.void) -> "Image":
+        """Read a member of a tar, without the others."""
+        path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
+        offset, size = int(place["offset"]), int(place["size"])
+        try:
+            opened = _open(path, state)   # held until it is read: the cache alone may let it go, and close it
+            content = os.pread(opened.descriptor, size, offset)
+        except OSError as error:
+            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        if len(content) < size:
+            raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
+        try:
+            return decode(content, self.background)
+        except DataError:   # a name is looked up only where it is needed
+            return decode(content, self.background, name=f"{path}: member {self._name(place)!r}")
+
+    def _name(self, place: np.void) -> str:
+        return self.index.names.split(b"\n")[place["name"]].decode("utf-8", "surrogateescape")
+
+
+class _Opened:
+    """A file that is open until nobody needs it any more: a thread may still read what the cache has let go."""
+
+    def __init__(self, path: Path):
+        self.descriptor = -1
+        self.descriptor = os.open(path, os.O_RDONLY)
+
+    def __del__(self):
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+
+
+@lru_cache(maxsize=256)   # ImageNet has more shards than many systems let a process open
+def _open(path: Path, state: tuple[int, int]) -> _Opened:
+    return _Opened(path)
+
+
+def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None,
+                image_size: int | Sequence[int] | None = None, mean: Sequence[float] | None = None,
+                std: Sequence[float] | None = None, crop_pct: float | None = None,
+                crop_mode: Literal["center", "squash"] | None = None, interpolation: str | None = None,
+                preprocessing: str | Path | None = None, background: Sequence[int] = WHITE) -> Dataset:
+    """Load a data set of WebDataset tar shards; nothing is unpacked or copied.
+
+    The headers of the tars are read once, into an index beside them or, where nothing can be written, in
+    ``~/.cache/minivit``.
+
+    Parameters
+    ----------
+    root
+        Folder with ``[PREFIX-]train-NUMBER.tar`` and the same with ``test``, ``val`` or ``validation``; of these three,
+        the first that is there is used.
+    classes
+        Names of the classes in the order of their labels, or a file with a name a line; by default those of the
+        manifest, or else the labels themselves.
+    image_size, mean, std, crop_pct, crop_mode, interpolation, preprocessing, background
+        As for :func:`minivit.data.imagefolder.load_imagefolder`.
+
+    Returns
+    -------
+    Dataset
+        Images uint8 (n, 3, H, W), decoded when they are indexed, in the order of the shards.
+
+    Raises
+    ------
+    ValueError
+        If the value of an option is not allowed.
+    DataError
+        Naming the shard, if one is missing, empty, cut off, damaged, or holds other images or classes than it should.
+    """
+    how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
+                               crop_mode=crop_mode, interpolation=interpolation)
+    shards, told = find_shards(root)
+    source = f"{root / MANIFEST}" if classes is None else "classes"
+    named = told if classes is None else _read_classes(classes)
+    indices = {name: load_index(root, name, its) for name, its in shards.items()}
+    if named is None:
+        count = 1 + max(int(index.places["label"].max()) for index in indices.values())
+        named, source = tuple(map(str, range(count))), "the largest label"
+    for name, index in indices.items():
+        _check_labels(shards[name], name, index.places, len(named), source)
+    options = options_of_images(how, background)
+    splits = (Split(ShardImages(shards[name], index, **options), torch.from_numpy(index.places["label"].copy()))
+              for name, index in indices.items())
+    return Dataset("shards", *splits, named, how.mean, how.std)
+
+
+def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
+    if isinstance(classes, str | Path):
+        try:
+            lines = Path(classes).expanduser().read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{classes} cannot be read ({error}): name a file with the name of a class a line"
+                            ) from None
+        classes = [line.strip() for line in lines if line.strip()]
+    if len(set(classes)) != len(classes) or not classes:
+        raise ValueError(f"classes: {len(classes)} names, {len(set(classes))} of them different; all must be, and "
+                         "there must be one")
+    return tuple(classes)
+
+
+def _check_labels(shards: Shards, split: str, places: np.ndarray, count: int, source: str) -> None:
+    """Hold the labels of a split against the number of classes."""
+    if (outside := places["label"] >= count).any():
+        first = places[outside.argmax()]
+        raise DataError(f"{shards.paths[first['shard']]} has an image of class {first['label']}, and there are {count} "
+                        f"classes, from 0, by {source}")
+    if absent := np.flatnonzero(np.bincount(places["label"], minlength=count) == 0).tolist():
+        shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        raise DataError(f"{shards.paths[0].parent}: the {split} shards, {shards.paths[0].name} to "
+                        f"{shards.paths[-1].name}, have no image of class {shown}, and there are {count} classes by "
+                        f"{source}; copy the missing shards, or give the right classes")
