@@ -35,6 +35,7 @@ read_train() {
 }
 
 whole_number() {
+    [[ $2 ]] || fail "$1 needs a value; $usage"
     [[ $2 =~ ^[0-9]+$ && $2 -ge $3 ]] || fail "$1 $2 must be a whole number, $3 or more"
 }
 
