@@ -1,6 +1,7 @@
 """The SLURM launcher for real: two nodes on this machine, a signal before the limit, and the queue again."""
 
 import os
+import random
 import re
 import shutil
 import signal
@@ -16,7 +17,7 @@ from minivit.training import read_record
 from tests.training.test_launch import RECIPE, wait_for
 
 ROOT = Path(__file__).parents[2]
-TOOLS = ["slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "munged"]
+TOOLS = ["slurmctld", "slurmd", "sbatch", "scontrol", "scancel", "munged", "setpriv"]
 EPOCHS = 60
 CONFIG = """
 ClusterName=test
@@ -55,7 +56,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_n
 
 def free_ports(number):
     """Return the first of so many ports in a row that nobody listens on."""
-    for first in range(17001, 20000, number):
+    for first in random.sample(range(17001, 20000, number), 100):  # another test may look at the same time
         try:
             for port in range(first, first + number):
                 with socket.socket() as free:
@@ -96,6 +97,7 @@ class Cluster:
     def daemon(self, *command):
         log = open(self.folder / f"{len(self.daemons)}_{command[0]}.out", "w", encoding="utf-8")  # noqa: SIM115
         with log:
+            command = ["setpriv", "--pdeathsig", "KILL", *command]  # nor do they outlive tests that are killed
             self.daemons.append(subprocess.Popen(command, stdout=log, stderr=log, env=self.environment,
                                                  start_new_session=True))
 
