@@ -145,6 +145,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
         except Stopped:
             save(out, trainer, writer)
             writer.wait()  # whoever is told that it's saved can rely on it
+            parallel.wait_for_all()  # a launcher ends the others when one of them is gone, and the first still writes
             raise
         finally:
             if first:
