@@ -1,4 +1,4 @@
-"""Checkpoints and weights: what a run goes on from, and what is left of it."""
+"""Checkpoints, from which a run resumes, and files of weights."""
 
 import json
 import pickle
@@ -24,31 +24,31 @@ CHECKPOINT, WEIGHTS = "checkpoint.pt", "model.safetensors"
 
 
 def save_weights(path: Path, model: nn.Module, config: Config, data: DataInfo | None = None) -> None:
-    """Write a model's weights as safetensors; the header has what rebuilds it and what its images and classes are."""
+    """Write a model's weights as safetensors, with its configuration, images and classes described in the header."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in unwrap(model).state_dict().items()}
     header = {"config": json.dumps(asdict(config))} | ({"data": json.dumps(asdict(data))} if data else {})
     write_whole(path, lambda part: part.write_bytes(pack_weights(tensors, header)))
 
 
 def pack_weights(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
-    """Return what a safetensors file holds: the same bytes for the same weights, while the library shuffles headers."""
+    """Return the content of a safetensors file: the same bytes for the same weights (the library shuffles headers)."""
     content = save(tensors, metadata=header)
     end = 8 + int.from_bytes(content[:8], "little")
     about = json.loads(content[8:end]) | {"__metadata__": header}
     text = json.dumps(about, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # the numbers behind it are aligned
+    text += b" " * (-len(text) % 8)  # so that the numbers after it are aligned
     return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write all that is needed to resume."""
+    """Write everything needed to resume a run."""
     write_whole(path, lambda part: torch.save(state, part))
 
 
 class Writer:
-    """Does what writes to the disk on a thread, one thing after the other, so that training needn't wait for it.
+    """Runs functions that write to the disk in a thread, one at a time, so that training needn't wait for them.
 
-    Leaving the ``with`` block waits for the last one. What went wrong is raised by the next call, or there.
+    Leaving the ``with`` block waits for the last one. An error in one is raised by the next call or at the end.
     """
 
     def __init__(self):
@@ -63,29 +63,29 @@ class Writer:
             self.wait()
 
     def wait(self) -> None:
-        """Wait for the last one."""
+        """Wait for the last write."""
         if self.last:
             last, self.last = self.last, None
             last.result()
 
     def submit(self, write: Callable[..., Any], *arguments: Any) -> None:
-        """Begin with the next one, when the last one is done."""
+        """Start the next write once the last one is done."""
         self.wait()
         self.last = self.pool.submit(write, *arguments)
 
 
 def snapshot(state: Any) -> Any:
-    """Copy every tensor of a state to the CPU: what training changes next, a checkpoint must not."""
+    """Copy every tensor of a state to the CPU, so that training doesn't change it while it is being written."""
     return tree_map(lambda leaf: leaf.detach().to("cpu", copy=True) if isinstance(leaf, Tensor) else leaf, state)
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_checkpoint` wrote; only tensors and plain values are admitted, no code.
+    """Read what :func:`save_checkpoint` wrote; only tensors and plain values are loaded, never code.
 
     Raises
     ------
     CheckpointError
-        If the file is missing, cut off, of another kind, or a pickle with code in it.
+        If the file is missing, truncated, not a checkpoint, or a pickle that contains code.
     """
     state = read_pickle(path)
     if not isinstance(state, dict) or not {"config", "step", "model", "optimizer"} <= state.keys():
@@ -94,10 +94,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
-    """Read the weights in a file, by name, whoever wrote it.
+    """Read the weights in a file, by name, whichever tool wrote it.
 
-    What training tools wrap around weights is taken off: see :func:`minivit.models.unwrap_weights`. They are for a
-    model that you make yourself::
+    Whatever training tools wrap around weights is removed: see :func:`minivit.models.unwrap_weights`. You create the
+    model for them yourself::
 
         model = create_model("vit_small_patch16_224")
         model.load_state_dict(read_weights("deit_small_patch16_224.pth"))
@@ -107,12 +107,12 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     path
         A ``.safetensors`` file, or what ``torch.save`` wrote: tensors and plain values, no code.
     key
-        Of a file with more than one set of weights, the one wanted: ``"model_ema"``, ...
+        Which set of weights to read, if the file has more than one: ``"model_ema"``, ...
 
     Raises
     ------
     CheckpointError
-        If the file is missing or damaged, or has no weights, or more than one set of them and no ``key`` says which.
+        If the file is missing or damaged, has no weights, or has several sets of them and no ``key`` is given.
     """
     path = Path(path).expanduser()
     content = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path)
@@ -138,7 +138,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what ``torch.save`` wrote, if it's tensors and plain values."""
+    """Read what ``torch.save`` wrote, if it holds only tensors and plain values."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
@@ -146,7 +146,7 @@ def read_pickle(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         raise CheckpointError(f"{path} is damaged, or holds more than tensors and plain values; it was not loaded. "
                               "Use a checkpoint that minivit wrote") from error
-    except Exception as error:  # bytes that are no checkpoint fail in as many ways as there are bytes
+    except Exception as error:  # arbitrary bytes can make torch.load fail in any way
         raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or no checkpoint. "
                               f"Train again, or use {WEIGHTS} if it stands beside it") from error
 

@@ -1,4 +1,4 @@
-"""torch.compile, where the machine has what it takes."""
+"""Compile a model and its training step with torch.compile."""
 
 import warnings
 from collections import Counter
@@ -11,14 +11,14 @@ from torch import nn
 from minivit.training.step import Step
 
 CONTAINERS = (nn.ModuleList, nn.ModuleDict, nn.Sequential)
-OPTIONS = {"fallback_random": True}  # random numbers stay those of what isn't compiled
-VARIANTS = 64  # of one block's code in one process: numbers of patches, context, training or not, ...
+OPTIONS = {"fallback_random": True}  # draw the same random numbers as without compilation
+VARIANTS = 64  # most versions of a block's code per process: by number of patches, context, training or not, ...
 
 
 def repeated_parts(model: nn.Module) -> Iterator[nn.Module]:
-    """Yield the parts that a model has most often, in whole: the blocks of a transformer.
+    """Yield the modules whose type occurs most often in a model: the blocks of a transformer.
 
-    Compiled one by one they share their code, which is made once and not once a layer.
+    If each is compiled by itself, they share their code, which is then generated once rather than once per layer.
     """
     parts = [module for module in model.modules() if not isinstance(module, CONTAINERS) and any(module.children())]
     counts = Counter(map(type, parts))
@@ -32,20 +32,20 @@ def repeated_parts(model: nn.Module) -> Iterator[nn.Module]:
 
 
 def compile_parts(model: nn.Module) -> None:
-    """Compile a model's blocks, where it has some."""
+    """Compile a model's blocks, or the whole model if it has none."""
     for part in list(repeated_parts(model)) or [model]:
         part.compile(dynamic=False, options=OPTIONS)
 
 
 def compile_step(step: Step) -> None:
-    """Compile what a step spends its time in: the model's blocks, and the augmentation."""
+    """Compile what takes most of a step's time: the model's blocks and the augmentation."""
     compile_parts(step.model)
     step.augment = torch.compile(step.augment.__call__, dynamic=False, options=OPTIONS)
 
 
 @contextmanager
 def compiling(mode: str) -> Iterator[None]:
-    """Say in one line what a machine lacks to compile: mostly a C++ compiler, or a place for what it writes.
+    """Report in one line what the machine lacks to compile: usually a C++ compiler, or a folder it can write to.
 
     Raises
     ------
@@ -56,12 +56,12 @@ def compiling(mode: str) -> Iterator[None]:
         yield
         return
     from torch._dynamo import config  # heavy, and rarely needed
-    from torch._dynamo.exc import ShortenTraceback  # what all failures of a back end are
+    from torch._dynamo.exc import ShortenTraceback  # base class of all errors of a back end
 
     try:
         with config.patch(recompile_limit=VARIANTS, accumulated_recompile_limit=8 * VARIANTS), \
              warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a compiler warns of what it looks at, not of what we do
+            warnings.simplefilter("ignore")  # the compiler's warnings are about code that it inspects, not about ours
             yield
     except (ShortenTraceback, OSError) as error:
         cause = getattr(error, "inner_exception", error)

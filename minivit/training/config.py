@@ -1,8 +1,9 @@
-"""What a run is made of: five groups of settings, each with its type, its range and what it is for.
+"""The configuration of a run: five groups of settings, each with its type, its range and its purpose.
 
-The name of a setting is in one group alone. So a :class:`Config` has all of them by name, and takes them by name or by
-group and name: ``learning_rate``, ``optimizer.learning_rate``, or ``learning_rate`` in a mapping called ``optimizer``.
-A setting may be called like a group; a mapping is meant for the group then, and anything else for the setting.
+The name of a setting occurs in only one group. So a :class:`Config` has all settings as attributes, and takes them by
+name or by group and name: ``learning_rate``, ``optimizer.learning_rate``, or ``learning_rate`` in a mapping called
+``optimizer``. A setting may have the name of a group; then a mapping is taken for the group, and any other value for
+the setting.
 """
 
 import inspect
@@ -36,17 +37,17 @@ settings = pydantic_dataclass(frozen=True, kw_only=True,
 
 @settings
 class DataConfig:
-    """What is learnt, from which images."""
+    """What to learn, and from which images."""
 
     task: str = Field("classification", description=(
-        "What is to be learnt: classification, or another key of minivit.tasks.TASKS."))
+        "What to learn: classification, or another key of minivit.tasks.TASKS."))
     dataset: str = Field("cifar100", description="Name for minivit.data.load.")
     dataset_options: dict[str, Any] = Field(default_factory=dict, description="Keyword arguments for it.")
     train_images: int | None = Field(None, ge=1, description=(
-        "Train on this many images, drawn once and for all from the training set; None for all of them."))
+        "Train on this many images of the training set, always the same ones; None for all of them."))
     held_out_images: int = Field(0, ge=0, description=(
-        "Keep so many other images of the training set, the same ones always, out of training, and evaluate on them in "
-        "place of the test set: for choosing settings. 0 for the test set."))
+        "Hold out this many other images of the training set, always the same ones, and evaluate on them instead of "
+        "the test set: for choosing settings. 0 to evaluate on the test set."))
 
     @field_validator("task")
     @classmethod
@@ -57,35 +58,36 @@ class DataConfig:
 
 @settings
 class ModelConfig:
-    """What is trained."""
+    """The model to train."""
 
     model: str = Field("vit_nano_patch4_32", description="Name for minivit.models.create_model.")
     model_options: dict[str, Any] = Field(default_factory=dict, description=(
         "Keyword arguments for it; num_classes is the data set's."))
     patch_dropout: Annotated[tuple[Share, ...], FromList] = Field((0.0,), min_length=1, description=(
-        "Share of the patches that each training image loses, others each time; with more than one number the run has "
-        "as many equal stretches: (0.5, 0.0) is half of the patches in its first half, all in its second."))
+        "Fraction of patches to drop from each training image, chosen anew each time. Several numbers divide the run "
+        "into as many equal stretches: (0.5, 0.0) drops half of the patches in its first half, none in its second."))
 
 
 @settings
 class OptimizerConfig:
-    """What is minimised, and by which steps."""
+    """What to minimise, and how."""
 
     optimizer: Literal[tuple(OPTIMIZERS)] = Field("adamw", description=(
-        "adamw; or what steps the matrices inside the blocks, such as muon, with AdamW for the rest."))
-    learning_rate: float = Field(1e-3, gt=0, description="Where the rate is after the warm-up, which begins at 0.")
+        "adamw, or the optimiser of the matrices inside the blocks, such as muon; AdamW then updates the rest."))
+    learning_rate: float = Field(1e-3, gt=0, description="Learning rate after the warm-up, which begins at 0.")
     final_learning_rate: float = Field(1e-5, ge=0, description=(
-        "Where it ends, along half a cosine; no more than learning_rate."))
-    warmup_epochs: float = Field(5.0, ge=0, description="How long the rate grows linearly; no more than epochs.")
-    weight_decay: float = Field(0.05, ge=0, description="Decay of the matrices, and no others, whatever steps them.")
+        "Learning rate at the end, reached along half a cosine; at most learning_rate."))
+    warmup_epochs: float = Field(5.0, ge=0, description=(
+        "Epochs in which the learning rate grows linearly; at most epochs."))
+    weight_decay: float = Field(0.05, ge=0, description="Weight decay, of matrices only, with either optimiser.")
     betas: Annotated[tuple[Share, Share], FromList] = Field((0.9, 0.999), description="Decay rates of AdamW.")
     clip_norm: float | None = Field(1.0, gt=0, description=(
-        "Gradients longer than this are shortened to it; None for no limit."))
-    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Share of each target that is spread over all classes.")
+        "Largest norm of the gradient, which is scaled down if it exceeds this; None for no limit."))
+    label_smoothing: float = Field(0.1, ge=0, lt=1, description="Part of each target that is spread over all classes.")
     diagonality: float = Field(0.0, ge=0, description=(
-        "Weight of minivit.analysis.diagonality_loss, which is added to the cross-entropy: the mean over the "
-        "less-attention layers whose maps are square. 0 is off."))
-    diagonality_form: Literal["bounded", "printed"] = Field("bounded", description="Its form.")
+        "Weight of minivit.analysis.diagonality_loss, whose mean over the less-attention layers with square maps is "
+        "added to the cross-entropy. 0 is off."))
+    diagonality_form: Literal["bounded", "printed"] = Field("bounded", description="Form of the diagonality loss.")
     ema_decay: float | None = Field(None, gt=0, lt=1, description=(
         "Evaluate an exponential moving average of the weights with this decay, updated every step; None for the "
         "weights themselves."))
@@ -100,47 +102,48 @@ class OptimizerConfig:
 
 @settings
 class AugmentationConfig:
-    """What happens to a training image before the model sees it."""
+    """How training images are augmented before the model sees them."""
 
     repeats: int = Field(1, ge=1, description=(
-        "Repeated augmentation (Hoffer et al., 2020): so often an image stands in a batch, augmented anew each time. "
-        "An epoch keeps its length and has as many images fewer."))
+        "Repeated augmentation (Hoffer et al., 2020): how many times an image occurs in a batch, augmented anew each "
+        "time. An epoch keeps its length, so it has this many times fewer different images."))
     crop_padding: int = Field(4, ge=0, description="Largest shift, in pixels.")
-    flip: bool = Field(True, description="Whether to mirror left to right, every other time.")
+    flip: bool = Field(True, description="Whether to mirror images left to right, half of the time.")
     augmentation: Literal["none", "randaugment", "trivialaugment"] = Field("none", description=(
-        "randaugment as DeiT has it, trivialaugment, or none, after crop and flip."))
-    erasing: float = Field(0.0, ge=0, le=1, description="Chance that a box of an image is replaced by noise.")
-    mixup: float = Field(0.0, ge=0, description="Its alpha; 0 is off. With CutMix on too, a coin decides for a batch.")
-    cutmix: float = Field(0.0, ge=0, description="Its alpha; 0 is off.")
+        "Augmentation after crop and flip: randaugment (as in DeiT), trivialaugment or none."))
+    erasing: float = Field(0.0, ge=0, le=1, description="Probability of replacing a box of an image by noise.")
+    mixup: float = Field(0.0, ge=0, description=(
+        "Alpha of Mixup; 0 is off. If CutMix is on too, each batch uses one of the two at random."))
+    cutmix: float = Field(0.0, ge=0, description="Alpha of CutMix; 0 is off.")
 
 
 @settings
 class RunConfig:
-    """How long it runs, from which seed, in which arithmetic, and how often it is looked at."""
+    """How long to run, from which seed, in which precision, and how often to evaluate and save."""
 
     epochs: int = Field(300, ge=1, description="Passes over the training images.")
     batch_size: int = Field(128, ge=1, description=(
-        "Images a step, of all processes together. Those that do not fill a batch are left out of an epoch, others "
-        "each time, so that all steps have one shape."))
+        "Images per step, over all processes. Images that don't fill a batch are left out of an epoch, different ones "
+        "each time, so that all steps have the same shape."))
     accumulate: int = Field(1, ge=1, description=(
-        "Parts in which a process takes its share of a batch, one after the other: so a small machine takes the same "
-        "steps as a large one."))
-    seed: int = Field(0, ge=0, description="Of the first weights, the order of the images and every random draw.")
+        "Number of parts in which a process handles its share of a batch, one after the other, so that a small machine "
+        "can take the same steps as a large one."))
+    seed: int = Field(0, ge=0, description="Seed of the initial weights, the order of images and all random draws.")
     precision: Literal["auto", "float32", "bfloat16"] = Field("float32", description=(
-        "float32, bfloat16 for autocast, or auto: bfloat16 where the device multiplies it in hardware."))
+        "float32, bfloat16 for autocast, or auto: bfloat16 if the device multiplies it in hardware."))
     compile: Literal["none", "default"] = Field("none", description=(
-        "none, or default: torch.compile of the blocks, which share their code, and of the augmentation."))
+        "none, or default: use torch.compile on the blocks, which share their code, and on the augmentation."))
     cuda_graph: bool = Field(True, description=(
-        "On an NVIDIA GPU, record a whole step once for each number of patches, and replay it. Elsewhere, with more "
-        "than one process, and with accumulate, it does nothing."))
+        "On an NVIDIA GPU, record a whole step once for each number of patches, and replay it. It has no effect on "
+        "other devices, with more than one process, or with accumulate."))
     deterministic: bool = Field(True, description=(
-        "On a GPU, use kernels that give the same bits each time, so that a resumed run ends in the weights of one "
-        "that was never stopped. A CPU's always do."))
+        "On a GPU, use kernels that give the same bits each time, so that a resumed run ends with the weights of one "
+        "that was never stopped. Those of a CPU always do."))
     evaluate_every: int | str = Field(1, description=(
-        "Epochs from one evaluation to the next, at least 1; or seconds, such as '90s', which are up at the end of an "
-        "epoch. The last epoch has one."))
+        "Epochs between evaluations, at least 1; or seconds, such as '90s', checked at the end of each epoch. The "
+        "last epoch is always evaluated."))
     save_every: int | str = Field(1, description=(
-        "Epochs from one checkpoint to the next, at least 1; or seconds, such as '90s'. The last epoch has one."))
+        "Epochs between checkpoints, at least 1; or seconds, such as '90s'. The last epoch is always saved."))
 
     @field_validator("evaluate_every", "save_every")
     @classmethod
@@ -151,7 +154,7 @@ class RunConfig:
 
 @settings
 class Groups(RunConfig, AugmentationConfig, OptimizerConfig, ModelConfig, DataConfig):
-    """All groups, the last one's fields first, and what must hold between fields of different ones."""
+    """All groups, with the fields of the last one first, and checks across groups."""
 
     @model_validator(mode="after")
     def check_warmup(self) -> "Groups":
@@ -169,16 +172,16 @@ GROUP_OF = {name: group for group, its in GROUPS.items() for name in its.__pydan
 
 @dataclass(frozen=True, init=False)
 class Config(Groups):
-    """Everything that decides the numbers of a run; data folder, output folder and device do not.
+    """Everything that determines the results of a run, which excludes data folder, output folder and device.
 
-    The settings stand in five groups, which a name may begin with: ``Config(learning_rate=1e-3)``,
+    The settings are in five groups, whose name may precede that of a setting: ``Config(learning_rate=1e-3)``,
     ``Config(optimizer={"learning_rate": 1e-3})`` and, on the command line, ``optimizer.learning_rate=1e-3`` are the
-    same. ``print(config)`` shows them so.
+    same. ``print(config)`` shows the names with their groups.
 
     Raises
     ------
     ValueError
-        In one line, if a name is unknown or given twice, or a value has the wrong type or is out of its range.
+        In one line, if a name is unknown or given twice, or a value has the wrong type or is out of range.
     """
 
     def __init__(self, **values: Any):
@@ -187,19 +190,19 @@ class Config(Groups):
             super().__init__(**values)
         except ValidationError as error:
             errors = error.errors()
-            name = next(iter(errors[0]["loc"]), None)  # none where it's about two fields
+            name = next(iter(errors[0]["loc"]), None)  # none if it's about two fields
             errors = [each for each in errors if next(iter(each["loc"]), None) == name]
             raise ValueError(explain(errors, name, values.get(name), FIELDS.get(name), OWNER)) from None
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Config":
-        """Make a configuration of a recipe's or ``run.json``'s values; the defaults fill the rest."""
+        """Create a configuration from the values in a recipe or ``run.json``, with defaults for the rest."""
         if not isinstance(values, Mapping):
             raise ValueError(f"{OWNER} must be a mapping of names to values, not {values!r}")
         return cls(**merge({}, values))
 
     def override(self, **values: Any) -> "Config":
-        """Return a copy with ``values`` instead of its own; options of model and data set are merged in."""
+        """Return a copy with ``values`` replaced; options of model and data set are merged."""
         return type(self)(**merge(vars(self), values))
 
     def __str__(self) -> str:
@@ -207,7 +210,7 @@ class Config(Groups):
 
 
 def merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base``, by the names of its fields, with ``values`` put where they belong."""
+    """Return a copy of ``base``, whose keys are field names, updated with ``values``."""
     merged = dict(base)
     for (*way, last), value in places(values).items():
         inside = merged
@@ -219,12 +222,12 @@ def merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def places(values: Mapping[str, Any]) -> dict[tuple[str, ...], Any]:
-    """Return where each value belongs: the name of its field and, inside options, the keys that lead to it.
+    """Return each value by its place: the name of its field and, inside options, the keys that lead to it.
 
     Raises
     ------
     ValueError
-        If a name is unknown, or two stand for the same place.
+        If a name is unknown, or two names mean the same place.
     """
     found: dict[tuple[str, ...], Any] = {}
     for place, value in find_places(values):
@@ -254,7 +257,7 @@ def find_places(values: Mapping[str, Any], group: str | None = None) -> Iterator
 
 
 def describe(name: str) -> str:
-    """Say what a setting is, and which values it takes."""
+    """Describe a setting and the values it takes."""
     its = FIELDS[name]
     allowed = range_in_words(its)
     return its.description + (f" Allowed: {allowed}." if allowed else "")

@@ -1,4 +1,4 @@
-"""The device of a run: which one, and what it is good at."""
+"""The device of a run: which one to use, and which precision suits it."""
 
 import logging
 import os
@@ -12,32 +12,32 @@ import torch
 
 from minivit.training import parallel
 
-# What torch raises where a device is not there, not built in, not supported or full.
+# What torch raises if a device is absent, not supported, or out of memory.
 FAILURES = (RuntimeError, AssertionError, ImportError, torch.cuda.DeferredCudaCallError)
 CHOOSING = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 
 
 def choose_device(name: str | torch.device, *, many: bool = False) -> torch.device:
-    """Return the device of that name; ``auto`` takes the accelerator that is there and answers, else the CPU.
+    """Return the device with this name; ``auto`` uses an accelerator if there is one that works, else the CPU.
 
-    Where somebody might expect a GPU, ``auto`` logs in one line why it is the CPU.
+    If ``auto`` falls back to the CPU where one might expect a GPU, it logs the reason in one line.
 
     Parameters
     ----------
     name
         ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ...
     many
-        Whether this may be one of many processes: then a GPU without a number is the one of this process.
+        Whether several processes are allowed. Each then uses the GPU with its local rank, if the name has no number.
 
     Raises
     ------
     ValueError
-        If there is no such device, if it does not answer, or if this is one of many processes and may not be.
+        If there is no such device, if it doesn't work, or if there are several processes and ``many`` is False.
     """
     if parallel.asked_for() > 1 and not many:
-        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: only train shares its work; start this without "
-                         "torchrun")
+        raise ValueError(f"WORLD_SIZE={os.environ['WORLD_SIZE']}: only train can use several processes; start this "
+                         "command without torchrun")
     device = _best_device() if name == "auto" else _named_device(name)
     if parallel.asked_for() > 1 and device.type == "cuda" and device.index is None:
         return _named_device(f"cuda:{os.environ.get('LOCAL_RANK', 0)}")
@@ -45,7 +45,7 @@ def choose_device(name: str | torch.device, *, many: bool = False) -> torch.devi
 
 
 def answers(device: str | torch.device) -> bool:
-    """Say whether the device works: whether it takes a number, adds one and hands it back."""
+    """Say whether the device works: whether it can store a number, add to it and return it."""
     try:
         _try(torch.device(device))
     except FAILURES:
@@ -66,7 +66,7 @@ def _named_device(name: str | torch.device) -> torch.device:
 
 
 def _best_device() -> torch.device:
-    known = torch.accelerator.current_accelerator()  # what this build of torch was made for, there or not
+    known = torch.accelerator.current_accelerator()  # what this build of torch supports, whether or not there is one
     cpu = torch.device("cpu")
     if known is None:
         if _has_nvidia_driver():
@@ -76,16 +76,16 @@ def _best_device() -> torch.device:
         _try(known)
     except FAILURES as error:
         if _has_no_driver(error) and not (_has_nvidia_card() or _has_nvidia_driver() or _choice()):
-            return cpu  # as most laptops: nobody expects a GPU
+            return cpu  # like most laptops: nobody expects a GPU
         _tell_why(_reason(known, error))
         return cpu
     return known
 
 
 def _try(device: torch.device) -> None:
-    # Memory alone is not enough: a card for which torch has no kernels gives memory too, and so does `meta`.
+    # Allocating memory is not enough: that works even if torch has no kernels for a card, and on `meta`.
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns at length of what is told here in a line
+        warnings.simplefilter("ignore")  # torch warns at length about what we say in one line
         torch.ones(1, device=device).add_(1).item()
 
 
@@ -94,7 +94,7 @@ def _tell_why(reason: str) -> None:
 
 
 def _reason(device: torch.device, error: Exception) -> str:
-    """Put what torch said about a device into one line of plain words."""
+    """Summarise in one plain line what torch said about a device."""
     said = str(error)
     if "driver on your system is too old" in said:
         found = re.search(r"found version (\d+)", said)
@@ -123,7 +123,7 @@ def _has_no_driver(error: Exception) -> bool:
 
 
 def _choice() -> str:
-    """Return the variables that say which GPUs this process may see, as they are set; empty if none is."""
+    """Return the variables that limit which GPUs this process sees, with their values; empty if none is set."""
     return " ".join(f"{name}={os.environ[name]!r}" for name in CHOOSING if name in os.environ)
 
 
@@ -132,7 +132,7 @@ def _has_nvidia_driver() -> bool:
 
 
 def _has_nvidia_card() -> bool:
-    """Look for a display or 3D controller of NVIDIA's on the PCI bus, which Linux shows without any driver."""
+    """Look for an NVIDIA display or 3D controller on the PCI bus, which Linux lists even without a driver."""
     with suppress(OSError):
         return any((card / "vendor").read_text(encoding="ascii").strip() == "0x10de"
                    and (card / "class").read_text(encoding="ascii").startswith("0x03")
@@ -152,7 +152,7 @@ def _supported() -> str:
 
 
 def failure(error: Exception) -> str | None:
-    """Return in a line what became of the device, if that is what an error is about; None for other errors."""
+    """Explain in one line an error of the device or of another process; return None for other errors."""
     said = str(error)
     if isinstance(error, torch.OutOfMemoryError) or re.search(r"can't allocate memory|not enough memory", said):
         found = re.search(r"total capacity of ([\d.]+ \w+)", said)
@@ -168,15 +168,15 @@ def failure(error: Exception) -> str | None:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait until the device has done what it was given; a CPU has when a call returns."""
+    """Wait until the device has finished its work; a CPU has when a call returns."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def resolve_precision(precision: str, device: torch.device) -> str:
-    """Return ``float32`` or ``bfloat16``; for ``auto`` the latter where the device multiplies it in hardware.
+    """Return ``float32`` or ``bfloat16``; ``auto`` chooses the latter if the device multiplies it in hardware.
 
-    A CPU that does not takes a hundred times as long for it.
+    A CPU without such hardware takes a hundred times as long for it.
     """
     if precision != "auto":
         return precision
@@ -188,5 +188,5 @@ def resolve_precision(precision: str, device: torch.device) -> str:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
-    """Return the context in which a model calculates in that precision, ``auto`` included."""
+    """Return a context in which a model computes in this precision; ``auto`` is allowed."""
     return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")

@@ -1,4 +1,4 @@
-"""How good a model is on images it was not trained on.
+"""Measure how good a model is on images it wasn't trained on.
 
 Axes: B batch, C channels, H and W height and width in pixels.
 """
@@ -21,34 +21,34 @@ from minivit.wrappers import as_input, first_weights
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
              after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
-    """Measure a model on the whole test set; of many processes, each on its share of the images.
+    """Measure a model on the whole test set; several processes share the images.
 
     Parameters
     ----------
     model
-        In a wrapper or without, of any precision: images come to it in its own. Put in evaluation mode meanwhile.
+        Wrapped or not, and in any precision, to which images are converted. It is in evaluation mode meanwhile.
     dataset
-        Its ``test`` split is used. Its classes are those of the task, as :func:`minivit.training.load_data` gives them.
+        Its ``test`` split is used. Its classes are those of the task, as from :func:`minivit.training.load_data`.
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``.
     batch_size
-        Images at a time.
+        Number of images per forward pass.
     after_batch
         Called after each batch.
     task
-        Says what is measured: a key of :data:`minivit.tasks.TASKS`.
+        The task, which defines the scores: a key of :data:`minivit.tasks.TASKS`.
 
     Returns
     -------
     dict
-        ``test_loss``, mean cross-entropy in nats, and the scores of the task in per cent. Of classification these are
-        ``test_top1`` and ``test_top5``, the images whose class is the best, or among the best five, of the logits; of
-        segmentation ``test_miou`` and ``test_pixel_accuracy``.
+        ``test_loss``, the mean cross-entropy in nats, and the scores of the task in per cent. For classification these
+        are ``test_top1`` and ``test_top5``, the percentage of images whose class has the largest logit, or one of the
+        five largest; for segmentation ``test_miou`` and ``test_pixel_accuracy``.
 
     Raises
     ------
     ValueError
-        If the model has fewer logits than the data have classes.
+        If the model has fewer logits than the data set has classes.
     """
     device, task = first_weights(model).device, find_task(task)
     was_training = model.training
@@ -56,7 +56,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     sums = None
     try:
         mine = parallel.share(torch.arange(len(dataset.test)))
-        rows = mine if len(mine) else torch.arange(1)  # of more processes than images some measure one for nothing
+        rows = mine if len(mine) else torch.arange(1)  # without a share, evaluate one image and discard it
         for images, targets in batches(dataset.test, rows, batch_size, device, task.target):
             logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
             sums = add(sums, task.measure(logits, targets, dataset.num_classes))
@@ -67,18 +67,18 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:
-    """Show images to a model as it is used to seeing them, and return what it says.
+    """Normalise images as in training, pass them to a model and return its output.
 
-    A model whose weights are not float32 calculates in their precision, whatever is asked for.
+    A model whose weights are not float32 computes in their precision, whatever ``precision`` is.
 
     Parameters
     ----------
     model
-        In a wrapper or without.
+        Wrapped or not.
     images
-        (B, C, H, W), levels in [0, 255], of any type.
+        (B, C, H, W), levels in [0, 255], of any dtype.
     dataset
-        Its mean and deviation are those of the training.
+        Its mean and standard deviation must be those of the training.
     precision
         ``float32``, ``bfloat16`` for autocast, or ``auto``.
     **options

@@ -1,9 +1,9 @@
 """A step as one CUDA graph: recorded once, replayed in a single launch.
 
-A step is some 1,500 kernels, and a processor takes longer to launch them than a GPU to run them. A graph is launched as
-a whole. It does again what was recorded, with the same kernels on the same memory: so a batch is copied to where the
-recorded one lay, and what else changes from step to step lies on the device too. Random numbers are drawn anew, from
-the state in which PyTorch's generator is at the replay.
+A step launches some 1,500 kernels, and launching them takes a processor longer than running them takes a GPU. A graph
+is launched as a whole. It repeats what was recorded, with the same kernels on the same memory. So each batch is copied
+into the memory of the recorded one, and whatever else changes from step to step is kept on the device too. Random
+numbers are drawn anew, from the state that PyTorch's generator has at the replay.
 """
 
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-WARMUP_CALLS = 3  # libraries choose kernels and take their memory in the first ones, which can't be recorded
+WARMUP_CALLS = 3  # in the first calls libraries choose kernels and allocate memory, which can't be recorded
 
 
 class Replay:
-    """A function of a batch, recorded on it, that is replayed on others of the same shapes.
+    """A function that is recorded on one batch and replayed on others of the same shapes.
 
     Parameters
     ----------
     function
-        It waits for nothing, copies nothing from the host, and launches the same kernels each time; see
+        It must not wait for the device or copy from the host, and must launch the same kernels each time; see
         :class:`minivit.training.step.Step`. It is called :data:`WARMUP_CALLS` times, then recorded.
     batch
         Tensors on an NVIDIA GPU.
     pool
-        Memory to share with other replays of which no two run at once, from ``torch.cuda.graph_pool_handle()``.
+        Memory to share with other replays, no two of which may run at once; from ``torch.cuda.graph_pool_handle()``.
 
     Attributes
     ----------
     result
-        What the function returned while it was recorded: each replay writes it anew.
+        What the function returned while it was recorded; each replay overwrites it.
     """
 
     def __init__(self, function: Callable[..., Any], *batch: Tensor, pool: Any = None):

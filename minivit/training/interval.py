@@ -1,4 +1,4 @@
-"""How often something is done in a run: every so many epochs, or seconds."""
+"""How often a run does something: every few epochs or seconds."""
 
 import re
 
@@ -8,14 +8,16 @@ SECONDS = re.compile(r"(\d+(?:\.\d+)?) ?s")
 
 
 class Interval:
-    """Tells whether it's time again.
+    """Tells when an interval has passed.
 
     Parameters
     ----------
-    name, value
-        What the value is called, and it: epochs as a whole number, at least 1, or seconds in words, such as ``"90s"``.
+    name
+        Name of the value in error messages.
+    value
+        A number of epochs, at least 1, or seconds as a string such as ``"90s"``.
     now
-        The clock's seconds at the beginning.
+        Time at which the first interval begins, in seconds.
 
     Raises
     ------
@@ -32,7 +34,10 @@ class Interval:
         self.last = now
 
     def is_over(self, epochs: int | None, now: float) -> bool:
-        """Say whether it's time after so many epochs, or inside one, for which ``epochs`` is None; and begin anew."""
+        """Say whether the interval has passed, and if so start the next.
+
+        ``epochs`` is the number of finished epochs, or None within an epoch.
+        """
         if self.seconds is None:
             return epochs is not None and epochs % self.epochs == 0
         over = now - self.last >= self.seconds

@@ -36,8 +36,8 @@ from minivit.training.trainer import Trainer, TrainingError
 
 log = logging.getLogger(__name__)
 
-SAVE_INSIDE = "600s"  # an epoch that lasts longer is saved meanwhile, whatever save_every says
-LOOK_EVERY_S = 0.5    # between two glances at the loss
+SAVE_INSIDE = "600s"  # a run is saved at least this often, even within an epoch, whatever save_every says
+LOOK_EVERY_S = 0.5    # between two updates of the loss in the progress bar
 OTHER = "resume with the same data, or choose another --out"
 
 
@@ -48,19 +48,19 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     Parameters
     ----------
     config
-        What to run.
+        Configuration of the run.
     out
         Folder for ``run.json``, ``metrics.jsonl``, ``checkpoint.pt`` and ``model.safetensors``.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     dataset
-        The data of the configuration, if they are loaded already.
+        The configuration's data set, if it has already been loaded.
     resume
-        Go on from the folder's checkpoint, if there is one.
+        Whether to continue from the folder's checkpoint, if there is one.
     device
-        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+        ``cpu``, ``cuda``, ...; ``auto`` uses an accelerator if there is one.
     progress
-        Whether to show a progress bar and a line an epoch.
+        Whether to show a progress bar and a line per epoch.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     parallel.join(device)
     trainer = create_trainer(config, root, device, dataset)
     open_folder(out, trainer, resume)
-    parallel.wait_for_all()  # before the first writes what the others take for another run
+    parallel.wait_for_all()  # else the others might see the first one's files and report another run
     try:
         run(out, trainer, progress)
     except (TrainingError, RuntimeError) as error:
@@ -100,7 +100,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
 
 
 def run(out: Path, trainer: Trainer, progress: bool) -> None:
-    """Take the steps that the run still lacks; evaluate and save as often as it asks for."""
+    """Take the remaining steps of the run; evaluate and save at the configured intervals."""
     config = trainer.config
     trainer.prepare()
     first = parallel.is_first()
@@ -113,7 +113,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
 
     with bar, Writer() as writer, stop_on_signals() as stop_if_asked:
         save(out, trainer, writer)
-        writer.wait()  # what can't be written is told before the first step
+        writer.wait()  # if it can't be written, fail before the first step
 
         def after_step(images: int) -> None:
             nonlocal looked
@@ -133,7 +133,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
         try:
             while len(trainer.history) < config.epochs:
                 trainer.train_epoch(after_step)
-                # Processes have more batches to evaluate, or fewer: they can't agree after each whether to stop.
+                # Processes evaluate different numbers of batches, so they can't agree after each whether to stop.
                 metrics = trainer.finish_epoch(after_batch=stop_if_asked if parallel.world_size() == 1 else list)
                 done, now = len(trainer.history), time.monotonic()
                 if parallel.largest(saves.is_over(done, now) or done == config.epochs):
@@ -144,24 +144,24 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 stop_if_asked()
         except Stopped:
             save(out, trainer, writer)
-            writer.wait()  # whoever is told that it's saved can rely on it
-            parallel.wait_for_all()  # a launcher ends the others when one of them is gone, and the first still writes
+            writer.wait()  # when the user is told that the run is saved, it must be
+            parallel.wait_for_all()  # a launcher ends the others when one is gone, and the first may still be writing
             raise
         finally:
             if first:
-                with suppress(CheckpointError):  # why the run ended is what the user should hear
+                with suppress(CheckpointError):  # the user should see why the run ended instead
                     write_spent(out, trainer.spent_s)
 
 
 def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:
-    """Say in a line how an epoch went."""
+    """Summarise an epoch in one line."""
     test = f"test loss {metrics['test_loss']:.3f}, {task.read(metrics)}, " if "test_loss" in metrics else ""
     return (f"epoch {metrics['epoch']}: train loss {metrics['train_loss']:.3f}, {test}"
             f"{metrics['images_per_second']:.0f} images/s, {metrics['time_s']:.0f} s")
 
 
 class SharedData:
-    """The data of several configurations: those that share a data set share it in memory too.
+    """Loads data for several configurations; those with the same data set share one copy in memory.
 
     Parameters
     ----------
@@ -174,7 +174,7 @@ class SharedData:
         self.loaded: dict[str, Dataset] = {}
 
     def load(self, config: Config) -> Dataset:
-        """Return what :func:`minivit.data.load` gives for a configuration."""
+        """Return what :func:`minivit.data.load` returns for a configuration."""
         key = repr((config.dataset, config.dataset_options))
         if key not in self.loaded:
             self.loaded[key] = load(config.dataset, self.root, **config.dataset_options)
@@ -182,7 +182,7 @@ class SharedData:
 
 
 def create_trainer(config: Config, root: str | Path | None, device: torch.device, dataset: Dataset | None) -> Trainer:
-    """Load the data and make a run on it."""
+    """Load the data, unless given, and create the trainer."""
     start = time.perf_counter()
     dataset = dataset or load(config.dataset, root, **config.dataset_options)
     data_s = round(time.perf_counter() - start, 2)
@@ -192,7 +192,7 @@ def create_trainer(config: Config, root: str | Path | None, device: torch.device
 
 
 def fit_classes(config: Config, dataset: Dataset) -> Config:
-    """Return ``config`` with as many classes as the data set has, if there is something to learn."""
+    """Return ``config`` with the data set's number of classes, which must be at least two."""
     dataset = find_task(config.task).fit(dataset)
     if dataset.num_classes < 2:
         raise ValueError(f"{dataset.name} has one class, {dataset.classes[0]!r}: nothing can be learnt from it, as "
@@ -205,7 +205,7 @@ def fit_classes(config: Config, dataset: Dataset) -> Config:
 
 
 def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
-    """Make the folder ready, and tell what stands in the way before the first step, not after the first epoch."""
+    """Create the folder or resume from it; raise errors before the first step rather than after the first epoch."""
     checkpoint = out / CHECKPOINT
     if not resume and (checkpoint.exists() or (out / RUN).exists()):
         raise ValueError(f"out={str(out)!r} already holds a run; go on with --resume, or choose another folder")
@@ -229,7 +229,8 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
                                   f"version that wrote it, or choose another --out") from error
-    # Weights, two moments and perhaps an average; the old checkpoint stands until the new one does; and the weights.
+    # A checkpoint has weights, two moments and perhaps an average; there are two while a new one is written. Weights
+    # are also saved by themselves.
     weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
     need = weights * (2 * (4 if trainer.average else 3) + 2)
     if free < need:
@@ -238,7 +239,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
 
 
 def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
-    """Say in what the data differ from those that a checkpoint was made with; one of version 0.1 does not know."""
+    """Raise an error if the data differ from those a checkpoint was made with; version 0.1 didn't record them."""
     if "data" not in state:
         log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
         return
@@ -264,11 +265,11 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def save(out: Path, trainer: Trainer, writer: Writer) -> None:
-    """Have the checkpoint and the metrics written; a state that is not finite is never saved."""
+    """Start writing the checkpoint and the metrics; a state that is not finite is never saved."""
     start = time.perf_counter()
     trainer.progress()
     state = trainer.state_dict()
-    if parallel.is_first():  # the others have the same
+    if parallel.is_first():  # all processes have the same state
         writer.submit(write_state, out, snapshot(state))
     trainer.spent_s["saving"] += time.perf_counter() - start
 

@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024), warm-up and cosine."""
+"""AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024); warm-up and cosine decay of the learning rate."""
 
 from collections.abc import Callable, Iterator
 from math import cos, pi
@@ -13,16 +13,17 @@ from minivit.training.muon import Muon
 if TYPE_CHECKING:
     from minivit.training.config import Config
 
-# What steps the matrices inside the blocks, of (params, lr=..., weight_decay=...); None if AdamW does that too.
+# The optimiser for the matrices inside the blocks, called as (params, lr=..., weight_decay=...); None for AdamW.
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer] | None] = {"adamw": None, "muon": Muon}
 
 
 def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Optimizer]:
-    """Make the optimisers that share out the parameters; weight decay pulls on matrices alone.
+    """Create optimisers that update all parameters between them; weight decay applies only to matrices.
 
-    Biases, norms, positions, the class token, CB_S, SE and what maps or merges scores, which starts at the identity or
-    the mean and not near zero, do not decay. With ``muon`` the matrices inside the blocks are stepped by Muon, the rest
-    by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both have one learning rate.
+    Biases, norms, position embeddings, the class token, CB_S, SE, and weights that map or merge scores (these start at
+    the identity or the mean, not near zero) do not decay. With ``muon`` the matrices inside the blocks are updated by
+    Muon, the rest by AdamW. Muon's steps are scaled to the size of AdamW's (Liu et al., 2025), so that both use the
+    same learning rate.
     """
     for_matrices = OPTIMIZERS[config.optimizer]
     decays = {id(p) for p in matrices_of(model)}
@@ -32,7 +33,7 @@ def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Op
     by_adamw = [p for name, p in matrices.items() if name not in apart]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
     rate, on_gpu = config.learning_rate, others[0].is_cuda
-    if on_gpu:  # a step that is recorded reads its rate where it lies
+    if on_gpu:  # a recorded step reads its learning rate from the device
         rate = torch.tensor(rate, device=others[0].device)
     optimizers = [torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True, capturable=on_gpu)]
     if apart:
@@ -42,7 +43,7 @@ def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Op
 
 
 def load_memory(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give an optimiser the memory of another, and let it keep its own settings, which may be of another device."""
+    """Load an optimiser's state but keep its own settings, since those in the state may be for another device."""
     settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
     for group, its in zip(optimizer.param_groups, settings, strict=True):
@@ -50,7 +51,7 @@ def load_memory(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None
 
 
 def matrices_of(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters that decay: what a mixer says of its own, and elsewhere the weights of linear maps."""
+    """Yield the parameters that decay: those that a mixer lists, and elsewhere the weights of linear layers."""
     if isinstance(module, TokenMixer):
         yield from module.matrices()
     elif isinstance(module, nn.Linear | nn.Conv2d):
@@ -61,9 +62,9 @@ def matrices_of(module: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def learning_rate(step: int, steps: int, config: "Config") -> float:
-    """Return the rate of step number ``step``, counted from 0, of ``steps`` in all.
+    """Return the learning rate of step number ``step``, counted from 0, in a run of ``steps`` steps.
 
-    It is a function of the step and of nothing else, so that a resumed run need not remember it.
+    For a given configuration it depends only on the step, so a checkpoint needn't store it.
     """
     warmup = round(config.warmup_epochs / config.epochs * steps)
     if step < warmup:
@@ -74,7 +75,7 @@ def learning_rate(step: int, steps: int, config: "Config") -> float:
 
 
 def set_learning_rate(optimizers: list[torch.optim.Optimizer], rate: float) -> None:
-    """Set the rate of every group of parameters: a number, or on a GPU what a tensor holds."""
+    """Set the learning rate of every parameter group: a number, or on a GPU a tensor, which is filled in place."""
     for group in (group for optimizer in optimizers for group in optimizer.param_groups):
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(rate)

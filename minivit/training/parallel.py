@@ -1,7 +1,6 @@
-"""Many processes that train one model: who is here, and how what each of them has becomes one.
+"""Training one model with several processes: which process this is, and how their tensors are combined.
 
-``torchrun`` starts them and says to each which one it is. A process without others needs nothing of this: each function
-then returns at once.
+``torchrun`` starts the processes and tells each its rank. In a single process every function here returns at once.
 """
 
 import os
@@ -13,17 +12,17 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-# How long the others wait for a process.
+# How long the processes wait for one that doesn't answer.
 TIMEOUT = timedelta(seconds=float(os.environ.get("MINIVIT_TIMEOUT_S") or 600))
 
 
 def asked_for() -> int:
-    """Return how many processes the launcher started, by ``WORLD_SIZE``.
+    """Return how many processes the launcher started, according to ``WORLD_SIZE``.
 
     Raises
     ------
     ValueError
-        If that is no number.
+        If ``WORLD_SIZE`` is not a whole number.
     """
     processes = os.environ.get("WORLD_SIZE") or "1"
     if not processes.isdecimal():
@@ -32,12 +31,12 @@ def asked_for() -> int:
 
 
 def join(device: torch.device) -> None:
-    """Meet the other processes, if there are some: over NCCL between GPUs, over gloo between CPUs and for small words.
+    """Connect to the other processes, if there are any: by NCCL for GPU tensors, by gloo for CPU tensors.
 
     Raises
     ------
     ValueError
-        If the launcher hasn't said where to meet.
+        If the launcher hasn't set the variables that a process needs to find the others.
     """
     if asked_for() == 1 or dist.is_initialized():
         return
@@ -50,18 +49,18 @@ def join(device: torch.device) -> None:
 
 
 def leave() -> None:
-    """Part from the others."""
+    """Disconnect from the other processes."""
     if dist.is_initialized():
         dist.destroy_process_group()
 
 
 def world_size() -> int:
-    """Return how many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Return which of them this is, from 0."""
+    """Return the index of this process, counted from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
@@ -71,20 +70,20 @@ def is_first() -> bool:
 
 
 def wait_for_all() -> None:
-    """Return when every process is here; one that doesn't come is named in an error."""
+    """Wait until every process has got here; an error names one that doesn't."""
     if world_size() > 1:
         dist.monitored_barrier(timeout=TIMEOUT)
 
 
 def add_up(tensor: Tensor) -> Tensor:
-    """Replace a tensor by the sum over all processes, in place, and return it."""
+    """Replace a tensor by its sum over all processes, in place, and return it."""
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def largest(value: int) -> int:
-    """Return the largest of the values that the processes have."""
+    """Return the largest value that any process passes in."""
     if world_size() == 1:
         return value
     values = torch.tensor(int(value))
@@ -93,23 +92,23 @@ def largest(value: int) -> int:
 
 
 def tells(message: str) -> bool:
-    """Say whether this process is the one to tell the user: the first to ask, of those with the same message."""
+    """Say whether this process should tell the user: only the first that asks with a message should."""
     if world_size() == 1:
         return True
     try:
         return _store().add(f"told: {message}", 1) == 1
-    except RuntimeError:  # the process that had the store is gone, and has said why
+    except RuntimeError:  # the process that kept the store has ended, and has said why
         return False
 
 
 def stand_at(step: int) -> None:
-    """Let the others know how far this process is."""
+    """Let the other processes know which step this one has reached."""
     if world_size() > 1:
         _store().set(f"step of {rank()}", str(step))
 
 
 def who_is_behind() -> str:
-    """Say which process the others wait for, as far as is known; empty for none."""
+    """Say which processes are behind the others, as far as is known; empty if none is."""
     if world_size() == 1:
         return ""
     try:
@@ -126,37 +125,37 @@ def _store() -> dist.Store:
 
 
 def distribute(model: nn.Module) -> nn.Module:
-    """Return a model whose gradients, after backward, are the mean over all processes."""
+    """Wrap a model so that its gradients, after backward, are the mean over all processes."""
     if world_size() == 1:
         return model
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # newer versions of PyTorch call the option otherwise
+        warnings.simplefilter("ignore", FutureWarning)  # newer versions of PyTorch have another name for the option
         return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False)
 
 
 def share(items: Tensor) -> Tensor:
-    """Return this process's share of a row of things: every so manyeth."""
+    """Return this process's share of some items: with P processes, every P-th, starting at this one's rank."""
     return items[rank()::world_size()]
 
 
 def rows_of_parts(batch_size: int, parts: int, *, pairs: bool) -> list[Tensor]:
-    """Share out a batch: return the rows of each part, all of one size.
+    """Split a batch into parts of equal size; return the rows of each.
 
-    With ``pairs`` the first row and the last are in one part, the second and the last but one, and so on: images that
-    are mixed with each other. In a part too the partner of the first is the last.
+    With ``pairs`` the first row and the last are in the same part, as are the second and the last but one, and so on:
+    these images are mixed with each other. Within a part, too, the first row is paired with the last.
 
     Raises
     ------
     ValueError
-        If it can't be shared out so; what could be is named.
+        If the batch can't be split evenly; the message suggests sizes that can.
     """
     size, rows = batch_size // parts, torch.arange(batch_size)
     if batch_size % parts or (pairs and parts > 1 and size % 2):
         needed = parts * (1 + pairs)
         near = sorted({max(1, batch_size // needed) * needed, -(-batch_size // needed) * needed})
-        raise ValueError(f"batch_size={batch_size} can't be shared out {parts} ways"
-                         f"{', in pairs that are mixed with each other' * pairs}: use a multiple of {needed}, such as "
-                         f"{' or '.join(map(str, near))}")
+        raise ValueError(f"batch_size={batch_size} can't be split into {parts} equal parts"
+                         f"{' of whole pairs, which are mixed with each other' * pairs}: use a multiple of {needed}, "
+                         f"such as {' or '.join(map(str, near))}")
     if not pairs or parts == 1:
         return list(rows.split(size))
     half = size // 2
@@ -164,14 +163,14 @@ def rows_of_parts(batch_size: int, parts: int, *, pairs: bool) -> list[Tensor]:
 
 
 def gather_parts(part: Tensor, whole: Tensor) -> Tensor:
-    """Fill a tensor whose every so manyeth row a process has, from :func:`share`, with those that the others have."""
+    """Fill ``whole`` with the rows of all processes; ``part`` has those that :func:`share` gave to this one."""
     whole.zero_()
     whole[rank()::world_size()] = part
     return add_up(whole)
 
 
 def same_everywhere(tensors: Iterable[Tensor]) -> bool:
-    """Say whether the processes have the same numbers, to the last bit: for tests, and in doubt."""
+    """Say whether all processes have the same numbers, to the last bit; for tests and debugging."""
     if world_size() == 1:
         return True
     for tensor in tensors:

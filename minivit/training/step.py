@@ -1,8 +1,8 @@
 """One step of training, the same for every batch.
 
-What changes from step to step (chance, learning rate, number of patches, the number of the step) is set before it. So
-it reads nothing back from the device, copies nothing to it, and takes the same kernels each time: it can be captured as
-a graph.
+Whatever changes from step to step (random state, learning rate, number of patches, step number) is set beforehand. So a
+step reads nothing back from the device, copies nothing to it, and launches the same kernels each time: it can be
+captured as a graph.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,13 +15,13 @@ from torch.utils._pytree import tree_leaves
 from minivit.training.device import autocast
 from minivit.wrappers import as_input
 
-Loss = Callable[[Tensor, Tensor], Tensor]     # of logits and targets, a number
-Parts = Callable[..., Iterable[tuple[Tensor, Tensor]]]  # of a batch
-Augment = Callable[..., tuple[Tensor, Tensor]]  # of a batch, images and targets
+Loss = Callable[[Tensor, Tensor], Tensor]  # maps logits and targets to a number
+Parts = Callable[..., Iterable[tuple[Tensor, Tensor]]]  # splits a batch
+Augment = Callable[..., tuple[Tensor, Tensor]]  # turns a batch into images and targets
 
 
 class Objective(nn.Module):
-    """What is minimised: images in, the loss and the logits out. This is what a run compiles.
+    """The function to minimise: maps images and targets to the loss and the logits.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class Objective(nn.Module):
     loss
         Compares logits with targets.
     precision, device
-        What the model calculates in, and where.
+        Precision and device that the model runs in and on.
     """
 
     def __init__(self, model: nn.Module, loss: Loss, precision: str, device: torch.device):
@@ -46,16 +46,16 @@ class Objective(nn.Module):
 
 
 class ObjectiveOnMaps(Objective):
-    """The same with the losses that the model's mixers bring for their maps; their mean is added with a weight.
+    """An objective that adds the weighted mean of the losses that the model's mixers define on their maps.
 
     Parameters
     ----------
     weight
-        Of the mean.
+        Weight of the mean.
     losses
-        By the number of the map: see :attr:`minivit.mixers.TokenMixer.map_loss`.
+        The losses by the index of the map: see :attr:`minivit.mixers.TokenMixer.map_loss`.
     form
-        Of the losses.
+        Form of the losses.
     """
 
     def __init__(self, *args: object, weight: float, losses: Mapping[int, Callable[[Tensor, str], Tensor]], form: str):
@@ -76,14 +76,14 @@ def at_least_float32(x: Tensor) -> Tensor:
 
 
 class MovingAverage:
-    """An exponential moving average of a model's weights, which are another model's.
+    """An exponential moving average of a model's weights, kept in a second model.
 
     Parameters
     ----------
     average, model
-        The two, of one kind.
+        The model that holds the average, and the one it follows; both have the same architecture.
     decay
-        Share in (0, 1) of itself that the average keeps.
+        Fraction in (0, 1) of its old value that the average keeps at each update.
     """
 
     def __init__(self, average: nn.Module, model: nn.Module, decay: float):
@@ -93,13 +93,13 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Move towards the weights; what is no weight is copied."""
+        """Move the average towards the weights; buffers are copied."""
         torch._foreach_lerp_(self.averages, self.weights, self.share)
         self.copy(self.copies, self.buffers)
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Be the weights as they are: an average begins with those of the first step."""
+        """Copy the current weights: the average starts from those after the first step."""
         self.copy(self.averages, self.weights)
 
     @staticmethod
@@ -109,35 +109,36 @@ class MovingAverage:
 
 
 class Step:
-    """Augment, predict, compare, improve.
+    """Augment a batch, compute loss and gradients, and update the weights.
 
     Parameters
     ----------
     augment
-        Makes images and targets of a batch.
+        Turns a batch into images and targets.
     objective
-        Makes loss and logits of them.
+        Computes loss and logits from them.
     model
-        What is trained.
+        The model to train.
     optimizers
-        Each steps its own parameters; their rates are set before the step.
+        Each updates its own parameters; their learning rates are set before the step.
     clip_norm
-        Longest gradient; infinity for no limit.
+        Largest norm of the gradient; infinity for no limit.
     average
-        Follows the model's weights, if there is one.
+        Follows the model's weights; None for no average.
     parts
-        Yields what of a batch goes through the model at once, each with draws of its own; all of it by default.
+        Splits a batch into parts that go through the model one after the other, each with its own random draws; by
+        default the batch is a single part.
     num_parts
-        How many these are.
+        Number of parts.
 
     Attributes
     ----------
     totals
-        Of the epoch under way: sum of losses, images (or shares of their pixels) classified right, images; and the
-        run's first step that failed, or -1. They stay on the device, in float32: an Apple GPU has no float64, and
-        counts are exact below 2**24.
+        Totals of the current epoch: sum of losses, correctly classified images (or fractions of their pixels), and
+        images; then the run's first step that failed, or -1. They stay on the device, in float32: an Apple GPU has no
+        float64, and counts are exact below 2**24.
     number
-        Which step it is, on the device; set before it.
+        Number of the step, on the device; set before the step.
     """
 
     def __init__(self, augment: Augment, objective: Objective, model: nn.Module,
@@ -145,7 +146,7 @@ class Step:
                  device: torch.device, parts: Parts | None = None, num_parts: int = 1):
         self.augment, self.objective, self.model, self.optimizers = augment, objective, model, optimizers
         self.parts = parts or whole
-        self.share = torch.tensor(1 / num_parts, device=device)  # of the loss of a part in that of the batch
+        self.share = torch.tensor(1 / num_parts, device=device)  # weight of a part's loss in the batch's
         self.clip_norm, self.average, self.parameters = clip_norm, average, list(model.parameters())
         self.totals = torch.tensor([0.0, 0.0, 0.0, -1.0], device=device)
         self.number = torch.zeros((), device=device)
@@ -165,7 +166,7 @@ class Step:
         self.watch(norm)
 
     def tensors(self) -> Iterator[Tensor]:
-        """Yield all that a step changes and the next one reads."""
+        """Yield every tensor that a step changes and the next step reads."""
         yield from self.parameters
         yield from self.model.buffers()
         if self.average:
@@ -177,9 +178,9 @@ class Step:
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
-        """Undo what steps inside the ``with`` block do: they're for compiling and warming up.
+        """Undo the steps taken inside the ``with`` block, which serve to compile and warm up.
 
-        What an optimiser remembers begins with zeros, and that is what it's left with if it began inside the block.
+        An optimiser's state starts at zero, so state that was created inside the block is set back to zero.
         """
         before = {id(tensor): (tensor, tensor.detach().clone()) for tensor in self.tensors()}
         yield
@@ -189,17 +190,17 @@ class Step:
         self.model.zero_grad()
 
     def count(self, loss: Tensor, right: Tensor) -> None:
-        """Add a part to the totals; ``right`` says for each image (B,) or pixel (B, H, W) whether it was."""
+        """Add a part to the totals; ``right`` says which images (B,) or pixels (B, H, W) were classified correctly."""
         n = len(right)
         self.totals[:3] += torch.stack([loss.float() * n, right.sum() * (n / right.numel()),
                                         torch.full_like(self.number, n)])
 
     def watch(self, norm: Tensor) -> None:
-        """Note the number of the step, if it's the first that failed."""
+        """Record the number of the step if it is the first that failed."""
         fails = ~(self.totals[0].isfinite() & norm.isfinite()) & (self.totals[3] < 0)
         self.totals[3] += torch.where(fails, self.number - self.totals[3], 0)
 
 
 def whole(*batch: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the batch."""
+    """Yield the whole batch as a single part."""
     yield batch

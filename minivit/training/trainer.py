@@ -1,8 +1,8 @@
-"""One run as an object: what a step does, what an epoch does, and where the run stands.
+"""A run as an object: how it takes a step and an epoch, and how far it has come.
 
-Chance enters through the seed and a count alone: the order of an epoch's images is a function of (seed, epoch), every
-draw inside a step a function of (seed, step). So a run that goes on from a checkpoint needs no memory of chance, and
-ends, on the same machine, in bitwise the weights of one that was never stopped.
+All randomness depends on the seed and a counter: the order of an epoch's images is a function of (seed, epoch), and
+every draw inside a step is a function of (seed, step). So a checkpoint needs no state of a random generator, and on the
+same machine a resumed run ends with the same weights, bit for bit, as one that was never stopped.
 """
 
 import time
@@ -33,7 +33,7 @@ from minivit.training.optimizer import create_optimizers, learning_rate, load_me
 from minivit.training.seeding import choose_kernels, permutation, seed_torch
 from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
 
-START, STEP, EPOCH, SUBSET = range(4)  # what a draw is for: the second number of its key
+START, STEP, EPOCH, SUBSET = range(4)  # what a random draw is for: the second number of its key
 
 
 class TrainingError(Exception):
@@ -41,7 +41,7 @@ class TrainingError(Exception):
 
 
 def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
-    """Make the model with its first weights, which the seed decides; what does not fit the data is told here."""
+    """Create the model with its initial weights, which depend on the seed, and check that it fits the data."""
     seed_torch(config.seed, START)
     model = find_task(config.task).create_model(config.model, **config.model_options)
     with torch.no_grad():
@@ -56,22 +56,22 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
 
 
 def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:
-    """Make what the configuration minimises."""
+    """Create the function that the configuration minimises."""
     loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
     if not config.diagonality:
         return Objective(model, loss, precision, device)
     losses = getattr(model, "map_losses", {})
     if not losses:
-        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers brings a loss on its "
-                         "map, as a less-attention layer with as many keys as queries does")
+        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers defines a loss on "
+                         "its map, as a less-attention layer with as many keys as queries does")
     return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, losses=losses,
                            form=config.diagonality_form)
 
 
 def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
-    """Return the images to train on, and those to evaluate on in place of the test set, if there are any.
+    """Return the images to train on, and the held-out images to evaluate on instead of the test set, or None.
 
-    They are the same for every seed, so that seeds differ in training alone; the held-out ones are the last.
+    The choice is the same for every seed, so that seeds differ only in training. Held-out images come last.
     """
     held_out, train_images = config.held_out_images, config.train_images
     left = len(dataset.train) - held_out
@@ -86,27 +86,27 @@ def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None
 
 
 class Trainer:
-    """A run: its model, its optimisers and where it stands.
+    """A run: its model, its optimisers and its progress.
 
     Parameters
     ----------
     config
-        What to run.
+        Configuration of the run.
     dataset
-        What :func:`minivit.data.load` gives for it.
+        The data set that :func:`minivit.data.load` returns for it.
     device
-        Where to run.
+        Device to run on.
 
     Attributes
     ----------
     step
-        Steps done.
+        Number of steps taken.
     history
-        The metrics of each epoch done.
+        The metrics of each finished epoch.
     spent_s
-        Seconds so far, over all sittings, by what they went into: ``training``, ``evaluation`` and ``saving``.
+        Seconds so far, including those before a resumption, spent on ``training``, ``evaluation`` and ``saving``.
     prepare_s
-        Seconds that went by before the first step, by what they went into.
+        Seconds before the first step, by what they were spent on.
     """
 
     def __init__(self, config: Config, dataset: Dataset, device: torch.device):
@@ -122,7 +122,7 @@ class Trainer:
         pairs = bool(config.mixup or config.cutmix)
         num_parts = parallel.world_size() * config.accumulate
         parts = [rows.to(device) for rows in parallel.rows_of_parts(self.batch_size, num_parts, pairs=pairs)]
-        self.parts = parts[parallel.rank() * config.accumulate:][:config.accumulate]  # of each batch, what is here
+        self.parts = parts[parallel.rank() * config.accumulate:][:config.accumulate]  # rows of each batch, here
         self.is_whole = num_parts == 1
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
@@ -132,7 +132,7 @@ class Trainer:
         self.objective = create_objective(self.model, config, self.precision, device)
         self.objective.model = parallel.distribute(self.model)
         self.take_step = self.create_step()
-        self.replays: dict[float, Replay] = {}  # by the share of patches that are dropped
+        self.replays: dict[float, Replay] = {}  # by the fraction of patches that are dropped
         self.step, self.epoch_time_s = 0, 0.0
         self.spent_s = {"training": 0.0, "evaluation": 0.0, "saving": 0.0}
         self.evaluates = Interval("evaluate_every", config.evaluate_every, time.monotonic())
@@ -141,7 +141,7 @@ class Trainer:
         self.prepare_s = {"model": round(time.perf_counter() - start, 2)}
 
     def create_step(self) -> Step:
-        """Put together what a step does, of the parts that the configuration asks for."""
+        """Assemble a step from the parts that the configuration asks for."""
         config = self.config
         augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
                                          augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
@@ -153,34 +153,34 @@ class Trainer:
 
     @property
     def totals(self) -> Tensor:
-        """What the epoch under way adds up to: see :class:`minivit.training.step.Step`."""
+        """Totals of the current epoch: see :class:`minivit.training.step.Step`."""
         return self.take_step.totals
 
     @cached_property
     def digest(self) -> str:
-        """Tells whether a run that goes on has the same training images: see :meth:`minivit.data.Split.digest`."""
+        """Digest of the training images, which a resumed run compares: see :meth:`minivit.data.Split.digest`."""
         return self.images.digest(self.task.target)
 
     @property
     def images_seen(self) -> int:
-        """Training images seen so far, an image as often as it was seen."""
+        """Number of training images seen so far, counting repetitions."""
         return self.step * self.batch_size
 
     @property
     def best_model(self) -> nn.Module:
-        """The model to evaluate and to keep: the moving average of the weights where there is one."""
+        """The model to evaluate and to save: the moving average of the weights if there is one."""
         return self.average or self.model
 
     @property
     def time_s(self) -> float:
-        """Seconds of training and evaluation so far, over all sittings."""
+        """Seconds of training and evaluation so far, including those before a resumption."""
         return self.spent_s["training"] + self.spent_s["evaluation"]
 
     def prepare(self) -> None:
-        """Compile and record a step, for every number of patches that is still to come, where the run asks for it.
+        """Compile and record a step, if the configuration says so, for every number of patches still to come.
 
-        This may take a minute, so it's no part of making a run: who has one may find that it cannot start. It leaves
-        the run where it stands.
+        This may take a minute, so it isn't part of creating a trainer: there may be reasons not to start the run. It
+        doesn't change the state of the run.
         """
         compiles = self.config.compile != "none"
         records = self.config.cuda_graph and self.device.type == "cuda" and self.is_whole
@@ -204,15 +204,15 @@ class Trainer:
         self.prepare_s["compile"] = round(time.perf_counter() - start, 2)
 
     def patch_dropout_at(self, step: int) -> float:
-        """Return the share of patches that a step drops."""
+        """Return the fraction of patches that a step drops."""
         return self.config.patch_dropout[step * len(self.config.patch_dropout) // self.steps]
 
     def set_patch_dropout(self, share: float) -> None:
-        if any(self.config.patch_dropout):  # a model need not have it
+        if any(self.config.patch_dropout):  # not every model has it
             self.model.patch_dropout.rate = share
 
     def train_step(self, *batch: Tensor) -> None:
-        """Take a step on a batch: uint8 images (B, C, H, W) and what is known of them."""
+        """Take a step on a batch: uint8 images (B, C, H, W) and their targets."""
         self.prepare_step()
         self.take(*batch)
         if self.step == 0 and self.average:
@@ -220,25 +220,25 @@ class Trainer:
         self.step += 1
 
     def take_parts(self, images: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the parts of this process's share of a batch, each with the draws that the whole batch would have."""
+        """Yield the parts of this process's share of a batch; each gets the draws it would get in the whole batch."""
         last = len(self.parts) - 1
         sizes = [len(rows) for rows in self.parts]
         for i, (rows, *part) in enumerate(zip(self.parts, images.split(sizes), targets.split(sizes), strict=True)):
             seed_torch(self.config.seed, STEP, self.step)
-            waits = getattr(self.objective.model, "no_sync", nullcontext)  # gradients go round with the last part
+            waits = getattr(self.objective.model, "no_sync", nullcontext)  # gradients are averaged with the last part
             with part_of(self.batch_size, rows), nullcontext() if i == last else waits():
                 yield tuple(part)
 
     def own_rows(self, order: Tensor) -> Tensor:
-        """Return, of the rows of one or more batches (n,), this process's share, in the order of its parts."""
+        """Return this process's share of the rows of one or more batches (n,), in the order of its parts."""
         return order if self.is_whole else order.view(-1, self.batch_size)[:, torch.cat(self.parts).cpu()].flatten()
 
     def take(self, *batch: Tensor) -> None:
-        """Take the step that is prepared, as it was recorded if it was."""
+        """Take the prepared step, replaying its recording if there is one."""
         self.replays.get(self.patch_dropout_at(self.step), self.take_step)(*batch)
 
     def prepare_step(self) -> None:
-        """Set what changes from step to step: chance, the rate, the number of patches, the number of the step."""
+        """Set what changes from step to step: random state, learning rate, number of patches, and step number."""
         config = self.config
         seed_torch(config.seed, STEP, self.step)
         set_learning_rate(self.optimizers, learning_rate(self.step, self.steps, config))
@@ -246,7 +246,7 @@ class Trainer:
         self.take_step.number.fill_(self.step)
 
     def progress(self) -> tuple[float, float]:
-        """Return this epoch's mean training loss and accuracy in per cent. This waits for the device.
+        """Return this epoch's mean training loss and its accuracy in per cent, after waiting for the device.
 
         Raises
         ------
@@ -256,7 +256,7 @@ class Trainer:
         return self.read(self.totals_of_all())
 
     def totals_of_all(self) -> Tensor:
-        """Return the totals of all processes together; each of them has to call this."""
+        """Return the totals over all processes; every process must call this."""
         totals = self.totals.clone()
         if parallel.world_size() > 1:
             parallel.add_up(totals[:3])
@@ -264,9 +264,9 @@ class Trainer:
         return totals
 
     def glance(self) -> tuple[float, float]:
-        """Return what :meth:`progress` would have at the last glance. This does not wait for the device."""
+        """Return what :meth:`progress` would have returned at the previous call, without waiting for the device."""
         arrived = self.glanced
-        # What the device copies into pinned memory by itself is there long before the next glance.
+        # The device copies into pinned memory in the background, and is done long before the next call.
         self.glanced = torch.zeros_like(arrived, pin_memory=self.device.type == "cuda")
         self.glanced.copy_(self.totals, non_blocking=True)
         return self.read(arrived)
@@ -280,7 +280,7 @@ class Trainer:
         return (loss / n, 100 * right / n) if n else (float("nan"), float("nan"))
 
     def train_epoch(self, after_step: Callable[[int], None]) -> None:
-        """Take the steps that this epoch still lacks; call ``after_step(number of images)`` after each."""
+        """Take the remaining steps of this epoch; call ``after_step(number of images)`` after each."""
         config, epoch = self.config, len(self.history)
         order = permutation(len(self.images), config.seed, EPOCH, epoch)
         order = order.repeat_interleave(config.repeats)[:len(self.images)]
@@ -300,7 +300,7 @@ class Trainer:
             self.train_step(*batch)
             count_time()
             after_step(self.batch_size)
-        synchronize(self.device)  # only now has the device done what it was given
+        synchronize(self.device)  # the device may lag behind the calls that it was given
         count_time()
 
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
@@ -319,7 +319,7 @@ class Trainer:
     def evaluate(self, after_batch: Callable[[], None]) -> dict[str, float]:
         """Measure the model on the test set, or on what is held out in its place."""
         start = time.perf_counter()
-        # Compiled for shapes that are seen once an epoch, the blocks would cost more than they'd save.
+        # Compiling the blocks for shapes that occur once per epoch would cost more time than it saves.
         as_written = nullcontext() if self.config.compile == "none" else torch.compiler.set_stance("force_eager")
         with as_written:
             test = evaluate(self.best_model, self.dataset, precision=self.precision, after_batch=after_batch,
@@ -330,7 +330,7 @@ class Trainer:
         return test
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that is needed to go on: tensors and plain values. Each of many processes has to call this."""
+        """Return everything needed to resume, as tensors and plain values. Every process must call this."""
         average = self.average
         return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
                 "step": self.step, "history": self.history, "spent_s": self.spent_s,
@@ -339,12 +339,12 @@ class Trainer:
                 "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go back to where :meth:`state_dict` was taken."""
+        """Restore the state that :meth:`state_dict` returned."""
         self.step, self.history = state["step"], list(state["history"])
-        self.spent_s |= state.get("spent_s", {"training": state.get("time_s", 0.0)})  # older ones have the sum alone
+        self.spent_s |= state.get("spent_s", {"training": state.get("time_s", 0.0)})  # older ones have only the sum
         self.epoch_time_s = state["epoch_time_s"]
         self.totals.copy_(state["totals"])
-        self.totals[:3] *= parallel.is_first()  # they're the sum over all processes
+        self.totals[:3] *= parallel.is_first()  # the checkpoint has the sum over all processes
         self.model.load_state_dict(state["model"])
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
             load_memory(optimizer, its_state)

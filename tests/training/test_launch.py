@@ -52,7 +52,7 @@ def test_what_is_wrong_is_told_once(recipe, tmp_path):
 
 def test_a_batch_that_cannot_be_shared_out_is_told_before_the_first_step(recipe, tmp_path):
     told, codes = start(3, TRAIN, recipe(1), "--out", str(tmp_path / "run"))
-    assert codes == [1] * 3 and "".join(told).count("batch_size=40 can't be shared out 3 ways") == 1
+    assert codes == [1] * 3 and "".join(told).count("batch_size=40 can't be split into 3 equal parts") == 1
     assert not (tmp_path / "run" / "run.json").exists()
 
 
