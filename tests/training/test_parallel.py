@@ -129,7 +129,7 @@ def test_every_row_is_in_one_part_and_pairs_stay_together(batch_size, parts, pai
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"batch_size": 41, "accumulate": 2, "mixup": 0.0, "cutmix": 0.0}, "batch_size=41.*multiple of 2, such as 40 or 42"),
+    ({"batch_size": 41, "accumulate": 2, "mixup": 0.0, "cutmix": 0.0}, "batch_size=41.*multiple of 2.*40 or 42"),
     ({"batch_size": 42, "accumulate": 2}, "batch_size=42.*parts of whole pairs.*multiple of 4.*40 or 44"),
 ])
 def test_a_batch_that_cannot_be_shared_out_says_which_can(config, options, message):
