@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
+from minivit.files import read_names
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -252,8 +253,7 @@ def read_classes(words: list[str] | None) -> list[str] | None:
     """Return the classes named, or the lines of a file that stands in their place."""
     if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
         return words
-    return [line.strip() for line in Path(words[0]).expanduser().read_text(encoding="utf-8").splitlines()
-            if line.strip()]
+    return read_names(words[0])
 
 
 def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
