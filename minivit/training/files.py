@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Write files so that they are either complete or absent."""
 
 import json
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, *, lines: bool = False) -> Any:
-    """Read a file of JSON, or of one JSON a line.
+    """Read a JSON file, or with ``lines`` a file with one JSON value per line.
 
     Raises
     ------
