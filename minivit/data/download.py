@@ -22,7 +22,7 @@ from minivit.data.dataset import DataError
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 18
-# A source slower than this is given up for the next; if all are, they are tried again without a limit.
+# A source slower than this is abandoned for the next; if all are, they are tried again without a limit.
 SLOW_BYTES_PER_S = 300_000
 RATE_WINDOW_S = 15
 
