@@ -45,13 +45,13 @@ def kernel_table(run: Run) -> list[dict[str, Any]]:
     step, rows = run.trainer.take_step, []
     whole = profiled(run.prepare("training"), run.images.device)
 
-    def improve() -> None:
+    def update() -> None:
         for optimizer in step.optimizers:
             optimizer.step()
         if step.average:
             step.average.update()
 
-    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, improve)):
+    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, update)):
         if title == OPTIMISER and any(p.grad is None for p in step.parameters):
             for p in step.parameters:
                 p.grad = torch.zeros_like(p)

@@ -8,12 +8,12 @@ editing its text executes nothing, and editing the package executes all notebook
 import argparse
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
 import nbformat
 
+from minivit.files import write_whole
 from tools.cores import usable_jobs
 from tools.execute import execute_all
 from tools.notebooks import name_of, notebook_paths
@@ -74,9 +74,7 @@ def replace(path: Path, text: str) -> bool:
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     return True
 
 

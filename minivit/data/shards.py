@@ -117,10 +117,10 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, told = find_shards(root)
+    shards, listed = find_shards(root)
     source = f"{root / MANIFEST}" if classes is None else "the option classes"
-    named = told if classes is None else _read_classes(classes)
-    indices = {name: load_index(root, name, its) for name, its in shards.items()}
+    named = listed if classes is None else _read_classes(classes)
+    indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}
     if named is None:
         count = 1 + max(int(index.places["label"].max()) for index in indices.values())
         named, source = tuple(map(str, range(count))), "the largest label"
