@@ -201,7 +201,7 @@ def test_a_process_that_is_killed_is_started_again_in_the_same_job(cluster, tmp_
     python = [path for path in Path("/proc").glob("[0-9]*") if is_second(path, out)]
     os.kill(int(python[-1].name), signal.SIGKILL)
     said = ends_whole(cluster, job, out, log, times=1)
-    assert said.count("starting all again (3 left)") == 1
+    assert said.count("restarting all (3 restarts left)") == 1
 
 
 def test_a_job_that_is_cancelled_saves_and_is_not_queued_again(cluster, tmp_path):
