@@ -1,4 +1,4 @@
-"""What all measures of maps have in common: half precision, and what is no map."""
+"""What all measures of maps have in common: half precision, and errors about what is not a map."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Tar shards: written from a folder, read where they lie, and every damage named before the first step."""
+"""Tar shards: written from a folder, read in place, and any damage is reported before the first step."""
 
 import io
 import json
@@ -137,7 +137,7 @@ def test_where_no_index_can_be_written_beside_the_shards(root, tmp_path, caplog)
 
 
 def test_tars_of_others(tmp_path):
-    """No manifest, a prefix, labels as text or JSON, a folder in the key, other members beside."""
+    """No manifest, a prefix, labels as text or JSON, a folder in the key, and additional members."""
     for split, number in (("train", 0), ("train", 1), ("validation", 0)):
         tar(tmp_path / f"imagenet1k-{split}-{number:04d}.tar", [
             ("a/0.x.jpg" if number else "a/0.jpg", jpeg(50)), ("a/0.cls", b"1\n"), ("._0.jpg", b"Mac"),

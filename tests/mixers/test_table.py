@@ -1,4 +1,4 @@
-"""What must hold for every mixer there is: a new one is tested by standing in the table."""
+"""What must hold for every mixer: a new one is tested as soon as it is in the table."""
 
 from typing import NamedTuple
 

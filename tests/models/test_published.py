@@ -1,4 +1,4 @@
-"""Trained models that do not come with the package: fetched once, checked, and told in a line if that can't be."""
+"""Trained models that don't come with the package: downloaded once, verified, and a one-line error if that fails."""
 
 import json
 import re

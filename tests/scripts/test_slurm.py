@@ -55,7 +55,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_n
 
 
 def free_ports(number):
-    """Return the first of so many ports in a row that nobody listens on."""
+    """Return the first of this many consecutive ports that are free."""
     for first in random.sample(range(17001, 20000, number), 100):  # another test may look at the same time
         try:
             for port in range(first, first + number):

@@ -1,4 +1,4 @@
-"""The speed run: what takes part meets the rule, and the page says what the records say."""
+"""The speed run: entries meet the rule, and the page says what the records say."""
 
 import json
 from dataclasses import asdict
