@@ -25,7 +25,7 @@ from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, s
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
 from minivit.mixers import attention
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
 from minivit.training import Config, load_config
 from minivit.training.compilation import compile_parts, compiling
@@ -105,8 +105,7 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
         If the data set is missing or damaged.
     """
     check_options(step_times, {"rounds": rounds, "train_images": train_images}, "step_times")
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds} must be at least 1")
+    check_at_least(1, rounds=rounds)
     chosen, recipe = choose_device(device), Path(recipe)
     ways = choose_ways(names, chosen)
     config = load_config(recipe).override(train_images=train_images, **EVERYTHING)

@@ -27,7 +27,7 @@ from minivit.bench.memory import peak_bytes
 from minivit.bench.peers import PEERS, create_peers
 from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
 from minivit.training.compilation import compile_parts, compiling
 from minivit.training.device import autocast, choose_device, synchronize
@@ -150,9 +150,7 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         If a model is unknown, a device is not available, or an argument is out of range.
     """
     check_options(bench, {"batch_size": batch_size, "precision": precision, "rounds": rounds}, "bench")
-    for name, count in (("batch_size", batch_size), ("rounds", rounds)):
-        if count < 1:
-            raise ValueError(f"{name}={count} must be at least 1")
+    check_at_least(1, batch_size=batch_size, rounds=rounds)
     chosen = choose_device(device)
     if recorded and chosen.type != "cuda":
         raise ValueError(f"recorded={recorded}: {chosen} has no CUDA graphs; they need an NVIDIA GPU")

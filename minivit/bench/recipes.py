@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minivit.bench.models import Subject, describe, measure_groups
 from minivit.data.augment import normalize
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.training.device import autocast, choose_device
 from minivit.training.loop import SharedData, fit_classes
 from minivit.training.recipe import choose_variants, load_variants
@@ -82,8 +82,7 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         If the data set is missing or damaged.
     """
     check_options(bench_recipe, {"rounds": rounds}, "bench")
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds} must be at least 1")
+    check_at_least(1, rounds=rounds)
     path, chosen = Path(path), choose_device(device)
     variants = choose_variants(load_variants(path), names)
     data, runs = SharedData(root), {}
