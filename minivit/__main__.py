@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
+from minivit.files import read_names
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -32,19 +33,19 @@ from minivit.training import (
 from minivit.training.config import FIELDS, GROUPS, describe
 from minivit.training.device import choose_device, failure
 
-DEVICE_HELP = "cpu, cuda, ...; by default an accelerator where there is one"
+DEVICE_HELP = "cpu, cuda, ...; by default an accelerator if there is one"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit status. What a user can mend is told in one line, without a traceback."""
+    """Run a command and return its exit status; errors that a user can fix are printed in one line."""
     options = parse(arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a Greek letter or a name of a class must not end a run on a console
-        sys.stdout.reconfigure(errors="backslashreplace")  # or in a file that cannot hold it
+    if isinstance(sys.stdout, io.TextIOWrapper):  # printing a Greek letter or a class's name must not fail
+        sys.stdout.reconfigure(errors="backslashreplace")  # where the output's encoding lacks a character
     try:
         with told_to_the_user(options.level):
             options.run(options)
     except Stopped as stopped:
-        resume = " and --resume" if "resume" in options else ""  # a sweep always goes on where it was
+        resume = " and --resume" if "resume" in options else ""  # a sweep always resumes
         if parallel.is_first():
             tell(f"stopped by {stopped} and saved; go on with the same command{resume}")
         return 128 + stopped.signum
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
         if reason is None or os.environ.get("MINIVIT_TRACEBACK"):
             raise
         message = f"error: {' '.join(str(reason).split())}"
-        if parallel.tells(message):  # what many processes have to say is said once
+        if parallel.tells(message):  # print an error of many processes once
             tell(message)
         return 1
     finally:
@@ -65,7 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; ``KEY=VALUE`` may stand between and behind the options, where argparse has no place."""
+    """Read the command line; ``KEY=VALUE`` may also come between or after options, which argparse doesn't support."""
     parser = create_parser()
     options, others = parser.parse_known_args(arguments)
     if wrong := [word for word in others if "settings" not in options or word.startswith("-") or "=" not in word]:
@@ -94,18 +95,18 @@ def create_parser() -> argparse.ArgumentParser:
         sub.add_argument("checkpoint", metavar="CHECKPOINT",
                          help="a run's folder, its model.safetensors or checkpoint.pt")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        sub.add_argument("--classes", metavar="NAME", nargs="*", help="choose among these of the model's classes "
-                         "alone, on images of these; a file with a name a line will do, and no name stands for the "
-                         "classes that the data have")
+        sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
+                         "model's classes, or to those in a file with one name per line; without a name, to those "
+                         "that the data set has")
         return sub
 
     def training_command(name: str, run: Any, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
         sub = command(name, run, summary)
         sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
         sub.add_argument("settings", metavar="KEY=VALUE", nargs="*",
-                         help="instead of what the recipe says, by any of the names below, with or without its group, "
-                         "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values as in JSON or "
-                         "Python: null or None, [0,1] or (0,1)")
+                         help="replace values of the recipe, under any of the names below, with or without the group, "
+                         "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values are written as in "
+                         "JSON or Python: null or None, [0,1] or (0,1)")
         sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
         for group, its in GROUPS.items():
@@ -117,10 +118,10 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = training_command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier "
                            "run")
-    sub.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out, if there is one")
+    sub.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, if there is one")
 
     sub = training_command("sweep", run_sweep, "train every variant of a recipe with every seed, each in VARIANT/seedN "
-                           "below --out, and sum up; the same command again goes on where it stopped",
+                           "below --out, and sum up; the same command again continues where it stopped",
                            without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
@@ -131,10 +132,10 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
                      "folder by default")
     sub.add_argument("--images", metavar="N", default="null", help="test images, drawn by the seed; all by default")
-    sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), of 255; 1 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="of the images and the noise; 0 by default")
+    sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), in 255ths; 1 by default")
+    sub.add_argument("--seed", metavar="N", default="0", help="seed of the images and the noise; 0 by default")
 
-    sub = command("data", run_data, "fetch a data set, and say what is in it", level=logging.INFO)
+    sub = command("data", run_data, "download a data set and print what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
     sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
                      "train/CLASS/*.jpg and test/CLASS/*.jpg, or val")
@@ -146,18 +147,18 @@ def create_parser() -> argparse.ArgumentParser:
                   "in turns")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
-    sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images a step; 64 by default")
+    sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")
     sub.add_argument("--precision", default=argparse.SUPPRESS, help="float32 (default), or bfloat16 for autocast")
     sub.add_argument("--compile", dest="compiled", action="store_true", default=argparse.SUPPRESS,
                      help="compile the blocks of every model with torch.compile")
     sub.add_argument("--cuda-graph", dest="recorded", action="store_true", default=argparse.SUPPRESS,
                      help="record every step as a CUDA graph, on an NVIDIA GPU")
-    sub.add_argument("--recipe", metavar="RECIPE", help="in place of models: recipes/NAME.py, whose variants take the "
-                     "very steps of their runs")
+    sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
+                     "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
     sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-    sub.add_argument("--json", action="store_true", help="print one JSON object with every time, not a table")
+    sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
     return parser
 
 
@@ -172,7 +173,7 @@ def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo) -> N
 
 
 def run_train(options: argparse.Namespace) -> None:
-    parallel.join(choose_device(options.device, many=True))  # so that errors are told once
+    parallel.join(choose_device(options.device, many=True))  # so that errors are printed once
     config = load_config(options.recipe).override(**read_overrides(options))
     history = train(config, options.out, root=options.data, resume=options.resume, device=options.device)
     last = history[-1]
@@ -249,15 +250,14 @@ def run_bench(options: argparse.Namespace) -> None:
 
 
 def read_classes(words: list[str] | None) -> list[str] | None:
-    """Return the classes named, or the lines of a file that stands in their place."""
+    """Return the given classes, or the lines of the file if a single word names one."""
     if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
         return words
-    return [line.strip() for line in Path(words[0]).expanduser().read_text(encoding="utf-8").splitlines()
-            if line.strip()]
+    return read_names(words[0])
 
 
 def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """Return what was typed in place of the recipe's values, by flags and as ``KEY=VALUE``."""
+    """Return the values that replace the recipe's, given as flags or as ``KEY=VALUE``."""
     flags = {name: text for name, text in vars(options).items() if name in FIELDS}
     values = {name: read_value(name, text) for name, text in flags.items() if not name.endswith("_options")}
     pairs = [("", word) for word in options.settings]
@@ -266,7 +266,7 @@ def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not key or not equals:
             raise ValueError(f"{word!r} must be KEY=VALUE, such as {begin or 'model_options.'}context=cb")
-        # A flag with many words takes what follows it too.
+        # A flag that takes several words also takes KEY=VALUE that follow it but aren't meant for it.
         key = key if key.partition(".")[0] in GROUPS else begin + key
         if key in values:
             raise ValueError(f"{key} is given twice; leave one out")
@@ -275,7 +275,7 @@ def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def read_value(name: str, text: str | list[str]) -> Any:
-    """Read what was typed: JSON where it is JSON, a literal of Python where it is one, else the words themselves."""
+    """Parse a value as JSON, or else as a Python literal, or else return the text itself."""
     if isinstance(text, list):
         return tuple(read_value(name, word) for word in text)
     for read in (json.loads, ast.literal_eval):
@@ -290,7 +290,7 @@ def tell(message: str) -> None:
 
 @contextlib.contextmanager
 def told_to_the_user(least: int) -> Iterator[None]:
-    """Print what the package logs, from this level on, as the command line prints everything it has to say."""
+    """Print log messages of the package, from this level on, in the format of the command line."""
     handler = logging.Handler(least)
     handler.emit = lambda record: tell(record.getMessage())
     logger = logging.getLogger("minivit")

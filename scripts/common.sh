@@ -26,7 +26,8 @@ read_train() {
     [[ $data ]] || fail "no data: give --data DIR, or set MINIVIT_DATA"
     [[ -d $data ]] || fail "data $data is not a folder"
     [[ $out ]] || fail "no place for the run: give --out DIR"
-    command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON is not there; start from the repository after make, or set PYTHON"
+    command -v "$PYTHON" >/dev/null || \
+        fail "PYTHON=$PYTHON is not there; make .venv with \`make book\`, or set PYTHON"
     # The rest is what the command itself understands; it says so once here, and not once in every process.
     "$PYTHON" -c "import sys; from minivit.__main__ import parse; parse(sys.argv[1:])" train "$@" || exit 2
     # A run that is started again goes on where it was; the first time, --resume has nothing to do.

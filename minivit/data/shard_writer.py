@@ -7,7 +7,6 @@ import json
 import math
 import os
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from minivit.data.dataset import DataError
 from minivit.data.imagefolder import list_splits
 from minivit.data.shard_index import MANIFEST, SHARD
+from minivit.files import write_whole
 from minivit.options import check_at_least, check_positive
 
 PLAN = "_unfinished.json"
@@ -75,7 +75,7 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
             paths = [target / f"{split}-{number:0{digits}}.tar" for number in range(len(shards))]
             for path, rows in zip(paths, shards, strict=True):
                 if not path.exists():
-                    _write_whole(path, lambda part, rows=rows, images=images: _write_shard(part, images, rows))
+                    write_whole(path, lambda part, rows=rows, images=images: _write_shard(part, images, rows))
             splits[split] = {"name": split, "filenames": [path.name for path in paths],
                              "shard_lengths": [len(rows) for rows in shards], "num_samples": len(images),
                              "shard_bytes": [path.stat().st_size for path in paths]}
@@ -121,20 +121,8 @@ def _write_shard(part: Path, images: list[tuple[Path, int]], rows: list[int]) ->
 
 
 def _write_json(path: Path, value: Any) -> None:
-    _write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n",
-                                                    encoding="utf-8"))
-
-
-def _write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    part = path.with_name(path.name + ".part")
-    try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n",
+                                                   encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from minivit.data.dataset import DataError, Dataset, Split
 from minivit.data.decode import WHITE, decode
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+from minivit.files import read_names
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -134,11 +135,10 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
 def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
     if isinstance(classes, str | Path):
         try:
-            lines = Path(classes).expanduser().read_text(encoding="utf-8").splitlines()
+            classes = read_names(classes)
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{classes} cannot be read ({error}): name a file with the name of a class a line"
                             ) from None
-        classes = [line.strip() for line in lines if line.strip()]
     if len(set(classes)) != len(classes) or not classes:
         raise ValueError(f"classes: {len(classes)} names, {len(set(classes))} of them different; all must be, and "
                          "there must be one")

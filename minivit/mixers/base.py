@@ -3,6 +3,7 @@
 Axes: B batch, N tokens (first ``prefix_tokens`` off the grid, then the patches row by row), C channels, H heads.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from math import prod
 
@@ -71,11 +72,12 @@ class TokenMixer(nn.Module):
         raise ValueError(f"{name} of {type(self).__name__} does not fit images of another size")
 
 
-class MapMixer(TokenMixer):
+class MapMixer(TokenMixer, ABC):
     """A mixer that averages values by a map, (B, H, N, N), whose rows sum to 1. Subclasses implement :meth:`mix`."""
 
     has_map = True
 
+    @abstractmethod
     def mix(self, x: Tensor, scores: Scores | None = None, *, with_map: bool = False) -> tuple[Tensor, LazyMap]:
         """Return the mixed tokens, (B, N, C), and what the map is made of.
 
@@ -88,7 +90,6 @@ class MapMixer(TokenMixer):
         with_map
             Whether the map will be needed. If so, multiply the scores out first, so that it is done only once.
         """
-        raise NotImplementedError
 
     def forward(self, x: Tensor, scores: Tensor | LazyMap | None = None, *, return_attention: bool = False,
                 return_scores: bool = False) -> Tensor | tuple[Tensor | LazyMap, ...]:

@@ -1,4 +1,4 @@
-"""Training: what to run, how a step is taken, and what is kept of it."""
+"""Training: configurations, the training loop, and the files that a run writes."""
 
 from minivit.training.checkpoint import read_weights
 from minivit.training.config import Config

@@ -1,12 +1,13 @@
-"""Files that are whole or not there."""
+"""Write files so that they are either complete or absent."""
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
+
+from minivit import files
 
 
 class CheckpointError(Exception):
@@ -14,21 +15,16 @@ class CheckpointError(Exception):
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file beside ``path``, flush it to the disk, and only then give it the name ``path``.
+    """Do what :func:`minivit.files.write_whole` does, for the files of a run.
 
     Raises
     ------
     CheckpointError
         If it cannot be written. A file that was there before is still there, unchanged.
     """
-    part = path.with_name(path.name + ".part")
     try:
-        write(part)
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+        files.write_whole(path, write)
     except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is a RuntimeError to torch.save
-        part.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
         raise CheckpointError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
@@ -39,7 +35,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, *, lines: bool = False) -> Any:
-    """Read a file of JSON, or of one JSON a line.
+    """Read a JSON file, or with ``lines`` a file with one JSON value per line.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stopping in an orderly way: Ctrl-C, SIGTERM and SIGUSR1 wait until the step is finished."""
+"""Stop a run cleanly: Ctrl-C, SIGTERM and SIGUSR1 take effect once the current step is finished."""
 
 import signal
 from collections.abc import Callable, Iterator
@@ -6,12 +6,12 @@ from contextlib import contextmanager
 
 from minivit.training import parallel
 
-# What asks a run to stop: Ctrl-C, a system that shuts down, and a scheduler before the time is up.
+# Sent by Ctrl-C, by a system that shuts down, and by a scheduler before the time is up.
 SIGNALS = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])
 
 
-class Stopped(Exception):  # noqa: N818, it is no error
-    """The user or the system asked the run to stop; ``signum`` is the signal it came by."""
+class Stopped(Exception):  # noqa: N818, it is not an error
+    """The user or the system asked the run to stop; ``signum`` is the signal that did."""
 
     def __init__(self, signum: int):
         super().__init__(signal.Signals(signum).name)
@@ -20,10 +20,10 @@ class Stopped(Exception):  # noqa: N818, it is no error
 
 @contextmanager
 def stop_on_signals() -> Iterator[Callable[[], None]]:
-    """Give a function to call where it is safe to stop: it raises :class:`Stopped` once a signal has come.
+    """Provide a function to call where it is safe to stop: it raises :class:`Stopped` once a signal has arrived.
 
-    A second Ctrl-C stops at once, as Ctrl-C does without us. Outside the main thread no signal can be caught, and the
-    function does nothing.
+    A second Ctrl-C stops the program at once, as usual. Outside the main thread signals can't be caught, and the
+    function has no effect.
     """
     came: list[int] = []
 

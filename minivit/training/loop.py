@@ -267,8 +267,8 @@ def flatten(config: dict[str, Any]) -> dict[str, Any]:
 def save(out: Path, trainer: Trainer, writer: Writer) -> None:
     """Start writing the checkpoint and the metrics; a state that is not finite is never saved."""
     start = time.perf_counter()
-    trainer.progress()
     state = trainer.state_dict()
+    trainer.read(state["totals"])
     if parallel.is_first():  # all processes have the same state
         writer.submit(write_state, out, snapshot(state))
     trainer.spent_s["saving"] += time.perf_counter() - start

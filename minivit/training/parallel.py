@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from datetime import timedelta
@@ -11,9 +12,6 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-
-# How long the processes wait for one that doesn't answer.
-TIMEOUT = timedelta(seconds=float(os.environ.get("MINIVIT_TIMEOUT_S") or 600))
 
 
 def asked_for() -> int:
@@ -28,6 +26,20 @@ def asked_for() -> int:
     if not processes.isdecimal():
         raise ValueError(f"WORLD_SIZE={processes!r} must be a whole number, or not set at all")
     return int(processes)
+
+
+def timeout() -> timedelta:
+    """Return how long the processes wait for one that doesn't answer: ``MINIVIT_TIMEOUT_S`` seconds, or 10 minutes.
+
+    Raises
+    ------
+    ValueError
+        If ``MINIVIT_TIMEOUT_S`` is not a number of seconds larger than 0.
+    """
+    seconds = os.environ.get("MINIVIT_TIMEOUT_S") or "600"
+    if not re.fullmatch(r"\d+(\.\d+)?", seconds) or float(seconds) == 0:
+        raise ValueError(f"MINIVIT_TIMEOUT_S={seconds!r} must be a number of seconds larger than 0, or not set at all")
+    return timedelta(seconds=float(seconds))
 
 
 def join(device: torch.device) -> None:
@@ -45,7 +57,7 @@ def join(device: torch.device) -> None:
         raise ValueError(f"WORLD_SIZE={asked_for()}, but {', '.join(missing)} not set: start the run with torchrun")
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=TIMEOUT)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=timeout())
 
 
 def leave() -> None:
@@ -72,7 +84,7 @@ def is_first() -> bool:
 def wait_for_all() -> None:
     """Wait until every process has got here; an error names one that doesn't."""
     if world_size() > 1:
-        dist.monitored_barrier(timeout=TIMEOUT)
+        dist.monitored_barrier(timeout=timeout())
 
 
 def add_up(tensor: Tensor) -> Tensor:

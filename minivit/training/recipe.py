@@ -1,7 +1,7 @@
-"""Recipes: what to run, as Python code, and in what the variants of a comparison differ.
+"""Recipes: Python files that say what to run, and how the variants of a comparison differ.
 
-A recipe has ``get_config()``, which returns keyword arguments of :class:`minivit.training.Config`, by name or in their
-groups. It may say, beside that, in what each variant differs::
+A recipe defines ``get_config()``, which returns keyword arguments for :class:`minivit.training.Config`, by name or in
+their groups. It may also define variants, by what differs in each::
 
     def get_config():
         return dict(model="vit_nano_patch4_32", epochs=20)
@@ -23,7 +23,7 @@ from typing import Any
 from minivit.options import did_you_mean
 from minivit.training.config import Config, places
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is that of its folder
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]*")  # a variant's name is also its folder's
 
 
 def load_config(path: str | Path) -> Config:
@@ -52,18 +52,18 @@ def load_recipe(path: str | Path, **overrides: Any) -> tuple[Config, dict[str, C
     path
         A recipe, or a ``run.json``, which has no variants.
     **overrides
-        Values instead of the recipe's, in all variants.
+        Values that replace the recipe's, in all variants.
 
     Returns
     -------
     Config, dict
-        What the recipe itself says, and its variants by name and in its order; one without a name where it has no
-        ``get_variants()``.
+        The recipe's own configuration, and its variants by name, in the recipe's order; without ``get_variants()``
+        there is a single variant, whose name is empty.
 
     Raises
     ------
     ValueError
-        Naming the recipe and the variant, and what is wrong with it; also if two variants are the same.
+        Naming the recipe, the variant and what is wrong with it; also if two variants are the same.
     """
     path = Path(path).expanduser()
     with recipe_errors(path):
@@ -119,7 +119,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
         values = json.loads(path.read_text(encoding="utf-8"))["config"]
         return {"get_config": lambda: values}
     folder = str(path.parent.resolve())
-    sys.path.insert(0, folder)  # one recipe may start from another beside it
+    sys.path.insert(0, folder)  # a recipe may import another from the same folder
     try:
         names = runpy.run_path(str(path))
     finally:
@@ -131,7 +131,7 @@ def read_recipe(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def recipe_errors(path: Path) -> Iterator[None]:
-    """Tell whatever a recipe raises as the recipe's fault: it is code."""
+    """Report any error in a recipe with the recipe's name: a recipe is code and may raise anything."""
     if not path.is_file():
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
         raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))

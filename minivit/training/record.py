@@ -1,4 +1,4 @@
-"""The record of a run: what was run, on what, and what came out."""
+"""The record of a run: its configuration, its machine and its results."""
 
 import json
 import logging
@@ -22,12 +22,12 @@ from minivit.training.files import read_json, write_json, write_whole
 log = logging.getLogger(__name__)
 
 RUN, METRICS = "run.json", "metrics.jsonl"
-# The book's records: they are in the repository, beside the package, and not in an installed copy of it.
+# The book's records: they are in the repository, beside the package, but not in an installed copy.
 RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
 
 
 def describe(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
-    """Return what ``run.json`` holds: ``python -m minivit train run.json`` does the run again."""
+    """Return the content of ``run.json``; ``python -m minivit train run.json`` repeats the run."""
     return {"config": asdict(config), "data": asdict(data), "seed": config.seed, "commit": commit(),
             "device": describe_device(device), "precision": resolve_precision(config.precision, device),
             "prepare_s": prepare_s,
@@ -50,7 +50,7 @@ def processor() -> str:
 
 
 def commit() -> str | None:
-    """Return the commit the package stands at, with ``+changes`` where files differ from it; None outside git."""
+    """Return the package's commit, with ``+changes`` if files differ from it; None outside git."""
     package = Path(minivit.__file__).resolve().parent
 
     def git(*words: str) -> str:
@@ -65,16 +65,16 @@ def commit() -> str | None:
 
 
 def write_metrics(out: Path, history: list[dict[str, Any]]) -> None:
-    """Write one line of JSON an epoch."""
+    """Write one line of JSON per epoch."""
     text = "".join(json.dumps(epoch) + "\n" for epoch in history)
     write_whole(out / METRICS, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> None:
-    """Write ``run.json``; a resumed run keeps the first description and adds where and when it went on.
+    """Write ``run.json``; a resumed run keeps the first description and adds where and when it was resumed.
 
-    Where it goes on with other code or on another device than it stopped with, that is told: it need not end in the
-    weights of a run that was never stopped.
+    If code or device have changed since the run stopped, a warning is logged: the run may then end with other weights
+    than one that was never stopped.
     """
     path = out / RUN
     now = describe(config, device, prepare_s, data)
@@ -93,12 +93,12 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
 
 
 def write_spent(out: Path, spent_s: dict[str, float]) -> None:
-    """Add to ``run.json`` what the seconds after the first step went into."""
+    """Add to ``run.json`` the seconds spent on training, evaluation and saving."""
     write_json(out / RUN, read_json(out / RUN) | {"spent_s": {name: round(x, 2) for name, x in spent_s.items()}})
 
 
 def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read the record of a run: ``run.json``, and ``metrics.jsonl`` as one dictionary an epoch.
+    """Read the record of a run: ``run.json``, and ``metrics.jsonl`` as one dictionary per epoch.
 
     Raises
     ------
@@ -113,7 +113,7 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
 
 
 def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:
-    """Read the records of a sweep, ``VARIANT/seedN`` below ``folder``: by variant and seed, as :func:`read_record`.
+    """Read the records of a sweep, ``VARIANT/seedN`` below ``folder``, by variant and seed; see :func:`read_record`.
 
     Raises
     ------

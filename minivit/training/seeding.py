@@ -1,4 +1,4 @@
-"""Chance by name: every random draw is a function of a few whole numbers, such as (seed, step)."""
+"""Reproducible randomness: every draw is a function of a few whole numbers, such as (seed, step)."""
 
 import os
 
@@ -7,23 +7,23 @@ import torch
 
 
 def seed_torch(*key: int) -> None:
-    """Set PyTorch's generators, on all devices, to a state that depends on ``key`` alone."""
+    """Set PyTorch's generators, on all devices, to a state that depends only on ``key``."""
     torch.manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0]))
 
 
 def permutation(n: int, *key: int) -> torch.Tensor:
-    """Return the numbers 0 ... n - 1 in an order that depends on ``key`` alone."""
+    """Return the numbers 0 ... n - 1 in an order that depends only on ``key``."""
     return torch.from_numpy(np.random.default_rng(key).permutation(n))
 
 
 def choose_kernels(device: torch.device, deterministic: bool) -> None:
-    """Ask a GPU for kernels that give the same bits each time, or for the fastest; a CPU's are of the first kind.
+    """Make a GPU use deterministic kernels, or the fastest; those of a CPU are deterministic anyway.
 
-    Called before the GPU multiplies the first matrix. Where there is no kernel of the first kind, PyTorch says so in a
-    RuntimeError when it's called.
+    Call this before the GPU multiplies its first matrix. If an operation has no deterministic kernel, PyTorch raises a
+    RuntimeError when it is called.
     """
     if device.type == "cpu":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it finds bugs, and costs time
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs time

@@ -1,4 +1,4 @@
-"""A trained model, and the data it is asked about: what it calls a class must be what they call it."""
+"""Load a trained model and match it with a data set, so that both mean the same by each class."""
 
 import json
 import logging
@@ -22,16 +22,16 @@ log = logging.getLogger(__name__)
 
 
 class Trained(NamedTuple):
-    """A trained model with what is known of its run.
+    """A trained model with what is known about its run.
 
     Attributes
     ----------
     model
-        In evaluation mode.
+        The model, in evaluation mode.
     config
-        What was run.
+        Configuration of the run.
     data
-        What its logits stand for and how its images were made; None for a run of version 0.1, whose files do not say.
+        Its classes, and shape, mean and deviation of its images; None for a run of version 0.1, which didn't save them.
     """
 
     model: nn.Module
@@ -47,7 +47,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, Config]:
 def load_trained(path: str | Path) -> Trained:
     """Rebuild a trained model, in evaluation mode, from a run's folder, ``model.safetensors`` or ``checkpoint.pt``.
 
-    Where the run kept a moving average of the weights, it is the average that is loaded.
+    If the run kept a moving average of the weights, the average is loaded.
 
     Raises
     ------
@@ -82,27 +82,27 @@ def load_trained(path: str | Path) -> Trained:
 
 def load_data(trained: Trained, root: str | Path | None = None, classes: Sequence[str] | None = None
               ) -> tuple[nn.Module, Dataset]:
-    """Load the data set of a run, and bring it and the model together: label k and logit k mean the same class.
+    """Load the data set of a run and match it with the model, so that label k and logit k mean the same class.
 
     Parameters
     ----------
     trained
-        What :func:`load_trained` gave.
+        The result of :func:`load_trained`.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     classes
-        Some of the model's classes, to choose among these alone, on images of these alone; an empty sequence for those
-        that the data have. None for all of the model's, and then the data must have the same.
+        Restrict the model and the images to these of its classes; an empty sequence means the classes that the data
+        set has. None keeps all classes, and the data set must then have the same.
 
     Returns
     -------
     nn.Module, Dataset
-        The model, with as many logits as there are classes, and the data, normalised as in its training.
+        The model, with one logit per class, and the data set, normalised as in its training.
 
     Raises
     ------
     ValueError
-        In one line, in what classes or images the data differ from those of the training.
+        In one line, if classes or images differ from those of the training, and how.
     DataError
         If the data set is missing or damaged.
     """
@@ -128,7 +128,7 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
 
 
 def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str] | None) -> list[str]:
-    """Return the classes that model and data have in common, in the model's order, if that is what was asked for."""
+    """Return the classes to use, in the model's order; raise an error if ``classes`` and the data don't allow it."""
     if classes is None:
         if set(known) != set(dataset.classes):
             raise ValueError(f"the classes of {dataset.name} are not the model's: "
@@ -147,7 +147,7 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
 
 
 def match_unknown(config: Config, dataset: Dataset, classes: Sequence[str] | None) -> Dataset:
-    """Take the classes of the data to be those of a run that does not say which it had, if the number fits."""
+    """Assume that a run that didn't save its classes had those of the data set, if their number matches."""
     if classes is not None:
         raise ValueError("classes can't be chosen: the run doesn't say which classes it was trained on. Runs of this "
                          "version do")
@@ -160,13 +160,13 @@ def match_unknown(config: Config, dataset: Dataset, classes: Sequence[str] | Non
 
 
 def differences(known: Sequence[str], classes: Sequence[str]) -> str:
-    """Say which of the classes that were known are missing, and which are new."""
+    """Say which of the known classes are missing, and which classes are new."""
     sides = {"missing": [name for name in known if name not in classes],
              "new": [name for name in classes if name not in known]}
     return "; ".join(f"{side}: {listed(names)}" for side, names in sides.items() if names) or "another order"
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
-    """Return the first few names, and how many more there are."""
+    """List the first few names, and say how many more there are."""
     more = len(names) - most
     return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")

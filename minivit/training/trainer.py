@@ -272,6 +272,7 @@ class Trainer:
         return self.read(arrived)
 
     def read(self, totals: Tensor) -> tuple[float, float]:
+        """Return mean loss and accuracy of some totals; raise the error of :meth:`progress` if a step failed."""
         loss, right, n, failed = totals.tolist()
         if failed >= 0:
             raise TrainingError(f"step {failed:.0f} (epoch {failed // self.steps_per_epoch + 1:.0f}): the loss or its "

@@ -77,7 +77,8 @@ class Cluster:
                              "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
     def start(self):
-        port = free_ports(3)
+        port = free_ports(4)
+        self.environment["MASTER_PORT"] = str(port + 3)  # the first job of every cluster is number 1
         (self.folder / "state").mkdir()
         (self.folder / "slurm.conf").write_text(CONFIG.format(
             host=socket.gethostname().partition(".")[0], folder=self.folder, controller=port,
@@ -179,6 +180,7 @@ def test_a_job_that_is_told_saves_and_goes_on_when_it_is_queued_again(cluster, t
     cluster.ask("scancel", "--signal=USR1", *["--batch"] * batch, job)  # as --signal=B:USR1@120 does, with --batch
     cluster.wait(lambda: cluster.state(job) == "PENDING", "the queue")
     assert (out / "checkpoint.pt").exists() and len(read_record(out)[1]) < EPOCHS
+    time.sleep(2)  # a node refuses a job that starts in the second it was ended in, by the clock's whole seconds
     cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # a job that is queued again waits 120 s
     said = ends_whole(cluster, job, out, log, times=1)
     assert said.count("stopped by SIGUSR1 and saved") == 1 and said.count("is queued again") == 1

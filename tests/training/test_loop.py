@@ -111,7 +111,7 @@ def test_an_error_of_the_writer_is_one_line_and_the_last_checkpoint_stands(recip
             raise OSError(errno.ENOSPC, "No space left on device")
         original(part, path)
 
-    monkeypatch.setattr("minivit.training.files.os.replace", replace)
+    monkeypatch.setattr("minivit.files.os.replace", replace)
     assert main(["train", recipe, "--out", str(out), "--device", "cpu"]) == 1
     said = capsys.readouterr().err.splitlines()[-1]
     assert said == (f"minivit: error: cannot write {out / 'checkpoint.pt'}: No space left on device; free some space "

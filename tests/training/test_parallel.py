@@ -128,6 +128,13 @@ def test_every_row_is_in_one_part_and_pairs_stay_together(batch_size, parts, pai
         assert all(torch.equal(rows.flip(0), batch_size - 1 - rows) for rows in shared)
 
 
+@pytest.mark.parametrize("seconds", ["soon", "0", "-1", "nan"])
+def test_a_timeout_that_is_no_time_is_told(seconds, monkeypatch):
+    monkeypatch.setenv("MINIVIT_TIMEOUT_S", seconds)
+    with pytest.raises(ValueError, match=f"MINIVIT_TIMEOUT_S='{seconds}' must be a number of seconds"):
+        parallel.timeout()
+
+
 @pytest.mark.parametrize("options, message", [
     ({"batch_size": 41, "accumulate": 2, "mixup": 0.0, "cutmix": 0.0}, "batch_size=41.*multiple of 2.*40 or 42"),
     ({"batch_size": 42, "accumulate": 2}, "batch_size=42.*parts of whole pairs.*multiple of 4.*40 or 44"),
