@@ -125,6 +125,8 @@ def create_parser() -> argparse.ArgumentParser:
                            without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
+    sub.add_argument("--no-comparison", action="store_true", help="list the runs and compare nothing; for runs that "
+                     "differ in device, threads or precision")
 
     trained_command("eval", run_eval, "measure a trained model on its test set")
 
@@ -187,7 +189,8 @@ def run_sweep(options: argparse.Namespace) -> None:
     from minivit.report.sweep import sweep, table
 
     rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
-                 overrides=read_overrides(options), root=options.data, device=options.device, tell=tell)
+                 overrides=read_overrides(options), root=options.data, device=options.device,
+                 compare=not options.no_comparison, tell=tell)
     print(table(rows))
 
 
