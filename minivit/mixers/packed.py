@@ -32,43 +32,55 @@ def _map(q, k, token, n, scale):
 
 
 @triton.jit
-def _forward(qkv, out, n, num_heads, scale, head_size: tl.constexpr, padded: tl.constexpr):
+def _forward(qkv, out, n, num_heads, scale, head_size: tl.constexpr, padded: tl.constexpr, rows: tl.constexpr):
     image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     width, token, d = num_heads * head_size, tl.arange(0, padded), tl.arange(0, head_size)
     start = image * n * 3 * width + head * head_size
-    q = _read(qkv, start, token, n, 3 * width, head_size)
     k = _read(qkv, start + width, token, n, 3 * width, head_size)
     v = _read(qkv, start + 2 * width, token, n, 3 * width, head_size)
-    mixed = tl.dot(_map(q, k, token, n, scale).to(v.dtype), v)
-    place = image * n * width + head * head_size + token[:, None] * width + d[None, :]
-    tl.store(out + place, mixed.to(v.dtype), mask=token[:, None] < n)
+    for first in range(0, n, rows):
+        query = first + tl.arange(0, rows)
+        q = _read(qkv, start, query, n, 3 * width, head_size)
+        mixed = tl.dot(_map(q, k, token, n, scale).to(v.dtype), v)
+        place = image * n * width + head * head_size + query[:, None] * width + d[None, :]
+        tl.store(out + place, mixed.to(v.dtype), mask=query[:, None] < n)
 
 
 @triton.jit
-def _backward(qkv, d_out, d_qkv, n, num_heads, scale, head_size: tl.constexpr, padded: tl.constexpr):
+def _backward(qkv, d_out, d_qkv, n, num_heads, scale, head_size: tl.constexpr, padded: tl.constexpr,
+              rows: tl.constexpr):
     image, head = tl.program_id(0).to(tl.int64), tl.program_id(1)
     width, token, d = num_heads * head_size, tl.arange(0, padded), tl.arange(0, head_size)
-    start, inside = image * n * 3 * width + head * head_size, token[:, None] < n
-    place = start + token[:, None] * (3 * width) + d[None, :]
-    q = _read(qkv, start, token, n, 3 * width, head_size)
+    start = image * n * 3 * width + head * head_size
     k = _read(qkv, start + width, token, n, 3 * width, head_size)
-    d_mixed = _read(d_out, image * n * width + head * head_size, token, n, width, head_size)
-    weights = _map(q, k, token, n, scale)
-    d_v = tl.dot(tl.trans(weights.to(q.dtype)), d_mixed)
-    tl.store(d_qkv + place + 2 * width, d_v.to(q.dtype), mask=inside)
     v = _read(qkv, start + 2 * width, token, n, 3 * width, head_size)
-    d_weights = tl.dot(d_mixed, tl.trans(v))
-    along = tl.sum(weights * d_weights, axis=1)
-    d_scores = (weights * (d_weights - along[:, None]) * scale).to(q.dtype)
-    tl.store(d_qkv + place, tl.dot(d_scores, k).to(q.dtype), mask=inside)
-    tl.store(d_qkv + place + width, tl.dot(tl.trans(d_scores), q).to(q.dtype), mask=inside)
+    d_k, d_v = tl.zeros((padded, head_size), tl.float32), tl.zeros((padded, head_size), tl.float32)
+    for first in range(0, n, rows):
+        query = first + tl.arange(0, rows)
+        q = _read(qkv, start, query, n, 3 * width, head_size)
+        d_mixed = _read(d_out, image * n * width + head * head_size, query, n, width, head_size)
+        weights = _map(q, k, token, n, scale)
+        d_v += tl.dot(tl.trans(weights.to(q.dtype)), d_mixed)
+        d_weights = tl.dot(d_mixed, tl.trans(v))
+        along = tl.sum(weights * d_weights, axis=1)
+        d_scores = (weights * (d_weights - along[:, None]) * scale).to(q.dtype)
+        d_k += tl.dot(tl.trans(d_scores), q)
+        place = start + query[:, None] * (3 * width) + d[None, :]
+        tl.store(d_qkv + place, tl.dot(d_scores, k).to(q.dtype), mask=query[:, None] < n)
+    place = start + token[:, None] * (3 * width) + d[None, :]
+    tl.store(d_qkv + place + width, d_k.to(k.dtype), mask=token[:, None] < n)
+    tl.store(d_qkv + place + 2 * width, d_v.to(k.dtype), mask=token[:, None] < n)
 
 
 def _launch(kernel, qkv: Tensor, *tensors: Tensor, num_heads: int) -> None:
     batch, tokens, width = qkv.shape
     head_size, padded = width // (3 * num_heads), max(16, triton.next_power_of_2(tokens))
+    rows, warps = SHAPE[kernel.fn.__name__, padded] if (kernel.fn.__name__, padded) in SHAPE else (padded, 8 if padded > 64 else 4)
     kernel[batch, num_heads](qkv, *tensors, tokens, num_heads, head_size**-0.5, head_size=head_size, padded=padded,
-                             num_warps=8 if padded > 64 else 4, num_stages=1)
+                             rows=min(rows, padded), num_warps=warps, num_stages=1)
+
+
+SHAPE = {}
 
 
 @torch.library.custom_op("minivit::attend_packed", mutates_args=())

@@ -65,15 +65,21 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
 class AttentionClassifier(Classifier):
     """A classifier whose blocks may have attention maps.
 
-    A subclass implements ``forward_features(images, return_attention)``, which returns tokens and, with
-    ``return_attention``, also the maps.
+    A subclass implements ``tokens(images, maps)``, which returns the tokens after the last block, (B, N, C), and
+    appends the map of each block to ``maps`` unless that is None.
     """
 
     warned = False  # about layers without a map
 
+    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Map images to normalised tokens (B, N, C) of the last stage; with ``return_attention``, also to the maps."""
+        maps = [] if return_attention else None
+        x = self.norm(self.tokens(images, maps))
+        return (x, maps) if return_attention else x
+
     def pool(self, x: Tensor) -> Tensor:
-        """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first."""
-        return x[:, 0]
+        """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first, normalised."""
+        return self.norm(x[:, 0])
 
     @property
     def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
@@ -114,9 +120,8 @@ class AttentionClassifier(Classifier):
         """
         if return_attention:
             self.check_maps()
-        x = self.forward_features(images, return_attention)
-        x, maps = x if return_attention else (x, None)
-        logits = self.head(self.pool(x))
+        maps = [] if return_attention else None
+        logits = self.head(self.pool(self.tokens(images, maps)))
         return (logits, maps) if return_attention else logits
 
     def check_maps(self) -> None:

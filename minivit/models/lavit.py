@@ -61,7 +61,8 @@ class PatchMerging(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """Map (B, in_channels, patch_size * R, patch_size * S) to tokens (B, R * S, C), row by row."""
-        return self.norm(self.conv(grid).flatten(2).mT) + self.pos_embed  # (B, C, R, S) -> (B, N, C)
+        x = self.conv(grid).flatten(2).mT  # (B, C, R, S) -> (B, N, C)
+        return (self.norm(x) + self.pos_embed).to(x)  # under autocast, tokens remain in the precision of the products
 
 
 class Stage(nn.Module):
@@ -255,15 +256,13 @@ class LaViT(AttentionClassifier):
             grids.append(grid)
         return grids
 
-    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C) of the last stage."""
-        maps = [] if return_attention else None
-        x = self.norm(self.feature_maps(images, maps)[-1].flatten(2).mT)  # (B, C, R, S) -> (B, N, C)
-        return (x, maps) if return_attention else x
+    def tokens(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Map images (B, in_channels, height, width) to tokens (B, N, C) of the last stage."""
+        return self.feature_maps(images, maps)[-1].flatten(2).mT  # (B, C, R, S) -> (B, N, C)
 
     def pool(self, x: Tensor) -> Tensor:
-        """Average tokens (B, N, C) for the head: (B, C)."""
-        return x.mean(dim=1)
+        """Normalise tokens (B, N, C) and average them for the head: (B, C)."""
+        return self.norm(x).mean(dim=1)
 
 
 def shown(grids: Sequence[tuple[int, int]]) -> tuple[int | tuple[int, int], ...]:
