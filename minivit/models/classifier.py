@@ -143,8 +143,10 @@ def blocks_of(model: nn.Module) -> list[Block]:
 
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
-               scores: Tensor | LazyMap | None = None) -> tuple[Tensor, LazyMap | None]:
+               scores: Tensor | LazyMap | None = None, return_scores: bool = False) -> tuple[Tensor, LazyMap | None]:
     """Send tokens through the blocks of a stage, handing the scores of each block to the next if it takes them.
+
+    No other scores are asked for: what a compiled block returns gets a gradient, though it be zero, and that takes time.
 
     Parameters
     ----------
@@ -156,18 +158,20 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
         A list that collects the map of each block with attention, (B, H, N, M); None to collect nothing.
     scores
         Scores for the first block.
+    return_scores
+        Whether the scores of the last block will be needed.
 
     Returns
     -------
     (Tensor, LazyMap or None)
-        Tokens, (B, N, C), and what the map of the last block is made of, if it has one.
+        Tokens, (B, N, C), and, with ``return_scores``, what the map of the last block is made of, if it has one.
     """
-    for block in blocks:
-        if not has_map(block):
-            x, scores = block(x), None
-            continue
-        below, scores = [scores] if takes_scores(block) else [], None  # scores that the block doesn't take are freed
-        x, *found, scores = block(x, *below, return_attention=maps is not None, return_scores=True)
+    needed = [*map(takes_scores, blocks[1:]), return_scores]
+    for block, hands_up in zip(blocks, needed, strict=True):
+        asks = {"return_attention": maps is not None, "return_scores": hands_up} if has_map(block) else {}
+        out = block(x, *([scores] if takes_scores(block) else []), **asks)
+        x, *found = out if isinstance(out, tuple) else (out,)
+        scores = found.pop() if asks.get("return_scores") else None
         if maps is not None:
             maps.extend(found)
     return x, scores

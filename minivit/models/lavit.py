@@ -82,14 +82,14 @@ class Stage(nn.Module):
         super().__init__()
         self.merge, self.downsample, self.blocks = merge, downsample, nn.ModuleList(blocks)
 
-    def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None
-                ) -> tuple[Tensor, Scores]:
+    def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None, *,
+                return_scores: bool = False) -> tuple[Tensor, Scores | None]:
         """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and new scores.
 
-        For ``maps``, see :func:`minivit.models.classifier.run_blocks`.
+        For ``maps`` and ``return_scores``, see :func:`minivit.models.classifier.run_blocks`.
         """
         residual = None if self.downsample is None else self.downsample(scores.product())
-        x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual)
+        x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual, return_scores=return_scores)
         return x.mT.unflatten(2, self.merge.grid), scores  # (B, N, C) -> (B, C, R, S)
 
 
@@ -251,8 +251,9 @@ class LaViT(AttentionClassifier):
         """
         check_images(images, self.image_shape)
         grids, grid, scores = [], images, None
-        for stage in self.stages:
-            grid, scores = stage(grid, scores, maps)
+        needed = [*(stage.downsample is not None for stage in self.stages[1:]), False]
+        for stage, hands_up in zip(self.stages, needed, strict=True):
+            grid, scores = stage(grid, scores, maps, return_scores=hands_up)
             grids.append(grid)
         return grids
 
