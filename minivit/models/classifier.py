@@ -146,7 +146,8 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
                scores: Tensor | LazyMap | None = None, return_scores: bool = False) -> tuple[Tensor, LazyMap | None]:
     """Send tokens through the blocks of a stage, handing the scores of each block to the next if it takes them.
 
-    No other scores are asked for: what a compiled block returns gets a gradient, though it be zero, and that takes time.
+    No other scores are asked for, since each tensor that a compiled block returns costs time in the backward pass, even
+    if its gradient is zero.
 
     Parameters
     ----------
