@@ -83,7 +83,7 @@ class Stage(nn.Module):
         self.merge, self.downsample, self.blocks = merge, downsample, nn.ModuleList(blocks)
 
     def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None, *,
-                return_scores: bool = False) -> tuple[Tensor, Scores | None]:
+                return_scores: bool = True) -> tuple[Tensor, Scores | None]:
         """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and new scores.
 
         For ``maps`` and ``return_scores``, see :func:`minivit.models.classifier.run_blocks`.
