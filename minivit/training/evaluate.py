@@ -20,7 +20,8 @@ from minivit.wrappers import as_input, first_weights
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
-             after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
+             after_batch: Callable[[], Any] = lambda: None, task: str = "classification",
+             spoil: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict[str, float]:
     """Measure a model on the whole test set; several processes share the images.
 
     Parameters
@@ -37,6 +38,8 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         Called after each batch.
     task
         The task, which defines the scores: a key of :data:`minivit.tasks.TASKS`.
+    spoil
+        What to do to the images first: maps float images in pixel units, (B, C, H, W), and targets to such images.
 
     Returns
     -------
@@ -58,6 +61,8 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         mine = parallel.share(torch.arange(len(dataset.test)))
         rows = mine if len(mine) else torch.arange(1)  # without a share, evaluate one image and discard it
         for images, targets in batches(dataset.test, rows, batch_size, device, task.target):
+            if spoil:
+                images = spoil(images.float(), targets)
             logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
             sums = add(sums, task.measure(logits, targets, dataset.num_classes))
             after_batch()
