@@ -1,7 +1,6 @@
 """The command line: ``python -m minivit train | sweep | eval | analyze | data | bench``."""
 
 import argparse
-import ast
 import contextlib
 import io
 import json
@@ -9,30 +8,30 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-from pydantic.fields import FieldInfo
-
+from minivit.arguments import add_flag, read_classes, read_overrides, read_value
 from minivit.data import DataError, data_root, fetch, list_datasets, load
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
-from minivit.files import read_names
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
     Stopped,
+    Trained,
     TrainingError,
-    evaluate,
+    choose_data,
     load_config,
     load_data,
+    load_published,
     load_trained,
     parallel,
     train,
 )
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import FIELDS, GROUPS, merge
 from minivit.training.device import choose_device, failure
 
+OF_DATA, OF_MODEL = ("dataset", "dataset_options"), ("model", "model_options")
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator if there is one"
 
 
@@ -90,14 +89,16 @@ def create_parser() -> argparse.ArgumentParser:
             sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
-    def trained_command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
+    def trained_command(name: str, run: Any, summary: str, nargs: str | None = None) -> argparse.ArgumentParser:
         sub = command(name, run, summary)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT",
+        sub.add_argument("checkpoint", metavar="CHECKPOINT", nargs=nargs,
                          help="a run's folder, its model.safetensors or checkpoint.pt")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
         sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
                          "model's classes, or to those in a file with one name per line; without a name, to those "
                          "that the data set has")
+        sub.add_argument("--subset", action="store_true", help="restrict the model to the classes that the data set "
+                         "has, as ImageNet-A is scored")
         return sub
 
     def training_command(name: str, run: Any, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
@@ -126,7 +127,29 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
 
-    trained_command("eval", run_eval, "measure a trained model on its test set")
+    sub = trained_command("eval", run_eval, "measure a trained model, or published weights, on test images: those of "
+                          "its run, or of a folder DIR/CLASS/*.jpg or DIR/val/CLASS/*.jpg. Classes that are numbers, "
+                          "as in ImageNet-V2, are positions among the model's, counted from 0", nargs="?")
+    sub.add_argument("--labels", metavar="FILE", help="ImageNet-ReaL's real.json: any class that it gives an image is "
+                     "right, and images without one are left out")
+    sub.add_argument("--conditions", metavar="NAME", nargs="+", default=(), help="measure also on images made harder "
+                     "to recognise: centre_occlusion, fgsm, gaussian_noise_5, gaussian_noise_10, shot_noise, "
+                     "gaussian_blur_1, gaussian_blur_2")
+    sub.add_argument("--epsilon", metavar="E", default="1", help="step of fgsm, in 255ths; 1 by default")
+    sub.add_argument("--seed", metavar="N", default="0", help="seed of the noise; 0 by default")
+    sub.add_argument("--batch-size", metavar="N", default="100", help="images at a time; 100 by default")
+    section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them: "
+                                     "--dataset-options crop_pct=0.9 mean=0.5,0.5,0.5 preprocessing=config.json")
+    for field in OF_DATA:
+        add_flag(section, field, FIELDS[field])
+    section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, in "
+                                     "the format of timm or transformers, says how to prepare images; without one it "
+                                     "is as for DeiT")
+    section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
+                         "torch.save writes them; --model names their model, also as timm does, and --classes "
+                         "their logits, in a file with one name per line")
+    for field in OF_MODEL:
+        add_flag(section, field, FIELDS[field])
 
     sub = trained_command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
     sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
@@ -162,16 +185,6 @@ def create_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    is_options, kind = name.endswith("_options"), get_origin(field.annotation)
-    metavar = "KEY=VALUE" if is_options else getattr(field.annotation, "__name__", "value").upper()
-    section.add_argument("--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS,
-                         nargs="+" if is_options or kind is tuple else None,
-                         action="extend" if is_options else "store",
-                         metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
-                         help=describe(name).replace("%", "%%"))
-
-
 def run_train(options: argparse.Namespace) -> None:
     parallel.join(choose_device(options.device, many=True))  # so that errors are printed once
     config = load_config(options.recipe).override(**read_overrides(options))
@@ -192,20 +205,43 @@ def run_sweep(options: argparse.Namespace) -> None:
 
 
 def run_eval(options: argparse.Namespace) -> None:
-    trained = load_trained(options.checkpoint)
-    config, (model, dataset) = trained.config, load_data(trained, options.data, read_classes(options.classes))
-    metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision,
-                       task=config.task)
-    chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
-    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}: "
-          f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}")
+    from minivit.report.evaluation import evaluate_under  # the other commands need none of it
+
+    numbers = {name: read_value(name, getattr(options, name)) for name in ("epsilon", "seed", "batch_size")}
+    trained, classes = choose_trained(options)
+    config, (model, dataset) = trained.config, load_data(trained, options.data, classes, options.labels)
+    chosen = "" if classes is None else f", {dataset.num_classes} classes"
+    for name, metrics in evaluate_under(model.to(choose_device(options.device)), dataset, options.conditions,
+                                        precision=config.precision, task=config.task, **numbers):
+        condition = "" if name == "clean" else f", {name}"
+        print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}{condition}: "
+              f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}", flush=True)
+
+
+def choose_trained(options: argparse.Namespace) -> tuple[Trained, list[str] | None]:
+    """Return the run or the published weights to evaluate, and the classes to choose among."""
+    overrides = merge({}, read_overrides(options, OF_DATA + OF_MODEL))
+    published = options.weights is not None
+    if published == (options.checkpoint is not None) or published != ("model" in overrides):
+        raise ValueError("name what to evaluate: eval CHECKPOINT, or eval --weights FILE --model NAME --classes FILE")
+    if published:
+        names, options.classes = read_classes(options.classes) or None, None
+        return load_published(options.weights, classes=names, **overrides), choose_classes(options)
+    return choose_data(load_trained(options.checkpoint), **overrides), choose_classes(options)
+
+
+def choose_classes(options: argparse.Namespace) -> list[str] | None:
+    """Return the classes to choose among: empty for those that the data set has, None for all of the model's."""
+    if options.subset and options.classes:
+        raise ValueError("--classes names classes, --subset takes all that the data set has: leave out one of the two")
+    return [] if options.subset else read_classes(options.classes)
 
 
 def run_analyze(options: argparse.Namespace) -> None:
     from minivit.report.folder import report, table  # the other commands need none of it
 
     result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
-                         classes=read_classes(options.classes),
+                         classes=choose_classes(options),
                          **{name: read_value(name, getattr(options, name)) for name in ("images", "epsilon", "seed")})
     print(table(result))
     print(f"\n{result['config']['model']} on {result['images']} test images of {result['config']['dataset']}, "
@@ -247,41 +283,6 @@ def run_bench(options: argparse.Namespace) -> None:
     else:
         result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
-
-
-def read_classes(words: list[str] | None) -> list[str] | None:
-    """Return the given classes, or the lines of the file if a single word names one."""
-    if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
-        return words
-    return read_names(words[0])
-
-
-def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the values that replace the recipe's, given as flags or as ``KEY=VALUE``."""
-    flags = {name: text for name, text in vars(options).items() if name in FIELDS}
-    values = {name: read_value(name, text) for name, text in flags.items() if not name.endswith("_options")}
-    pairs = [("", word) for word in options.settings]
-    pairs += [(f"{name}.", word) for name, words in flags.items() if name.endswith("_options") for word in words]
-    for begin, word in pairs:
-        key, equals, text = word.partition("=")
-        if not key or not equals:
-            raise ValueError(f"{word!r} must be KEY=VALUE, such as {begin or 'model_options.'}context=cb")
-        # A flag that takes several words also takes KEY=VALUE that follow it but aren't meant for it.
-        key = key if key.partition(".")[0] in GROUPS else begin + key
-        if key in values:
-            raise ValueError(f"{key} is given twice; leave one out")
-        values[key] = read_value(key, text)
-    return values
-
-
-def read_value(name: str, text: str | list[str]) -> Any:
-    """Parse a value as JSON, or else as a Python literal, or else return the text itself."""
-    if isinstance(text, list):
-        return tuple(read_value(name, word) for word in text)
-    for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return read(text)
-    return text
 
 
 def tell(message: str) -> None:
