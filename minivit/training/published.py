@@ -18,7 +18,7 @@ from minivit.options import check_options
 from minivit.training.checkpoint import read_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
-from minivit.training.trained import Trained
+from minivit.training.trained import Trained, listed
 
 DEIT_CROP_PCT = 0.875
 PRETRAINED_CFG = "pretrained_cfg"  # timm's name for it
@@ -95,8 +95,8 @@ def own_name(name: str) -> str:
 
 def check_classes(classes: Sequence[str] | None, num_logits: int, path: Path) -> None:
     if classes is not None and num_logits and len(classes) != num_logits:
-        raise ValueError(f"classes: there are {len(classes)} names, but {path} has {num_logits} logits; give a name "
-                         "for each, in their order")
+        raise ValueError(f"classes: there are {len(classes)} names ({listed(classes)}), but {path} has {num_logits} "
+                         "logits; give a name for each, in their order")
     if twice := [name for i, name in enumerate(classes or ()) if name in classes[:i]]:
         raise ValueError(f"classes: {twice[0]!r} is listed twice; use names that differ, such as WordNet ids")
 
