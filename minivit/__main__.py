@@ -197,7 +197,7 @@ def run_eval(options: argparse.Namespace) -> None:
     metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision,
                        task=config.task)
     chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
-    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}: "
+    print(f"{config.model} on {dataset.test.num_read} test images of {dataset.name}{chosen}: "
           f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}")
 
 

@@ -14,6 +14,7 @@ In this order:
 """
 
 import io
+import math
 import os
 from collections.abc import Sequence
 from functools import lru_cache
@@ -21,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from minivit.data.dataset import DataError
+from minivit.data.crops import View, resize
+from minivit.data.dataset import BrokenImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 # Web pages, paper and most viewers are white, and drawings with a transparent background are made for that.
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112                                    # EXIF tag
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}      # its values, and those of PIL.Image.Transpose
+SIDEWAYS = (2, 4, 5, 6)                                 # of these, those that swap height and width
 BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2
 GREY_STEP = {"L;2": 85, "L;4": 17}                      # Pillow multiplies 2- and 4-bit grey by these
@@ -39,7 +43,8 @@ class _Refused(Exception):
     """Pillow can read the pixels, but nothing says how they should look."""
 
 
-def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None) -> "Image":
+def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None,
+           view: View | None = None) -> "Image":
     """Read an image as people see it.
 
     Parameters
@@ -50,6 +55,8 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
         Red, green and blue, 0 ... 255, shown where pixels are transparent.
     name
         Name of the image in error messages; its path by default.
+    view
+        Which part of it to return, and at which size; by default the whole image as it is.
 
     Returns
     -------
@@ -58,7 +65,7 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
 
     Raises
     ------
-    DataError
+    BrokenImageError
         Naming the file and what to do, if it is not an image, damaged, too large, or has pixels without a stated range.
     """
     from PIL import Image
@@ -66,26 +73,49 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
     name = name or ("the image" if isinstance(source, bytes) else os.fspath(source))
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            raw = _raw_mode(image)
-            image.load()
-            colours, alpha = _colours_and_alpha(image, raw)
-            seen = _to_srgb(colours, image.info.get("icc_profile"))
-            if alpha is not None:
-                seen = Image.composite(seen, Image.new("RGB", seen.size, tuple(background)), alpha)
-            return _upright(seen, image)
+            return _see(image, background) if view is None else _look_at(image, background, view)
     except MemoryError:
         raise
     except _Refused as refused:
-        raise DataError(f"{name} {refused}") from None
+        raise BrokenImageError(f"{name} {refused}") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} has more pixels than Pillow reads ({error}): make it smaller, or raise "
-                        "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
+        raise BrokenImageError(f"{name} has more pixels than Pillow reads ({error}): make it smaller, or raise "
+                               "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
     # Broken bytes make Pillow's decoders fail with nearly anything.
     except Exception as error:
         if getattr(error, "filename", None):   # the file could not even be opened
-            raise DataError(f"{name} cannot be read: {error.strerror}") from None
-        raise DataError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
-                        ) from None
+            raise BrokenImageError(f"{name} cannot be read: {error.strerror}") from None
+        raise BrokenImageError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
+                               ) from None
+
+
+def _look_at(image: "Image", background: Sequence[int], view: View) -> "Image":
+    """Return a part of an image, scaled."""
+    if image.format != "JPEG":   # the orientation may come after the pixels
+        whole = _see(image, background)
+        return resize(whole, view.box(whole.height, whole.width), view.size, view.interpolation)
+    turn = _turn(image)
+    box = view.box(*(image.size if turn in SIDEWAYS else image.size[::-1]))
+    reduction = view.reduction(box)
+    if turn is not None:   # what is left over at the end of a row or a column may come to lie at its beginning
+        reduction = math.gcd(reduction, *image.size)
+    if reduction > 1:
+        image.draft(None, (image.width // reduction, image.height // reduction))
+    return resize(_see(image, background), tuple(side / reduction for side in box), view.size, view.interpolation)
+
+
+def _see(image: "Image", background: Sequence[int]) -> "Image":
+    """Return all of an image, in mode RGB and upright."""
+    from PIL import Image
+
+    raw = _raw_mode(image)
+    image.load()
+    colours, alpha = _colours_and_alpha(image, raw)
+    seen = _to_srgb(colours, image.info.get("icc_profile"))
+    if alpha is not None:
+        seen = Image.composite(seen, Image.new("RGB", seen.size, tuple(background)), alpha)
+    turn = _turn(image)
+    return seen if turn is None else seen.transpose(turn)
 
 
 def _raw_mode(image: "Image") -> str:
@@ -183,16 +213,12 @@ def _transform(profile: bytes, mode: str) -> Any:
         return None
 
 
-def _upright(pixels: "Image", source: "Image") -> "Image":
-    from PIL.Image import Transpose
-
-    ways = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
-            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
+def _turn(image: "Image") -> int | None:
+    """Return Pillow's number for how pixels must be turned to be upright, or None if they are."""
     try:
-        way = ways.get(source.getexif().get(ORIENTATION))
+        return TURNS.get(image.getexif().get(ORIENTATION))
     except Exception:   # damaged EXIF fails with nearly anything, but the pixels are fine
-        way = None
-    return pixels if way is None else pixels.transpose(way)
+        return None
 
 
 def _reason(error: Exception, source: str | os.PathLike | bytes) -> str:

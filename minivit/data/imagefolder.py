@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from minivit.data.crops import View
 from minivit.data.dataset import DataError, Dataset, Split
 from minivit.data.decode import WHITE, decode
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
@@ -46,9 +47,9 @@ class ImageFiles(StoredImages):
         """Names of the files, without their folders."""
         return [path.name for path in self.paths]
 
-    def read(self, place: Path) -> "Image":
-        """Read a file."""
-        return decode(place, self.background)
+    def read(self, place: Path, view: View) -> "Image":
+        """Decode a file."""
+        return decode(place, self.background, view=view)
 
 
 def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = None,

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.crops import View
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split
 from minivit.data.decode import WHITE, decode
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
@@ -45,8 +46,8 @@ class ShardImages(StoredImages):
         names = self.index.names.decode("utf-8", "surrogateescape").split("\n")
         return [names[row] for row in self.places["name"].tolist()]
 
-    def read(self, place: np.void) -> "Image":
-        """Read a member of a tar, without the others."""
+    def read(self, place: np.void, view: View) -> "Image":
+        """Decode a member of a tar, without reading the others."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:
@@ -57,9 +58,9 @@ class ShardImages(StoredImages):
         if len(content) < size:
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
-            return decode(content, self.background)
-        except DataError:   # a name is looked up only where it is needed
-            return decode(content, self.background, name=f"{path}: member {self._name(place)!r}")
+            return decode(content, self.background, view=view)
+        except BrokenImageError:   # a name is looked up only where it is needed
+            return decode(content, self.background, view=view, name=f"{path}: member {self._name(place)!r}")
 
     def _name(self, place: np.void) -> str:
         return self.index.names.split(b"\n")[place["name"]].decode("utf-8", "surrogateescape")

@@ -3,9 +3,10 @@
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,8 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minivit.data.broken import Broken
+from minivit.data.crops import TRIES, View, central_box, random_box
+from minivit.data.dataset import BrokenImageError
 from minivit.data.decode import WHITE
-from minivit.data.preprocessing import Preprocessing, fit, read_preprocessing
+from minivit.data.preprocessing import Preprocessing, read_preprocessing
 from minivit.options import image_sides
 
 if TYPE_CHECKING:
@@ -25,8 +29,8 @@ class StoredImages(ABC):
     """Images in files that can be indexed like a uint8 tensor (n, 3, H, W); only where they are is kept in memory.
 
     Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
-    (:func:`minivit.data.decode.decode`), then scaled and cropped to its centre
-    (:func:`minivit.data.preprocessing.fit`).
+    (:func:`minivit.data.decode.decode`), and its centre is scaled, as :func:`minivit.data.preprocessing.fit` does, or
+    in training a random part of it, if :meth:`randomly_cropped` says so.
 
     Parameters
     ----------
@@ -40,6 +44,11 @@ class StoredImages(ABC):
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     background
         Red, green and blue, 0 ... 255, shown where pixels are transparent.
+
+    Attributes
+    ----------
+    broken
+        The images that :meth:`take` couldn't read.
     """
 
     def __init__(self, places: Sequence[Any] | np.ndarray, image_size: int | Sequence[int], workers: int | None = None,
@@ -47,8 +56,11 @@ class StoredImages(ABC):
                  background: Sequence[int] = WHITE):
         self.places, self.image_size = places, image_sides(image_size)
         self.workers = workers or min(16, _cores())
-        self.how = {"crop_pct": crop_pct, "crop_mode": crop_mode, "interpolation": interpolation}
+        self.view = View(partial(central_box, image_size=image_size, crop_pct=crop_pct, crop_mode=crop_mode),
+                         self.image_size, interpolation)
         self.background = tuple(background)
+        self.smallest_crop: float | None = None
+        self.broken = Broken(len(places))
 
     @property
     def shape(self) -> torch.Size:
@@ -61,31 +73,96 @@ class StoredImages(ABC):
         """Names of the images, without their folders."""
 
     @abstractmethod
-    def read(self, place: Any) -> "Image":
-        """Return the image at a place, upright and in mode RGB."""
+    def read(self, place: Any, view: View) -> "Image":
+        """Decode what is to be seen of the image at a place.
+
+        Raises
+        ------
+        BrokenImageError
+            If the image can't be read.
+        """
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
-        """Decode an image, uint8 (3, H, W), or a selection of them, uint8 (b, 3, H, W)."""
+        """Decode the centre of an image, uint8 (3, H, W), or of a selection of them, uint8 (b, 3, H, W)."""
         rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
-        if rows.ndim == 0:
-            return self._decode(self.places[int(rows)])
-        if not len(rows):
-            return torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
-        with ThreadPoolExecutor(min(self.workers, len(rows))) as pool:
-            return torch.stack(list(pool.map(self._decode, [self.places[row] for row in rows.tolist()])))
+        return self._decode(int(rows), self.view) if rows.ndim == 0 else self._stack(
+            self._map(lambda row: self._decode(row, self.view), rows.tolist()))
+
+    def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Decode a batch in spite of broken images.
+
+        Parameters
+        ----------
+        rows
+            Which images, int64 (b,).
+        keys
+            For training, int64 (b,): whatever is drawn for an image is a function of its key. None for evaluation.
+
+        Returns
+        -------
+        images, rows
+            For training, uint8 (b, 3, H, W), randomly cropped if so chosen, and which images they are, (b,): a broken
+            one is replaced by another. For evaluation, the centres of those that aren't broken.
+
+        Raises
+        ------
+        DataError
+            If more than one in a hundred of the images are broken.
+        """
+        found = [each for each in self._map(self._find, rows.tolist(), [None] * len(rows) if keys is None
+                                            else keys.tolist()) if each is not None]
+        return (self._stack([image for _, image in found]),
+                torch.tensor([row for row, _ in found], dtype=torch.int64))
+
+    def randomly_cropped(self, smallest: float) -> Self:
+        """Return these images, of which :meth:`take` shows a random part in training.
+
+        Parameters
+        ----------
+        smallest
+            Smallest share of an image's area, as for :func:`minivit.data.crops.random_box`.
+        """
+        cropped = copy.copy(self)
+        cropped.smallest_crop = smallest
+        return cropped
 
     def subset(self, indices: Tensor) -> Self:
         """Return these images, in this order, without reading them."""
         chosen, rows = copy.copy(self), indices.tolist()
         chosen.places = (self.places[rows] if isinstance(self.places, np.ndarray)
                          else tuple(self.places[row] for row in rows))
+        chosen.broken = Broken(len(rows))
         return chosen
 
-    def _decode(self, place: Any) -> Tensor:
-        image = fit(self.read(place), self.image_size, **self.how)
+    def _map(self, function: Callable[..., Any], *arguments: list) -> list:
+        with ThreadPoolExecutor(self.workers) as pool:   # it starts no more threads than there is work for
+            return list(pool.map(function, *arguments))
+
+    def _stack(self, images: list[Tensor]) -> Tensor:
+        return torch.stack(images) if images else torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
+
+    def _find(self, row: int, key: int | None) -> tuple[int, Tensor] | None:
+        """Return the first image that isn't broken, and its row: the one asked for, or one of those drawn for it."""
+        chance = None if key is None else np.random.default_rng(key)
+        view = self.view
+        if chance is not None and self.smallest_crop is not None:
+            view = replace(view, box=partial(random_box, chance.random((TRIES, 4)).tolist(),
+                                             smallest=self.smallest_crop), at_reduced_scale=True)
+        while True:
+            if row not in self.broken:
+                try:
+                    return row, self._decode(row, view)
+                except BrokenImageError as error:
+                    self.broken.add({row: str(error)})
+            if chance is None:
+                return None
+            row = int(chance.integers(len(self)))
+
+    def _decode(self, row: int, view: View) -> Tensor:
+        image = self.read(self.places[row], view)
         return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 

@@ -85,7 +85,8 @@ def test_published_weights_say_what_they_want(root):
         "interpolation": "nearest"}}))
     data = load("imagefolder", root, preprocessing=str(root))
     assert data.mean == data.std == (0.5, 0.5, 0.5) and data.image_shape == (3, 5, 5)
-    assert data.train.images.how == {"crop_pct": 0.5, "crop_mode": "squash", "interpolation": "nearest"}
+    assert data.train.images.view.box(10, 20) == (4, 2, 14, 7)   # squashed to 10 x 10, and about the middle of it
+    assert data.train.images.view.interpolation == "nearest"
     data = load("imagefolder", root, preprocessing=str(root / "config.json"), image_size=7, std=[0.25] * 3, crop_pct=1)
     assert data.mean == (0.5, 0.5, 0.5) and data.std == (0.25,) * 3 and data.image_shape == (3, 7, 7)
     with pytest.raises(DataError, match=r"gone/config\.json cannot be read"):
