@@ -51,11 +51,11 @@ class Broken:
         if len(self) > MOST * self.total:
             raise DataError(f"{self}, more than {100 * MOST:g} %: {join(list(self.reasons.values()))}")
 
-    def news(self) -> str:
-        """Return what hasn't been told yet, in a line; nothing if all has been."""
+    def news(self) -> list[str]:
+        """Return the error messages that this hasn't returned before."""
         new = list(self.reasons.values())[self.told:]
         self.told += len(new)
-        return f"{self}; {'of these' if len(new) == len(self) else 'new'}: {join(new)}" if new else ""
+        return new
 
 
 def join(messages: Sequence[str]) -> str:

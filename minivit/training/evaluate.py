@@ -12,11 +12,14 @@ from torch import Tensor, nn
 
 from minivit.data import Dataset, Split, batches
 from minivit.data.augment import normalize
+from minivit.data.broken import join
 from minivit.tasks import find_task
 from minivit.tasks.task import add
 from minivit.training import parallel
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
+
+LEFT_OUT = "are left out"
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +74,12 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
             sums = measure(black, getattr(split, task.target)[:0].to(device))
     finally:
         model.train(was_training)
-    tell_of_broken(split)
+    tell_of_broken(split, LEFT_OUT)
     return task.summarize([parallel.add_up(total) for total in sums], int(parallel.add_up(torch.tensor(n))))
 
 
-def tell_of_broken(split: Split) -> None:
-    """Exchange which images of a split are broken; the first process tells the user of those not yet told.
+def tell_of_broken(split: Split, fate: str) -> None:
+    """Exchange which images of a split are broken; the first process names those not yet named, and says their fate.
 
     Raises
     ------
@@ -87,7 +90,7 @@ def tell_of_broken(split: Split) -> None:
         for others in parallel.gather(broken.reasons):
             broken.add(others)
         if (news := broken.news()) and parallel.is_first():
-            log.warning(news)
+            log.warning(f"{broken} and {fate}: {join(news)}")
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:

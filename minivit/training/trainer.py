@@ -316,7 +316,7 @@ class Trainer:
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
-        tell_of_broken(self.images)
+        tell_of_broken(self.images, "others stand in for them")
         last = len(self.history) + 1 == self.config.epochs
         evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}
