@@ -15,9 +15,11 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
 from minivit.files import read_names
+from minivit.options import folder_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -138,8 +140,13 @@ def create_parser() -> argparse.ArgumentParser:
     sub = command("data", run_data, "download a data set and print what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
     sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
-                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val")
-    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards")
+                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val. For imagefolder: sort the images in this folder, "
+                     "such as ILSVRC2012_img_val, into class folders")
+    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards, or for the class folders, such "
+                     "as IMAGENET/val")
+    sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: ImageNet's devkit, or a list with "
+                     "the class of an image a line, such as its WordNet id, in the order of the images' numbers")
+    sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
     sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes of a shard, about; 100 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="of the order in the shards; 0 by default")
 
@@ -214,10 +221,19 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 def run_data(options: argparse.Namespace) -> None:
     root = options.data
+    if options.labels is not None:
+        if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
+            raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
+                             "imagefolder --from DIR --labels FILE --to DIR/val")
+        images, classes = sort_into_classes(*(folder_path(name, getattr(options, name)) for name in
+                                              ("source", "labels", "target")), copy=options.copy)
+        print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
+              f"{options.target}")
+        return
     if options.source is not None or options.target is not None:
         if options.name != "shards" or None in (options.source, options.target) or root is not None:
-            raise ValueError("--from DIR and --to DIR go together, with shards and without --data: python -m minivit "
-                             "data shards --from DIR --to DIR")
+            raise ValueError("--from DIR and --to DIR go together, without --data: python -m minivit data shards "
+                             "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
         root = options.target
         write_shards(data_root(options.source), data_root(root),
                      **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
