@@ -16,13 +16,15 @@ In this order:
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
-from minivit.data.crops import View, resize
+from minivit.data.crops import View
 from minivit.data.dataset import BrokenImageError
 
 if TYPE_CHECKING:
@@ -43,8 +45,7 @@ class _Refused(Exception):
     """Pillow can read the pixels, but nothing says how they should look."""
 
 
-def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None,
-           view: View | None = None) -> "Image":
+def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None) -> "Image":
     """Read an image as people see it.
 
     Parameters
@@ -55,8 +56,6 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
         Red, green and blue, 0 ... 255, shown where pixels are transparent.
     name
         Name of the image in error messages; its path by default.
-    view
-        Which part of it to return, and at which size; by default the whole image as it is.
 
     Returns
     -------
@@ -68,12 +67,39 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
     BrokenImageError
         Naming the file and what to do, if it is not an image, damaged, too large, or has pixels without a stated range.
     """
+    with _opened(source, name) as image:
+        return _see(image, background)
+
+
+def decode_part(source: str | os.PathLike | bytes, view: View, background: Sequence[int] = WHITE, *,
+                name: str | None = None) -> Tensor:
+    """Read what is to be seen of an image, as people see it: uint8 (3, H, W), of the size of the view.
+
+    For parameters and errors, see :func:`decode`.
+    """
+    with _opened(source, name) as image:
+        if image.format != "JPEG":   # the orientation may come after the pixels
+            whole = _see(image, background)
+            return view.scale(whole, view.box(whole.height, whole.width))
+        turn = _turn(image)
+        box = view.box(*(image.size if turn in SIDEWAYS else image.size[::-1]))
+        reduction = view.reduction(box)
+        if turn is not None:   # what is left over at the end of a row or a column may come to lie at its beginning
+            reduction = math.gcd(reduction, *image.size)
+        if reduction > 1:
+            image.draft(None, (image.width // reduction, image.height // reduction))
+        return view.scale(_see(image, background), tuple(side / reduction for side in box))
+
+
+@contextmanager
+def _opened(source: str | os.PathLike | bytes, name: str | None) -> Iterator["Image"]:
+    """Open an image; whatever is wrong with it, then or inside the ``with`` block, is told in one way."""
     from PIL import Image
 
     name = name or ("the image" if isinstance(source, bytes) else os.fspath(source))
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return _see(image, background) if view is None else _look_at(image, background, view)
+            yield image
     except MemoryError:
         raise
     except _Refused as refused:
@@ -87,21 +113,6 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
             raise BrokenImageError(f"{name} cannot be read: {error.strerror}") from None
         raise BrokenImageError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
                                ) from None
-
-
-def _look_at(image: "Image", background: Sequence[int], view: View) -> "Image":
-    """Return a part of an image, scaled."""
-    if image.format != "JPEG":   # the orientation may come after the pixels
-        whole = _see(image, background)
-        return resize(whole, view.box(whole.height, whole.width), view.size, view.interpolation)
-    turn = _turn(image)
-    box = view.box(*(image.size if turn in SIDEWAYS else image.size[::-1]))
-    reduction = view.reduction(box)
-    if turn is not None:   # what is left over at the end of a row or a column may come to lie at its beginning
-        reduction = math.gcd(reduction, *image.size)
-    if reduction > 1:
-        image.draft(None, (image.width // reduction, image.height // reduction))
-    return resize(_see(image, background), tuple(side / reduction for side in box), view.size, view.interpolation)
 
 
 def _see(image: "Image", background: Sequence[int]) -> "Image":

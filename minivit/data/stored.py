@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -20,9 +20,6 @@ from minivit.data.dataset import BrokenImageError
 from minivit.data.decode import WHITE
 from minivit.data.preprocessing import Preprocessing, read_preprocessing
 from minivit.options import image_sides
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class StoredImages(ABC):
@@ -73,8 +70,8 @@ class StoredImages(ABC):
         """Names of the images, without their folders."""
 
     @abstractmethod
-    def read(self, place: Any, view: View) -> "Image":
-        """Decode what is to be seen of the image at a place.
+    def read(self, place: Any, view: View) -> Tensor:
+        """Decode what is to be seen of the image at a place, uint8 (3, H, W).
 
         Raises
         ------
@@ -88,8 +85,9 @@ class StoredImages(ABC):
     def __getitem__(self, index: int | slice | Tensor) -> Tensor:
         """Decode the centre of an image, uint8 (3, H, W), or of a selection of them, uint8 (b, 3, H, W)."""
         rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
-        return self._decode(int(rows), self.view) if rows.ndim == 0 else self._stack(
-            self._map(lambda row: self._decode(row, self.view), rows.tolist()))
+        if rows.ndim == 0:
+            return self.read(self.places[int(rows)], self.view)
+        return self._stack(self._map(lambda row: self.read(self.places[row], self.view), rows.tolist()))
 
     def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Decode a batch in spite of broken images.
@@ -150,20 +148,16 @@ class StoredImages(ABC):
         view = self.view
         if chance is not None and self.smallest_crop is not None:
             view = replace(view, box=partial(random_box, chance.random((TRIES, 4)).tolist(),
-                                             smallest=self.smallest_crop), at_reduced_scale=True)
+                                             smallest=self.smallest_crop), fast=True)
         while True:
             if row not in self.broken:
                 try:
-                    return row, self._decode(row, view)
+                    return row, self.read(self.places[row], view)
                 except BrokenImageError as error:
                     self.broken.add({row: str(error)})
             if chance is None:
                 return None
             row = int(chance.integers(len(self)))
-
-    def _decode(self, row: int, view: View) -> Tensor:
-        image = self.read(self.places[row], view)
-        return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
 def choose_preprocessing(preprocessing: str | Path | None, background: Sequence[int], **given: Any) -> Preprocessing:
