@@ -163,6 +163,7 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
                      "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
+    sub.add_argument("--decode", action="store_true", help="instead of models: how many JPEGs a second a core reads")
     sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
@@ -245,13 +246,18 @@ def run_data(options: argparse.Namespace) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    from minivit.bench.models import bench, table  # the other commands need none of it
+    from minivit.bench import decoding  # the other commands need none of it
+    from minivit.bench.models import bench, table
     from minivit.bench.recipes import bench_recipe
 
     chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled", "recorded")
               if name in options}
     common = {"device": options.device, "rounds": read_value("rounds", options.rounds)}
-    if options.recipe is None:
+    if options.decode:
+        if others := [*chosen, *(name for name in ("recipe", "variants", "data") if getattr(options, name))]:
+            raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
+        result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
+    elif options.recipe is None:
         if options.variants:
             raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
         if "batch_size" in chosen:
