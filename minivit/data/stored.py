@@ -36,7 +36,8 @@ class StoredImages(ABC):
     image_size
         Side of the images in pixels, or (height, width).
     workers
-        How many files to decode at a time; by default one per core that this process may use, at most 16.
+        How many files to decode at a time; by default one per core that this process may use, at most 16. Of the cores,
+        it leaves their share to other processes that torchrun started on this machine.
     crop_pct, crop_mode, interpolation
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     background
@@ -184,4 +185,6 @@ def options_of_images(how: Preprocessing, background: Sequence[int]) -> dict[str
 
 
 def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = os.environ.get("LOCAL_WORLD_SIZE", "")
+    return max(1, cores // int(processes)) if processes.isdecimal() and int(processes) else cores

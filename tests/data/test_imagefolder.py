@@ -107,6 +107,10 @@ def test_bad_options(root, options, message):
 def test_workers_are_the_cores_that_may_be_used(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
     assert ImageFiles([], 5).workers == 3
+    for processes, workers in (("2", 1), ("1", 3), ("5", 1), ("0", 3), ("many", 3)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        assert ImageFiles([], 5).workers == workers
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert ImageFiles([], 5).workers == 5
