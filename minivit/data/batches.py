@@ -22,7 +22,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
     """Go through a split in a given order, one batch at a time.
 
     Images in memory are simply indexed, on the device if they live there. Files are decoded on a thread, up to two
-    batches ahead of the one in use; those that are broken are left out or, with keys, replaced by others.
+    batches ahead of the one in use. Broken ones are left out or, with ``keys``, replaced with others.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
     target
         What to yield along with the images: ``labels``, or another field of the split, such as ``masks``.
     keys
-        For training, a number for each row of ``order``, int64 (n,): what is drawn while its file is read is a function
-        of it alone. See :meth:`minivit.data.stored.StoredImages.take`.
+        For training, a seed for each row of ``order``, int64 (n,), for the random draws while its file is read: see
+        :meth:`minivit.data.stored.StoredImages.take`.
 
     Yields
     ------
@@ -48,7 +48,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
     Raises
     ------
     ValueError
-        If the order is not a vector of valid indices, it has more or fewer keys, or the batch size is less than 1.
+        If the order is not a vector of valid indices, the number of keys differs, or the batch size is less than 1.
     DataError
         If more than one in a hundred images are broken.
     """
@@ -71,8 +71,8 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
         order = order.to(split.images.device)  # once: copying the rows of each batch would wait for the device
         pairs = ((split.images[rows], targets[rows]) for rows in _chunks(order, batch_size))
     else:
-        its_keys = repeat(None) if keys is None else _chunks(keys, batch_size)
-        pairs = _ahead(read, zip(_chunks(order, batch_size), its_keys, strict=False))
+        chunks_of_keys = repeat(None) if keys is None else _chunks(keys, batch_size)
+        pairs = _ahead(read, zip(_chunks(order, batch_size), chunks_of_keys, strict=False))
     return _on_device(pairs, torch.device(device))
 
 

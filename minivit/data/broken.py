@@ -1,63 +1,65 @@
-"""Images that turn out to be broken: a run goes on without them, up to one in a hundred, and names each.
+"""Broken images: a run skips and counts them, and stops if there are more than one in a hundred.
 
-In training, a broken image is replaced by another, drawn from the key of its augmentation: batches keep their size,
-and it doesn't matter which process reads it. In evaluation it is left out, and counted nowhere.
+In training, a broken image is replaced with another, drawn from the key that also seeds the image's augmentation. So
+batches keep their size, and the result doesn't depend on which process reads the image. In evaluation, a broken image
+is left out and not counted.
 """
 
 from collections.abc import Mapping, Sequence
 
 from minivit.data.dataset import DataError
 
-MOST = 0.01    # share of the images
+LIMIT = 0.01   # share of the images
 SHOWN = 10
 
 
 class Broken:
-    """The images of a split that couldn't be read, and why.
+    """The broken images that have been found in a split so far.
 
     Parameters
     ----------
     total
-        Images in the split.
+        Number of images in the split.
 
     Attributes
     ----------
-    reasons
-        Error message of each, by its row.
+    errors
+        Error message of each broken image, by its row.
     """
 
     def __init__(self, total: int):
-        self.total, self.told = total, 0
-        self.reasons: dict[int, str] = {}
+        self.total, self.reported = total, 0
+        self.errors: dict[int, str] = {}
 
     def __len__(self) -> int:
-        return len(self.reasons)
+        return len(self.errors)
 
     def __contains__(self, row: int) -> bool:
-        return row in self.reasons
+        return row in self.errors
 
     def __str__(self) -> str:
-        return f"{len(self)} of {self.total} images can't be read"
+        return f"{len(self)} of {self.total} images cannot be read"
 
-    def add(self, reasons: Mapping[int, str]) -> None:
-        """Take note of broken images; several threads may do so at once.
+    def add(self, errors: Mapping[int, str]) -> None:
+        """Add broken images; safe to call from several threads.
 
         Raises
         ------
         DataError
-            If more than one in a hundred images of the split are broken.
+            If more than one in a hundred images of the split are broken; it lists the first of them.
         """
-        self.reasons.update(reasons)
-        if len(self) > MOST * self.total:
-            raise DataError(f"{self}, more than {100 * MOST:g} %: {join(list(self.reasons.values()))}")
+        self.errors.update(errors)
+        if len(self) > LIMIT * self.total:
+            raise DataError(f"{self}, more than {100 * LIMIT:g} %: {join(list(self.errors.values()))}")
 
-    def news(self) -> list[str]:
-        """Return the error messages that this hasn't returned before."""
-        new = list(self.reasons.values())[self.told:]
-        self.told += len(new)
+    def unreported(self) -> list[str]:
+        """Return the error messages that earlier calls have not returned."""
+        new = list(self.errors.values())[self.reported:]
+        self.reported += len(new)
         return new
 
 
-def join(messages: Sequence[str]) -> str:
-    more = [f"and {len(messages) - SHOWN} more"] if len(messages) > SHOWN else []
-    return "; ".join([*messages[:SHOWN], *more])
+def join(errors: Sequence[str]) -> str:
+    """Join the first error messages in one line."""
+    more = [f"and {len(errors) - SHOWN} more"] if len(errors) > SHOWN else []
+    return "; ".join([*errors[:SHOWN], *more])

@@ -1,6 +1,6 @@
-"""Which part of an image is seen: its centre in evaluation, or a random part in training, scaled to one size.
+"""Crop images and scale the crops to one size: the centre in evaluation, a random part in training.
 
-A box is (left, top, right, bottom) in pixels of the upright image; it may begin and end within a pixel.
+A box is (left, top, right, bottom) in pixels of the upright image; its sides may be fractions.
 
 Axes: B batch, C channels, H and W height and width in pixels, T tries.
 """
@@ -30,27 +30,27 @@ MARGIN = 1.5
 
 @dataclass(frozen=True)
 class View:
-    """What to see of an image: a box, scaled to a size.
+    """Which part of an image to read, and at which size.
 
     Attributes
     ----------
     box
-        Maps height and width of the upright image to a box.
+        Maps height and width of the upright image to the box to read.
     size
         Height and width that the box is scaled to.
     interpolation
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     fast
-        Whether pixels may differ a little from Pillow's, to save time.
+        Whether to save time with pixels that differ slightly from Pillow's.
 
-        A box of whole pixels is then scaled by PyTorch, at four times the speed; levels differ by at most 2 of 255,
-        and most are the same.
+        PyTorch then scales boxes of whole pixels, four times as fast. Levels differ by at most 2 of 255; most are
+        equal.
 
-        And a JPEG may be read at 1/2, 1/4 or 1/8 of its scale: its decoder averages pixels instead of computing all.
-        This is done if the box still has 1.5 times the pixels wanted, in height and width. The box stays the same, to
-        fractions of a pixel. On scikit-learn's two photographs, with no pixel to spare, levels differ by 1.2 in the
-        mean, 10 in one pixel of a hundred and 20 at most. That is little: bilinear differs from bicubic by 1.2, 8 and
-        19, and a box that begins a quarter of a pixel further on by 2.4, 24 and 46.
+        A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if its box then still has 1.5 times as many pixels as needed,
+        in height and width. The box is the same, to fractions of a pixel. On scikit-learn's two photographs, with
+        exactly 1.5 times as many pixels, levels differ from those of the full decoding by 1.2 to 1.5 in the mean; the
+        99th percentile of the difference is at most 10, its maximum 20. For comparison: bilinear differs from bicubic
+        by at least 1.2 in the mean, 8 and 18; a box shifted by a quarter of an output pixel by 2.4, 24 and 46.
     """
 
     box: Callable[[int, int], Box]
@@ -59,7 +59,7 @@ class View:
     fast: bool = False
 
     def reduction(self, box: Box) -> int:
-        """Return by how much a JPEG may be scaled down while it is read: 1, 2, 4 or 8."""
+        """Return the factor by which a JPEG may be reduced while it is decoded: 1, 2, 4 or 8."""
         if not self.fast or self.interpolation == "nearest":
             return 1
         left, top, right, bottom = box
@@ -76,7 +76,7 @@ class View:
 
 
 def resize(image: "Image", box: Box, size: int | Sequence[int], interpolation: str = "bicubic") -> "Image":
-    """Scale a box of an image to a side, or (height, width), in one step: all of it, once scaled, may be too large."""
+    """Scale a box of an image to a side, or (height, width); the whole image, once scaled, might not fit in memory."""
     from PIL.Image import Resampling
 
     height, width = image_sides(size)
@@ -85,7 +85,7 @@ def resize(image: "Image", box: Box, size: int | Sequence[int], interpolation: s
 
 def central_box(height: int, width: int, image_size: int | Sequence[int], *, crop_pct: float = 1.0,
                 crop_mode: str = "center") -> Box:
-    """Return the part of an image that torchvision's ``Resize`` and ``CenterCrop``, which timm uses, leave.
+    """Return the box that torchvision's ``Resize`` and ``CenterCrop``, which timm uses, keep of an image.
 
     Parameters
     ----------
@@ -107,10 +107,10 @@ def central_box(height: int, width: int, image_size: int | Sequence[int], *, cro
 
 
 def random_box(chance: Sequence[Sequence[float]], height: int, width: int, smallest: float) -> Box:
-    """Return a random part of an image: a uniform share of its area, of a log-uniform ratio of width to height.
+    """Return a random box: its share of the image's area is uniform, its ratio of width to height log-uniform.
 
-    This is Inception's crop as in torchvision, timm and DeiT. Ratios are in [3/4, 4/3]. If no try fits into the image,
-    the box is the largest central one with such a ratio.
+    This is Inception's crop, as in torchvision, timm and DeiT. Ratios are in [3/4, 4/3]. If none of the tries fits into
+    the image, the box is the largest central one with a ratio in this range.
 
     Parameters
     ----------
@@ -132,11 +132,11 @@ def random_box(chance: Sequence[Sequence[float]], height: int, width: int, small
 
 
 def random_boxes(chance: Tensor, height: int, width: int, smallest: float) -> Tensor:
-    """Do what :func:`random_box` does for a batch, on its device: (B, T, 4) to (B, 4)."""
+    """Do the same as :func:`random_box` for a batch, on its device: (B, T, 4) to (B, 4)."""
     area = height * width * (smallest + (1 - smallest) * chance[..., 0])
     aspect = NARROWEST * (WIDEST / NARROWEST) ** chance[..., 1]
     w, h = (area * aspect).sqrt().round().clamp(min=1), (area / aspect).sqrt().round().clamp(min=1)   # (B, T)
-    # Where numbers have few digits, the largest below 1 would be rounded up.
+    # In float32, the largest number below 1 times a size may be rounded up to the size.
     x, y = ((chance[..., i] * (whole - part + 1)).floor().minimum(whole - part)
             for i, whole, part in ((2, width, w), (3, height, h)))
     fits = (w <= width) & (h <= height)
@@ -153,9 +153,9 @@ def _central(height: int, width: int) -> Box:
 
 
 def random_resized_crop(images: Tensor, smallest: float, masks: int = 0) -> Tensor:
-    """Scale a random part of each image to the size of the whole: see :func:`random_box`.
+    """Scale a random part of each image to the image's size: see :func:`random_box`.
 
-    Pixels are those of Pillow's bicubic filter, as for images in files; what is outside of a box is cut off before.
+    Pixels are those of Pillow's bicubic filter applied to the cropped box.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def random_resized_crop(images: Tensor, smallest: float, masks: int = 0) -> Tens
     smallest
         Smallest share of the area, in (0, 1].
     masks
-        How many channels, the last ones, are masks: their pixels are classes, of which the nearest is taken.
+        Number of channels at the end that hold classes; these are scaled to the nearest pixel.
 
     Returns
     -------
@@ -187,9 +187,9 @@ def _bytes(levels: Tensor) -> Tensor:
 
 
 def cubic_weights(begin: Tensor, end: Tensor, size: int) -> Tensor:
-    """Return how much each pixel along an axis takes from each pixel of the image, (B, 1, to, from).
+    """Return the weight of each pixel of the image for each pixel of the result, along an axis: (B, 1, to, from).
 
-    A box is no larger than the image, so that the filter is never widened.
+    The box is never larger than the result, so the filter has its smallest width.
     """
     places = torch.arange(size, device=begin.device) + 0.5
     away = (places - _centres(begin, end, size)[..., None]).abs()
@@ -201,11 +201,11 @@ def cubic_weights(begin: Tensor, end: Tensor, size: int) -> Tensor:
 
 
 def nearest_weights(begin: Tensor, end: Tensor, size: int) -> Tensor:
-    """Return the same for a filter that takes the pixel at the centre alone."""
+    """Return the same for a filter that selects the pixel at the centre."""
     return (torch.arange(size, device=begin.device) == _centres(begin, end, size)[..., None].floor()).float()
 
 
 def _centres(begin: Tensor, end: Tensor, size: int) -> Tensor:
-    """Return where in the image the centre of each pixel lies, (B, 1, size)."""
+    """Return the position in the image of the centre of each pixel of the result, (B, 1, size)."""
     steps = (torch.arange(size, device=begin.device) + 0.5) / size
     return (begin[:, None] + steps * (end - begin)[:, None])[:, None]

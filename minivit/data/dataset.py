@@ -16,13 +16,13 @@ class DataError(Exception):
 
 
 class BrokenImageError(DataError):
-    """A single image cannot be read right; a run goes on without it: see :mod:`minivit.data.broken`."""
+    """One image cannot be read; a run continues without it, see :mod:`minivit.data.broken`."""
 
 
 class Images(Protocol):
     """Images that are indexed like a uint8 tensor of shape (n, C, H, W), wherever they are kept.
 
-    A run reads them by :meth:`minivit.data.stored.StoredImages.take`, which says what that returns.
+    For ``take``, see :meth:`minivit.data.stored.StoredImages.take`.
     """
 
     @property
@@ -71,7 +71,7 @@ class Split:
 
     @property
     def num_read(self) -> int:
-        """Number of images, without those that turned out to be broken when they were read."""
+        """Number of images without the broken ones that have been found so far."""
         return len(self) - len(getattr(self.images, "broken", ()))
 
     def subset(self, indices: Tensor | Sequence[int]) -> Self:

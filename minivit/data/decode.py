@@ -73,18 +73,18 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
 
 def decode_part(source: str | os.PathLike | bytes, view: View, background: Sequence[int] = WHITE, *,
                 name: str | None = None) -> Tensor:
-    """Read what is to be seen of an image, as people see it: uint8 (3, H, W), of the size of the view.
+    """Read a view of an image as people see it: uint8 (3, H, W).
 
-    For parameters and errors, see :func:`decode`.
+    For the other parameters and the errors, see :func:`decode`.
     """
     with _opened(source, name) as image:
-        if image.format != "JPEG":   # the orientation may come after the pixels
+        if image.format != "JPEG":   # in the file, the orientation may follow the pixels
             whole = _see(image, background)
             return view.scale(whole, view.box(whole.height, whole.width))
         turn = _turn(image)
         box = view.box(*(image.size if turn in SIDEWAYS else image.size[::-1]))
         reduction = view.reduction(box)
-        if turn is not None:   # what is left over at the end of a row or a column may come to lie at its beginning
+        if turn is not None:   # a side that isn't divisible would have its remainder on the wrong end
             reduction = math.gcd(reduction, *image.size)
         if reduction > 1:
             image.draft(None, (image.width // reduction, image.height // reduction))
@@ -93,7 +93,7 @@ def decode_part(source: str | os.PathLike | bytes, view: View, background: Seque
 
 @contextmanager
 def _opened(source: str | os.PathLike | bytes, name: str | None) -> Iterator["Image"]:
-    """Open an image; whatever is wrong with it, then or inside the ``with`` block, is told in one way."""
+    """Open an image; turn whatever fails then, or inside the ``with`` block, into a BrokenImageError."""
     from PIL import Image
 
     name = name or ("the image" if isinstance(source, bytes) else os.fspath(source))
@@ -116,7 +116,7 @@ def _opened(source: str | os.PathLike | bytes, name: str | None) -> Iterator["Im
 
 
 def _see(image: "Image", background: Sequence[int]) -> "Image":
-    """Return all of an image, in mode RGB and upright."""
+    """Return the whole image, in mode RGB and upright."""
     from PIL import Image
 
     raw = _raw_mode(image)
@@ -225,7 +225,7 @@ def _transform(profile: bytes, mode: str) -> Any:
 
 
 def _turn(image: "Image") -> int | None:
-    """Return Pillow's number for how pixels must be turned to be upright, or None if they are."""
+    """Return Pillow's number of the transposition that makes an image upright, or None if it is."""
     try:
         return TURNS.get(image.getexif().get(ORIENTATION))
     except Exception:   # damaged EXIF fails with nearly anything, but the pixels are fine

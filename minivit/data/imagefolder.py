@@ -46,7 +46,7 @@ class ImageFiles(StoredImages):
         return [path.name for path in self.paths]
 
     def read(self, place: Path, view: View) -> Tensor:
-        """Decode what is to be seen of a file."""
+        """Decode a view of a file."""
         return decode_part(place, view, self.background)
 
 

@@ -45,7 +45,7 @@ class ShardImages(StoredImages):
         return [names[row] for row in self.places["name"].tolist()]
 
     def read(self, place: np.void, view: View) -> Tensor:
-        """Decode what is to be seen of one member of a tar."""
+        """Decode a view of one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:

@@ -26,8 +26,8 @@ class StoredImages(ABC):
     """Images in files that can be indexed like a uint8 tensor (n, 3, H, W); only their locations are kept in memory.
 
     Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
-    (:func:`minivit.data.decode.decode`), and its centre is scaled, as :func:`minivit.data.preprocessing.fit` does, or
-    in training a random part of it, if :meth:`randomly_cropped` says so.
+    (:func:`minivit.data.decode.decode`), then its centre is scaled to the size, as by
+    :func:`minivit.data.preprocessing.fit`; or, after :meth:`randomly_cropped`, a random part of it in training.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ class StoredImages(ABC):
     image_size
         Side of the images in pixels, or (height, width).
     workers
-        How many files to decode at a time; by default one per core that this process may use, at most 16. Of the cores,
-        it leaves their share to other processes that torchrun started on this machine.
+        How many files to decode at a time; by default one per core that this process may use, at most 16. Processes
+        that torchrun started on one machine share its cores.
     crop_pct, crop_mode, interpolation
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     background
@@ -46,7 +46,7 @@ class StoredImages(ABC):
     Attributes
     ----------
     broken
-        The images that :meth:`take` couldn't read.
+        The broken images that :meth:`take` has found so far.
     """
 
     def __init__(self, places: Sequence[Any] | np.ndarray, image_size: int | Sequence[int], workers: int | None = None,
@@ -72,12 +72,12 @@ class StoredImages(ABC):
 
     @abstractmethod
     def read(self, place: Any, view: View) -> Tensor:
-        """Decode what is to be seen of the image at a place, uint8 (3, H, W).
+        """Decode a view of the image at a place, uint8 (3, H, W).
 
         Raises
         ------
         BrokenImageError
-            If the image can't be read.
+            If the image cannot be read.
         """
 
     def __len__(self) -> int:
@@ -91,33 +91,34 @@ class StoredImages(ABC):
         return self._stack(self._map(lambda row: self.read(self.places[row], self.view), rows.tolist()))
 
     def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Decode a batch in spite of broken images.
+        """Decode a batch; broken images in it are replaced or left out.
 
         Parameters
         ----------
         rows
             Which images, int64 (b,).
         keys
-            For training, int64 (b,): whatever is drawn for an image is a function of its key. None for evaluation.
+            For training, a seed for each image, int64 (b,), of which its random crop and its replacement are a
+            function. None for evaluation.
 
         Returns
         -------
         images, rows
-            For training, uint8 (b, 3, H, W), randomly cropped if so chosen, and which images they are, (b,): a broken
-            one is replaced by another. For evaluation, the centres of those that aren't broken.
+            uint8 (b, 3, H, W), and which images these are, int64 (b,). In training, broken images are replaced with
+            others; in evaluation, they are left out, so there may be fewer than b.
 
         Raises
         ------
         DataError
             If more than one in a hundred of the images are broken.
         """
-        found = [each for each in self._map(self._find, rows.tolist(), [None] * len(rows) if keys is None
+        found = [each for each in self._map(self._read, rows.tolist(), [None] * len(rows) if keys is None
                                             else keys.tolist()) if each is not None]
         return (self._stack([image for _, image in found]),
                 torch.tensor([row for row, _ in found], dtype=torch.int64))
 
     def randomly_cropped(self, smallest: float) -> Self:
-        """Return these images, of which :meth:`take` shows a random part in training.
+        """Return these images, so that :meth:`take` reads a random part of each in training.
 
         Parameters
         ----------
@@ -137,14 +138,14 @@ class StoredImages(ABC):
         return chosen
 
     def _map(self, function: Callable[..., Any], *arguments: list) -> list:
-        with ThreadPoolExecutor(self.workers) as pool:   # it starts no more threads than there is work for
+        with ThreadPoolExecutor(self.workers) as pool:   # it starts no more threads than it needs
             return list(pool.map(function, *arguments))
 
     def _stack(self, images: list[Tensor]) -> Tensor:
         return torch.stack(images) if images else torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
 
-    def _find(self, row: int, key: int | None) -> tuple[int, Tensor] | None:
-        """Return the first image that isn't broken, and its row: the one asked for, or one of those drawn for it."""
+    def _read(self, row: int, key: int | None) -> tuple[int, Tensor] | None:
+        """Return the image and its row; if it is broken, those of a random replacement with a key, else None."""
         chance = None if key is None else np.random.default_rng(key)
         view = self.view
         if chance is not None and self.smallest_crop is not None:

@@ -29,7 +29,7 @@ from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
 from minivit.tasks import find_task
 from minivit.tasks.task import add
-from minivit.training.evaluate import LEFT_OUT, predict, tell_of_broken
+from minivit.training.evaluate import LEFT_OUT, predict, report_broken
 from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
@@ -129,7 +129,7 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
                 bar.update(len(targets))
     finally:
         model.train(was_training)
-    tell_of_broken(dataset.test, LEFT_OUT)
+    report_broken(dataset.test, LEFT_OUT)
     if n == 0:
         raise DataError(f"none of the {len(rows)} images chosen of {dataset.name} can be read; choose more")
     return {"images": n, "seed": seed, "epsilon": epsilon,

@@ -42,7 +42,7 @@ class Augmentation:
     device
         Where the batches are.
     crop
-        As for :class:`minivit.training.Config`; or none, for images that were cropped as they were read.
+        As for :class:`minivit.training.Config`; or none, for images that were cropped when they were read.
     crop_padding, smallest_crop, flip, augmentation, erasing, mixup, cutmix
         As for :class:`minivit.training.Config`.
     """

@@ -19,7 +19,7 @@ from minivit.training import parallel
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
 
-LEFT_OUT = "are left out"
+LEFT_OUT = "were left out"
 
 log = logging.getLogger(__name__)
 
@@ -74,23 +74,23 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
             sums = measure(black, getattr(split, task.target)[:0].to(device))
     finally:
         model.train(was_training)
-    tell_of_broken(split, LEFT_OUT)
+    report_broken(split, LEFT_OUT)
     return task.summarize([parallel.add_up(total) for total in sums], int(parallel.add_up(torch.tensor(n))))
 
 
-def tell_of_broken(split: Split, fate: str) -> None:
-    """Exchange which images of a split are broken; the first process names those not yet named, and says their fate.
+def report_broken(split: Split, action: str) -> None:
+    """Log which images of a split are broken, over all processes, and what was done about them; each one only once.
 
     Raises
     ------
     DataError
-        If more than one in a hundred images of the split are broken, counted over all processes.
+        If more than one in a hundred images of the split are broken.
     """
     if (broken := getattr(split.images, "broken", None)) is not None:
-        for others in parallel.gather(broken.reasons):
-            broken.add(others)
-        if (news := broken.news()) and parallel.is_first():
-            log.warning(f"{broken} and {fate}: {join(news)}")
+        for errors in parallel.gather(broken.errors):
+            broken.add(errors)
+        if (new := broken.unreported()) and parallel.is_first():
+            log.warning(f"{broken} and {action}: {join(new)}")
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:

@@ -105,7 +105,7 @@ def largest(value: int) -> int:
 
 
 def gather(value: Any) -> list[Any]:
-    """Return what every process passes in, by rank."""
+    """Return the values that the processes pass in, ordered by rank."""
     if world_size() == 1:
         return [value]
     values = [None] * world_size()

@@ -17,8 +17,8 @@ def permutation(n: int, *key: int) -> torch.Tensor:
 
 
 def keys(places: torch.Tensor, *key: int) -> torch.Tensor:
-    """Return a number for each place, int64 (n,), that depends only on the place and ``key``."""
-    return places + int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 2)  # the sum must fit too
+    """Return a seed for each place, int64 (n,), that depends only on the place and ``key``."""
+    return places + int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 2)  # the sum must not overflow
 
 
 def choose_kernels(device: torch.device, deterministic: bool) -> None:

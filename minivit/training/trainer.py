@@ -26,7 +26,7 @@ from minivit.training import parallel
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
-from minivit.training.evaluate import evaluate, tell_of_broken
+from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
@@ -118,7 +118,7 @@ class Trainer:
         self.images, held_out = choose_images(config, dataset)
         self.dataset = replace(dataset, test=(held_out or dataset.test).to(device))
         self.images, self.crop = self.images.to(device), config.crop
-        if self.crop == "random_resized" and not isinstance(self.images.images, Tensor):  # while they are read
+        if self.crop == "random_resized" and not isinstance(self.images.images, Tensor):
             cropped = self.images.images.randomly_cropped(config.smallest_crop)
             self.images, self.crop = replace(self.images, images=cropped), "none"
         self.batch_size = min(config.batch_size, len(self.images))
@@ -233,7 +233,7 @@ class Trainer:
                 yield tuple(part)
 
     def read_batches(self, epoch: int, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Read this process's share of the images ``first`` to ``last`` of an epoch, whose order the seed decides."""
+        """Read this process's share of the images from ``first`` up to ``last`` in the order of an epoch."""
         config = self.config
         order = permutation(len(self.images), config.seed, EPOCH, epoch)
         order = order.repeat_interleave(config.repeats)[:len(self.images)]
@@ -316,7 +316,7 @@ class Trainer:
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
-        tell_of_broken(self.images, "others stand in for them")
+        report_broken(self.images, "were replaced with others")
         last = len(self.history) + 1 == self.config.epochs
         evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}

@@ -106,7 +106,7 @@ def test_training_goes_on_with_others(data):
         data = load(data.name, data_root(data), image_size=16) if seen else data
         data.train.images.workers = workers
         seen.append([torch.cat(parts) for parts in zip(*batches(data.train, order, 37, keys=keys), strict=True)])
-        assert sorted(data.train.images.broken.reasons) == sorted(broken) and data.train.num_read == 396
+        assert sorted(data.train.images.broken.errors) == sorted(broken) and data.train.num_read == 396
     assert all(map(torch.equal, *seen)) and len(seen[0][0]) == 400
     images, rows = data.train.images.take(order, keys)
     assert torch.equal(data.train.labels[rows], seen[0][1]) and torch.equal(images, seen[0][0])
@@ -134,16 +134,16 @@ def test_evaluation_leaves_them_out(data):
 
 def test_what_is_left_out_is_named_once(data):
     list(batches(data.test, torch.arange(400), 37))
-    news = data.test.images.broken.news()
-    assert len(news) == 4 and str(data.test.images.broken) == "4 of 400 images can't be read"
-    assert all(name.rpartition(".")[0] in "".join(news) for name in BROKEN) and "it is empty" in "".join(news)
-    assert data.test.images.broken.news() == []
+    new = data.test.images.broken.unreported()
+    assert len(new) == 4 and str(data.test.images.broken) == "4 of 400 images cannot be read"
+    assert all(name.rpartition(".")[0] in "".join(new) for name in BROKEN) and "it is empty" in "".join(new)
+    assert data.test.images.broken.unreported() == []
 
 
 def test_more_than_one_in_a_hundred_stop_the_run_with_a_list(root):
     (root / "train" / "ant" / "007.jpg").write_bytes(b"")
     data = load("imagefolder", root, image_size=16)
-    with pytest.raises(DataError, match="5 of 400 images can't be read, more than 1 %: ") as error:
+    with pytest.raises(DataError, match="5 of 400 images cannot be read, more than 1 %: ") as error:
         list(batches(data.train, torch.arange(400), 37, keys=torch.arange(400)))
     assert all(name in str(error.value) for name in [*BROKEN, "007.jpg"])
 
@@ -168,15 +168,15 @@ def test_a_file_that_may_not_be_read_is_broken(root):
     (root / "train" / "ant" / "000.jpg").chmod(0)
     images = load("imagefolder", root, image_size=16).train.images
     images.take(torch.tensor([0]))
-    assert "000.jpg cannot be read: Permission denied" in images.broken.reasons[0]
+    assert "000.jpg cannot be read: Permission denied" in images.broken.errors[0]
 
 
 def test_a_list_names_some_and_counts_the_rest():
     broken = Broken(10_000)
     broken.add({row: f"{row}.jpg" for row in range(SHOWN + 3)})
-    assert join(broken.news()) == "; ".join(f"{row}.jpg" for row in range(SHOWN)) + "; and 3 more"
+    assert join(broken.unreported()) == "; ".join(f"{row}.jpg" for row in range(SHOWN)) + "; and 3 more"
     broken.add({0: "0.jpg", 99: "99.jpg"})
-    assert broken.news() == ["99.jpg"] and len(broken) == SHOWN + 4
+    assert broken.unreported() == ["99.jpg"] and len(broken) == SHOWN + 4
     assert Broken(100).add({0: "one of a hundred"}) is None
-    with pytest.raises(DataError, match="2 of 199 images can't be read, more than 1 %: 0.jpg; 1.jpg"):
+    with pytest.raises(DataError, match="2 of 199 images cannot be read, more than 1 %: 0.jpg; 1.jpg"):
         Broken(199).add({0: "0.jpg", 1: "1.jpg"})

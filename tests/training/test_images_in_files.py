@@ -54,9 +54,9 @@ def test_broken_images_are_named_at_the_end_of_the_first_epoch(root, train, caps
     spoil(root, "train 7.jpg", "val 8.jpg")
     code, told, out = train(root)
     assert code == 0
-    lines = [line for line in told.err.splitlines() if "can't be read" in line]
-    assert [line.split(":")[1] for line in lines] == [" 1 of 101 images can't be read and others stand in for them",
-                                                      " 1 of 103 images can't be read and are left out"]
+    lines = [line for line in told.err.splitlines() if "cannot be read and" in line]
+    assert [line.split(":")[1] for line in lines] == [" 1 of 101 images cannot be read and were replaced with others",
+                                                      " 1 of 103 images cannot be read and were left out"]
     assert "train 7.jpg cannot be read as an image (it is empty)" in lines[0] and "val 8.jpg" in lines[1]
     metrics = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
     hits = metrics["test_top1"] / 100 * 102
@@ -71,7 +71,7 @@ def test_more_than_one_in_a_hundred_end_the_run(root, train, split):
     code, told, out = train(root)
     assert code == 1
     (line,) = [line for line in told.err.splitlines() if "error" in line]
-    assert f"2 of {101 if split == 'train' else 103} images can't be read, more than 1 %" in line
+    assert f"2 of {101 if split == 'train' else 103} images cannot be read, more than 1 %" in line
     assert f"{split} 7.jpg" in line and f"{split} 8.jpg" in line
     assert (out / "checkpoint.pt").exists() and not (out / "model.safetensors").exists()
 
