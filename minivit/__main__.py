@@ -144,8 +144,8 @@ def create_parser() -> argparse.ArgumentParser:
                      "such as ILSVRC2012_img_val, into class folders")
     sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards, or for the class folders, such "
                      "as IMAGENET/val")
-    sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: ImageNet's devkit, or a list with "
-                     "the class of an image a line, such as its WordNet id, in the order of the images' numbers")
+    sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: the folder of ImageNet's devkit, "
+                     "or a file with the class of one image per line, such as its WordNet id")
     sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
     sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
@@ -163,7 +163,8 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
                      "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
-    sub.add_argument("--decode", action="store_true", help="instead of models: how many JPEGs a second a core reads")
+    sub.add_argument("--decode", action="store_true",
+                     help="instead of models: how many JPEGs per second one core reads")
     sub.add_argument("--rounds", metavar="N", default="10", help="times to run each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")

@@ -1,4 +1,4 @@
-"""How many images a second a core reads from files: decoded, cropped and scaled, as a run does it."""
+"""How many images per second one core reads from files, that is decodes, crops and scales, as a run does."""
 
 import random
 import time
@@ -19,29 +19,29 @@ from minivit.report.table import text_table
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Height, width and quality. ImageNet's files have 110 KB in the mean; those that were made smaller have about 40.
+# Height, width and quality. ImageNet's files have 110 KB on average; copies that were scaled down have about 40.
 PHOTOGRAPHS = {"500 x 375, 40 KB": (375, 500, 73), "500 x 375, 110 KB": (375, 500, 94), "2000 x 1500": (1500, 2000, 73)}
-FILES, TURN = 12, 96   # of each kind, and how many are read in a turn
+FILES, TURN = 12, 96   # of each kind; images read in a turn
 IMAGE_SIZE, CROP_PCT, SMALLEST = 224, 0.875, 0.08
 
 
 def bench_decoding(*, rounds: int = 10) -> dict[str, Any]:
-    """Time how JPEGs are read for training and for evaluation at 224 pixels, in turns.
+    """Time reading JPEGs for training and for evaluation at 224 pixels, in turns.
 
-    Photographs are imitated by noise of several scales. Their files are in the system's cache, so that no disk is
-    measured.
+    The images imitate photographs by noise at several scales. Their files are in the system's cache, so the speed of
+    the disk is not included.
 
     Parameters
     ----------
     rounds
-        Turns of each way.
+        Number of turns.
 
     Returns
     -------
     dict
-        What was run on what, and ``ways``: by name ``images_per_second``, one number a round, of a core, which is of
-        processor time; their ``median`` and the quartiles ``low`` and ``high``; ``clock``, the median of images a
-        second of the clock; ``threads``; and ``kilobytes`` of a file. JSON can hold it.
+        Ready for JSON: the hardware and versions, and in ``ways``, by name, ``images_per_second`` of processor time,
+        that is per core, one number for each round; their ``median`` and the quartiles ``low`` and ``high``;
+        ``clock``, the median of images per second of elapsed time; ``threads``; and ``kilobytes`` of a file.
 
     Raises
     ------
@@ -60,7 +60,7 @@ def bench_decoding(*, rounds: int = 10) -> dict[str, Any]:
             images = ImageFiles(paths, IMAGE_SIZE, workers=1, crop_pct=CROP_PCT)
             ways |= {f"training, {kind}": images.randomly_cropped(SMALLEST), f"evaluation, {kind}": images}
         first = next(iter(ways))
-        ways[f"{first}, a thread a core"] = ImageFiles(ways[first].paths, IMAGE_SIZE).randomly_cropped(SMALLEST)
+        ways[f"{first}, one thread per core"] = ImageFiles(ways[first].paths, IMAGE_SIZE).randomly_cropped(SMALLEST)
         rates: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
         for turn in tqdm(range(rounds), desc="decoding", unit=" rounds", disable=None):
             for name in order.sample(list(ways), len(ways)):
@@ -73,7 +73,7 @@ def bench_decoding(*, rounds: int = 10) -> dict[str, Any]:
 
 
 def imitate_photograph(draw: np.random.Generator, height: int, width: int) -> "Image":
-    """Return noise that is blurred at several scales: coarse structure is strong, and fine structure weak."""
+    """Return a sum of noise blurred at several scales, in which coarse structure has the highest contrast."""
     from PIL import Image, ImageFilter
 
     pixels = np.zeros((height, width, 3))
@@ -85,7 +85,7 @@ def imitate_photograph(draw: np.random.Generator, height: int, width: int) -> "I
 
 
 def measure(images: ImageFiles, turn: int | None) -> tuple[float, float]:
-    """Return images a second of processor time, and of the clock."""
+    """Return images per second of processor time, and of elapsed time."""
     rows = torch.arange(TURN) % len(images)
     keys = None if turn is None else torch.arange(TURN) + turn * TURN
     start, worked = time.perf_counter(), time.process_time()
@@ -105,13 +105,13 @@ def summary(rates: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out what :func:`bench_decoding` returned for people."""
-    rows = [["", "KB", "threads", "images/s a core", "by the clock"]]
+    """Format the result of :func:`bench_decoding` as text."""
+    rows = [["", "KB", "threads", "images/s per core", "images/s"]]
     for name, way in result["ways"].items():
         rows.append([name, f"{way['kilobytes']:.0f}", str(way["threads"]),
                      f"{way['median']:.0f} [{way['low']:.0f}, {way['high']:.0f}]", f"{way['clock']:.0f}"])
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return "\n".join([result["device"], versions, f"JPEG to {result['image_size']} pixels, {result['rounds']} rounds",
                       "", text_table(rows, "<>>>>"), "",
-                      "Images a second of processor time: median [quartiles] of the rounds. By the clock: all threads "
-                      "together,\nwith whatever else the machine does."])
+                      "Per core: images per second of processor time, median [quartiles] of the rounds. images/s: of "
+                      "elapsed time,\nall threads together, which other programs slow down."])

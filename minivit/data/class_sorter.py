@@ -1,4 +1,4 @@
-"""Sort a flat folder of images, such as ImageNet's for validation, into class folders; the originals stay."""
+"""Sort a folder of images, such as ImageNet's validation set, into class folders, without moving the images."""
 
 import os
 import re
@@ -15,22 +15,21 @@ NUMBERED = re.compile(r"(?P<prefix>.*?)(?P<number>\d+)(?P<suffix>\.\w+)")
 
 
 def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = False) -> tuple[int, int]:
-    """Make a folder of class folders for images that lie in one folder.
+    """Link or copy images that are all in one folder into a new folder with one folder per class.
 
-    The folder appears whole or not at all: until then it is called TARGET.part, where the same call goes on if an
-    earlier one was stopped.
+    The new folder is called TARGET.part until it is complete. If a call is interrupted, the same call continues there.
 
     Parameters
     ----------
     source
         Folder with images PREFIX1.JPEG, PREFIX2.JPEG, ...; their numbers may begin with zeros.
     labels
-        File in which line k is the class of image k: its name, such as a WordNet id; or its number by the ``meta.mat``
-        that lies beside the file, as in ImageNet's devkit. Or the devkit's folder, or the one above.
+        File whose line k is the class of image k: its name, such as a WordNet id, or its number, if there is a
+        ``meta.mat`` in the same folder that gives the names, as in ImageNet's devkit. Or the folder of the devkit.
     target
-        Folder to make, ROOT/val for :func:`minivit.data.imagefolder.load_imagefolder`.
+        Folder to create: ROOT/val for :func:`minivit.data.imagefolder.load_imagefolder`.
     copy
-        Whether to copy the images instead of making symbolic links, which are relative.
+        Whether to copy the images; by default, relative symbolic links to them are created.
 
     Returns
     -------
@@ -40,8 +39,8 @@ def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = 
     Raises
     ------
     DataError
-        If images or lines are missing, or there are more of one than of the other; if the classes can't be read; or if
-        the target exists and holds anything else, or can't be written.
+        If the numbers of the images are not those of the lines, the classes cannot be read, or the target cannot be
+        written or has other content.
     """
     try:
         images, classes = _find(source), _read_classes(labels)
@@ -50,7 +49,7 @@ def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = 
         counts = len(wanted), len(set(classes))
         if os.path.lexists(target):
             if wanted.keys() != set(_inside(target)):
-                raise DataError(f"{target} exists and holds other files: delete it, or choose another folder")
+                raise DataError(f"{target} already exists with other files: delete it, or choose another folder")
             return counts
         part = target.with_name(target.name + ".part")
         for name in set(classes):
@@ -58,15 +57,15 @@ def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = 
         for place, image in wanted.items():
             _put(part / place, image.resolve(), copy)
         if other := sorted(set(_inside(part)) - wanted.keys()):
-            raise DataError(f"{part / other[0]} is of an earlier call with other images or classes: delete {part}")
+            raise DataError(f"{part / other[0]} is from an earlier call with other images or classes: delete {part}")
         os.replace(part, target)
     except OSError as error:
-        raise DataError(f"{error.filename or target} can't be read or written: {error.strerror or error}") from None
+        raise DataError(f"{error.filename or target} cannot be read or written: {error.strerror or error}") from None
     return counts
 
 
 def _find(source: Path) -> dict[int, Path]:
-    """Return the images of a folder by their numbers, in this order."""
+    """Return the images in a folder by number, sorted."""
     suffixes, found = image_suffixes(), {}
     for name in sorted(os.listdir(source)):
         match = NUMBERED.fullmatch(name)
@@ -80,44 +79,45 @@ def _find(source: Path) -> dict[int, Path]:
 
 
 def _read_classes(labels: Path) -> list[str]:
-    """Return the class of each image, by name."""
+    """Return the class name of each image."""
     for folder in (labels, labels / "data"):
         if (folder / GROUND_TRUTH).is_file():
             labels = folder / GROUND_TRUTH
     if labels.is_dir():
-        raise DataError(f"{labels} has no {GROUND_TRUTH}: name ImageNet's devkit, or a file with a class a line")
+        raise DataError(f"{labels} has no {GROUND_TRUTH}: give the folder of ImageNet's devkit, or a file with one "
+                        "class per line")
     try:
         classes = read_names(labels)
     except UnicodeDecodeError:
-        raise DataError(f"{labels} isn't text: it must name a class a line") from None
+        raise DataError(f"{labels} is not a text file: expected one class per line") from None
     if classes and all(re.fullmatch(r"\d+", name) for name in classes):
         names = _read_meta(labels)
         if unknown := set(classes) - names.keys():
-            raise DataError(f"{labels} has the class {min(unknown)}, which {labels.with_name(META)} doesn't name")
+            raise DataError(f"{labels} has the class {min(unknown)}, which {labels.with_name(META)} lacks")
         classes = [names[number] for number in classes]
     if odd := [name for name in classes if name.startswith(".") or re.search(r"[/\\\s\0]", name)]:
-        raise DataError(f"{labels} has the line {odd[0]!r}, which can't be the name of a folder: it must have a single "
-                        "name a line, such as n01440764")
+        raise DataError(f"{labels} has the line {odd[0]!r}, which cannot be the name of a folder: expected one name "
+                        "per line, such as n01440764")
     return classes
 
 
 def _read_meta(labels: Path) -> dict[str, str]:
-    """Return the WordNet ids of ImageNet's class numbers."""
+    """Return the WordNet id of each of ImageNet's class numbers."""
     path = labels.with_name(META)
     if not path.is_file():
-        raise DataError(f"{labels} holds numbers, and there is no {META} beside it, which gives their names: copy it "
-                        "there from the devkit, or give a list with the WordNet id of each image")
+        raise DataError(f"{labels} has the numbers of classes, and {path}, which has their names, is missing: copy it "
+                        "from the devkit, or give a file with the WordNet id of each image")
     from scipy.io import loadmat
 
     try:
         synsets = loadmat(path, squeeze_me=True)["synsets"]
         return dict(zip(map(str, synsets["ILSVRC2012_ID"].tolist()), synsets["WNID"].tolist(), strict=True))
     except Exception as error:   # damaged bytes fail with nearly anything
-        raise DataError(f"{path} can't be read ({error}): copy it again from ImageNet's devkit") from None
+        raise DataError(f"{path} cannot be read ({error}): copy it again from ImageNet's devkit") from None
 
 
 def _compare(source: Path, images: dict[int, Path], labels: Path, classes: list[str]) -> None:
-    """Hold the numbers of the images against the lines."""
+    """Check that there is one image for each line."""
     expected = range(1, len(classes) + 1)
     missing, more = sorted(set(expected) - images.keys()), sorted(images.keys() - set(expected))
     told = f"{labels} has {len(classes)} lines"
@@ -125,7 +125,7 @@ def _compare(source: Path, images: dict[int, Path], labels: Path, classes: list[
         which = f"; number {missing[0]} is missing" if missing and images else ""
         raise DataError(f"{source} has {len(images)} images PREFIX1.JPEG, PREFIX2.JPEG, ..., and {told}{which}")
     if more:
-        raise DataError(f"{images[more[0]]} has no line: {told}")
+        raise DataError(f"{images[more[0]]} has no class: {told}")
 
 
 def _put(place: Path, image: Path, copy: bool) -> None:
@@ -139,6 +139,6 @@ def _put(place: Path, image: Path, copy: bool) -> None:
 
 
 def _inside(folder: Path) -> Iterator[str]:
-    """Yield all files below a folder that are in a class folder, or should be, by their path in it."""
+    """Yield the relative paths of all files below a folder."""
     for path, _, names in os.walk(folder):
         yield from (os.path.normpath(os.path.join(os.path.relpath(path, folder), name)) for name in names)

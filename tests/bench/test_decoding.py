@@ -20,7 +20,7 @@ def small(monkeypatch):
 def test_every_way_has_its_turns():
     result = bench_decoding(rounds=3)
     assert list(result["ways"]) == ["training, 37 x 29", "evaluation, 37 x 29", "training, 61 x 53",
-                                    "evaluation, 61 x 53", "training, 37 x 29, a thread a core"]
+                                    "evaluation, 61 x 53", "training, 37 x 29, one thread per core"]
     for way in result["ways"].values():
         assert len(way["images_per_second"]) == 3 and min(way["images_per_second"]) > 0
         assert way["low"] <= way["median"] <= way["high"] and way["clock"] > 0 and way["threads"] >= 1

@@ -109,23 +109,23 @@ def remove(path):
 
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda i, t: remove(i / "ILSVRC2012_val_00000003.JPEG"), "has 6 images .* 7 lines; number 3 is missing"),
-    (lambda i, t: (i / "ILSVRC2012_val_00000008.JPEG").touch(), "00000008.JPEG has no line: .* has 7 lines"),
+    (lambda i, t: (i / "ILSVRC2012_val_00000008.JPEG").touch(), "00000008.JPEG has no class: .* has 7 lines"),
     (lambda i, t: (i / "copy_3.JPEG").touch(), "two images of number 3, "),
     (lambda i, t: (remove(i / "ILSVRC2012_val_00000003.JPEG"), (i / "ILSVRC2012_val_00000009.JPEG").touch()),
      "has 7 images .* number 3 is missing"),
-    (lambda i, t: shutil.rmtree(i), "ILSVRC2012_img_val can't be read or written: No such file"),
+    (lambda i, t: shutil.rmtree(i), "ILSVRC2012_img_val cannot be read or written: No such file"),
     (lambda i, t: [remove(path) for path in i.glob("*.JPEG")], "has 0 images PREFIX1.JPEG"),
     (lambda i, t: (t / "synsets.txt").write_text(""), "synsets.txt has 0 lines"),
-    (lambda i, t: (t / "synsets.txt").write_text("ab\n../../c\n"), "line '../../c', which can't be the name"),
+    (lambda i, t: (t / "synsets.txt").write_text("ab\n../../c\n"), "line '../../c', which cannot be the name"),
     (lambda i, t: (t / "synsets.txt").write_text("n01440764 tench\n"), "line 'n01440764 tench'"),
-    (lambda i, t: (t / "synsets.txt").write_bytes(b"\xff\xfe"), "isn't text"),
-    (lambda i, t: (t / "synsets.txt").write_text("1\n2\n"), "holds numbers, and there is no meta.mat beside it"),
-    (lambda i, t: remove(t / "synsets.txt"), "synsets.txt can't be read"),
+    (lambda i, t: (t / "synsets.txt").write_bytes(b"\xff\xfe"), "is not a text file"),
+    (lambda i, t: (t / "synsets.txt").write_text("1\n2\n"), "meta.mat, which has their names, is missing"),
+    (lambda i, t: remove(t / "synsets.txt"), "synsets.txt cannot be read"),
     (lambda i, t: (remove(t / "synsets.txt"), (t / "synsets.txt").mkdir()), "has no ILSVRC2012_validation_ground"),
     (lambda i, t: ((t / "val" / "x").mkdir(parents=True), (t / "val" / "x" / "own.jpg").touch()),
-     "val exists and holds other files"),
+     "val already exists with other files"),
     (lambda i, t: ((t / "val.part" / "x").mkdir(parents=True), (t / "val.part" / "x" / "own.jpg").touch()),
-     "own.jpg is of an earlier call"),
+     "own.jpg is from an earlier call"),
 ])
 def test_what_does_not_fit_is_told(images, listed, tmp_path, spoil, message):
     spoil(images, tmp_path)
@@ -137,11 +137,11 @@ def test_what_does_not_fit_is_told(images, listed, tmp_path, spoil, message):
 def test_a_devkit_that_is_damaged_is_told(images, devkit, tmp_path):
     meta = devkit / "data" / "meta.mat"
     meta.write_bytes(meta.read_bytes()[:300])
-    with pytest.raises(DataError, match=r"meta\.mat can't be read .*copy it again"):
+    with pytest.raises(DataError, match=r"meta\.mat cannot be read .*copy it again"):
         sort_into_classes(images, devkit, tmp_path / "val")
     (devkit / "data" / "ILSVRC2012_validation_ground_truth.txt").write_text("7\n")
     savemat(meta, {"synsets": np.array([(1, "n1"), (2, "n2")], dtype=[("ILSVRC2012_ID", object), ("WNID", object)])})
-    with pytest.raises(DataError, match=r"has the class 7, which .*meta\.mat doesn't name"):
+    with pytest.raises(DataError, match=r"has the class 7, which .*meta\.mat lacks"):
         sort_into_classes(images, devkit, tmp_path / "val")
 
 
