@@ -14,7 +14,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.data import DataError, Dataset, data_root, fetch, list_datasets, load
+from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
@@ -147,6 +148,7 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: the folder of ImageNet's devkit, "
                      "or a file with the class of one image per line, such as its WordNet id")
     sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
+    sub.add_argument("--check", action="store_true", help="read all images, and list those that cannot be read")
     sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
 
@@ -244,6 +246,17 @@ def run_data(options: argparse.Namespace) -> None:
         dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")
+        if options.check:
+            check_images(dataset)
+
+
+def check_images(dataset: Dataset) -> None:
+    """Print the broken images of a data set; raise an error if no run could use it."""
+    found = {name: find_broken(getattr(dataset, name)) for name in ("train", "test")}
+    for name, broken in found.items():
+        print(*broken.errors.values(), f"{name}: {broken}", sep="\n")
+    if many := [name for name, broken in found.items() if len(broken) > LIMIT * broken.total]:
+        raise DataError(f"too many images of {dataset.name} ({', '.join(many)}) cannot be read: replace or delete them")
 
 
 def run_bench(options: argparse.Namespace) -> None:

@@ -5,9 +5,14 @@ batches keep their size, and the result doesn't depend on which process reads th
 is left out and not counted.
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 
-from minivit.data.dataset import DataError
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from minivit.data.dataset import DataError, Split
 
 LIMIT = 0.01   # share of the images
 SHOWN = 10
@@ -20,6 +25,8 @@ class Broken:
     ----------
     total
         Number of images in the split.
+    limit
+        Share of them that may be broken.
 
     Attributes
     ----------
@@ -27,8 +34,8 @@ class Broken:
         Error message of each broken image, by its row.
     """
 
-    def __init__(self, total: int):
-        self.total, self.reported = total, 0
+    def __init__(self, total: int, limit: float = LIMIT):
+        self.total, self.limit, self.reported = total, limit, 0
         self.errors: dict[int, str] = {}
 
     def __len__(self) -> int:
@@ -46,17 +53,29 @@ class Broken:
         Raises
         ------
         DataError
-            If more than one in a hundred images of the split are broken; it lists the first of them.
+            If more images are broken than the limit allows; it lists the first of them.
         """
         self.errors.update(errors)
-        if len(self) > LIMIT * self.total:
-            raise DataError(f"{self}, more than {100 * LIMIT:g} %: {join(list(self.errors.values()))}")
+        if len(self) > self.limit * self.total:
+            raise DataError(f"{self}, more than {100 * self.limit:g} % (`python -m minivit data NAME --check` lists "
+                            f"all): {join(list(self.errors.values()))}")
 
     def unreported(self) -> list[str]:
         """Return the error messages that earlier calls have not returned."""
         new = list(self.errors.values())[self.reported:]
         self.reported += len(new)
         return new
+
+
+def find_broken(split: Split, batch_size: int = 500) -> Broken:
+    """Read all images of a split, and return the broken ones, however many there are."""
+    broken = Broken(len(split), limit=1)
+    if not isinstance(split.images, Tensor):
+        images = copy.copy(split.images)
+        images.broken = broken
+        for rows in tqdm(torch.arange(len(split)).split(batch_size), unit=" batches", disable=None):
+            images.take(rows)
+    return broken
 
 
 def join(errors: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from minivit.__main__ import main
 from minivit.data import DataError, batches, load
 from minivit.data.broken import SHOWN, Broken, join
 from minivit.data.shard_writer import write_shards
@@ -143,9 +144,22 @@ def test_what_is_left_out_is_named_once(data):
 def test_more_than_one_in_a_hundred_stop_the_run_with_a_list(root):
     (root / "train" / "ant" / "007.jpg").write_bytes(b"")
     data = load("imagefolder", root, image_size=16)
-    with pytest.raises(DataError, match="5 of 400 images cannot be read, more than 1 %: ") as error:
+    with pytest.raises(DataError, match=r"5 of 400 images cannot be read, more than 1 % \(.*\): ") as error:
         list(batches(data.train, torch.arange(400), 37, keys=torch.arange(400)))
     assert all(name in str(error.value) for name in [*BROKEN, "007.jpg"])
+
+
+def test_a_check_lists_all_of_them(root, capsys):
+    assert main(["data", "imagefolder", "--data", str(root), "--check"]) == 0
+    printed = capsys.readouterr().out
+    assert all(printed.count(f"/{name} cannot be read") == 2 for name in BROKEN)
+    assert "train: 4 of 400 images cannot be read" in printed and "test: 4 of 400" in printed
+    for i in range(300, 300 + SHOWN):
+        (root / "train" / "ant" / f"{i}.jpg").write_bytes(b"")
+    assert main(["data", "imagefolder", "--data", str(root), "--check"]) == 1
+    told = capsys.readouterr()
+    assert told.out.count("cannot be read as an image") == 8 + SHOWN and "too many" in told.err
+    assert main(["data", "digits", "--check"]) == 0 and "0 of 1437 images" in capsys.readouterr().out
 
 
 def test_a_folder_of_broken_images_ends(root):
@@ -178,5 +192,5 @@ def test_a_list_names_some_and_counts_the_rest():
     broken.add({0: "0.jpg", 99: "99.jpg"})
     assert broken.unreported() == ["99.jpg"] and len(broken) == SHOWN + 4
     assert Broken(100).add({0: "one of a hundred"}) is None
-    with pytest.raises(DataError, match="2 of 199 images cannot be read, more than 1 %: 0.jpg; 1.jpg"):
+    with pytest.raises(DataError, match=r"2 of 199 images cannot be read, more than 1 % .*: 0.jpg; 1.jpg"):
         Broken(199).add({0: "0.jpg", 1: "1.jpg"})
