@@ -3,7 +3,7 @@
 import copy
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -88,7 +88,9 @@ class StoredImages(ABC):
         rows = torch.arange(len(self))[index.cpu() if isinstance(index, Tensor) else index]
         if rows.ndim == 0:
             return self.read(self.places[int(rows)], self.view)
-        return self._stack(self._map(lambda row: self.read(self.places[row], self.view), rows.tolist()))
+        images = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
+        self._map(lambda image, row: image.copy_(self.read(self.places[row], self.view)), images, rows.tolist())
+        return images
 
     def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Decode a batch; broken images in it are replaced or left out.
@@ -112,10 +114,10 @@ class StoredImages(ABC):
         DataError
             If more than one in a hundred of the images are broken.
         """
-        found = [each for each in self._map(self._read, rows.tolist(), [None] * len(rows) if keys is None
-                                            else keys.tolist()) if each is not None]
-        return (self._stack([image for _, image in found]),
-                torch.tensor([row for row, _ in found], dtype=torch.int64))
+        images = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
+        seeds = [None] * len(rows) if keys is None else keys.tolist()
+        found = torch.tensor(self._map(self._read, images, rows.tolist(), seeds), dtype=torch.int64)
+        return (images, found) if (found >= 0).all() else (images[found >= 0], found[found >= 0])
 
     def randomly_cropped(self, smallest: float) -> Self:
         """Return these images, so that :meth:`take` reads a random part of each in training.
@@ -137,15 +139,12 @@ class StoredImages(ABC):
         chosen.broken = Broken(len(rows))
         return chosen
 
-    def _map(self, function: Callable[..., Any], *arguments: list) -> list:
+    def _map(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list:
         with ThreadPoolExecutor(self.workers) as pool:   # it starts no more threads than it needs
             return list(pool.map(function, *arguments))
 
-    def _stack(self, images: list[Tensor]) -> Tensor:
-        return torch.stack(images) if images else torch.empty((0, *self.shape[1:]), dtype=torch.uint8)
-
-    def _read(self, row: int, key: int | None) -> tuple[int, Tensor] | None:
-        """Return the image and its row; if it is broken, those of a random replacement with a key, else None."""
+    def _read(self, image: Tensor, row: int, key: int | None) -> int:
+        """Fill ``image`` and return its row; if it is broken, that of a random replacement with a key, else -1."""
         chance = None if key is None else np.random.default_rng(key)
         view = self.view
         if chance is not None and self.smallest_crop is not None:
@@ -154,11 +153,12 @@ class StoredImages(ABC):
         while True:
             if row not in self.broken:
                 try:
-                    return row, self.read(self.places[row], view)
+                    image.copy_(self.read(self.places[row], view))
+                    return row
                 except BrokenImageError as error:
                     self.broken.add({row: str(error)})
             if chance is None:
-                return None
+                return -1
             row = int(chance.integers(len(self)))
 
 
