@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
@@ -59,6 +59,12 @@ class ShardImages(StoredImages):
             return decode_part(content, view, self.background)
         except BrokenImageError:   # look up the name only when it is needed
             return decode_part(content, view, self.background, name=f"{path}: member {self._name(place)!r}")
+
+    def without_places(self) -> Self:
+        """Return a copy without places, for another process; it doesn't know the names of the members either."""
+        bare = super().without_places()
+        bare.index = Index(bare.index.places[:0], b"")
+        return bare
 
     def _name(self, place: np.void) -> str:
         return self.index.names.split(b"\n")[place["name"]].decode("utf-8", "surrogateescape")

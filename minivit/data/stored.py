@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,13 +19,15 @@ from minivit.data.crops import TRIES, View, central_box, random_box
 from minivit.data.dataset import BrokenImageError
 from minivit.data.decode import WHITE
 from minivit.data.preprocessing import Preprocessing, read_preprocessing
+from minivit.data.readers import number_of_readers, start_readers
 from minivit.options import image_sides
 
 
 class StoredImages(ABC):
     """Images in files that can be indexed like a uint8 tensor (n, 3, H, W); only their locations are kept in memory.
 
-    Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
+    Images are decoded on access, several at a time, by threads, as Pillow releases Python's lock, or by the processes
+    of :mod:`minivit.data.readers`. Each is read as people see it
     (:func:`minivit.data.decode.decode`), then its centre is scaled to the size, as by
     :func:`minivit.data.preprocessing.fit`; or, after :meth:`randomly_cropped`, a random part of it in training.
 
@@ -36,8 +38,8 @@ class StoredImages(ABC):
     image_size
         Side of the images in pixels, or (height, width).
     workers
-        How many files to decode at a time; by default one per core that this process may use, at most 16. Processes
-        that torchrun started on one machine share its cores.
+        How many files to decode at a time; by default ``MINIVIT_READERS``, or one per core that this process may use,
+        at most 16. Processes that torchrun started on one machine share its cores.
     crop_pct, crop_mode, interpolation
         As for :class:`minivit.data.preprocessing.Preprocessing`.
     background
@@ -53,7 +55,7 @@ class StoredImages(ABC):
                  *, crop_pct: float = 1.0, crop_mode: str = "center", interpolation: str = "bicubic",
                  background: Sequence[int] = WHITE):
         self.places, self.image_size = places, image_sides(image_size)
-        self.workers = workers or min(16, _cores())
+        self.workers = workers or number_of_readers() or min(16, _cores())
         self.view = View(partial(central_box, image_size=image_size, crop_pct=crop_pct, crop_mode=crop_mode),
                          self.image_size, interpolation)
         self.background = tuple(background)
@@ -89,7 +91,7 @@ class StoredImages(ABC):
         if rows.ndim == 0:
             return self.read(self.places[int(rows)], self.view)
         images = torch.empty((len(rows), *self.shape[1:]), dtype=torch.uint8)
-        self._map(lambda image, row: image.copy_(self.read(self.places[row], self.view)), images, rows.tolist())
+        self._map(lambda image, row: self._fill(image, row, self.view), images, rows.tolist())
         return images
 
     def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -139,6 +141,24 @@ class StoredImages(ABC):
         chosen.broken = Broken(len(rows))
         return chosen
 
+    def without_places(self) -> Self:
+        """Return a copy that can :meth:`read` places but has none itself, to send to another process."""
+        bare = copy.copy(self)
+        bare.places = ()
+        return bare
+
+    @cached_property
+    def _bare(self) -> Self:
+        return self.without_places()
+
+    def _fill(self, image: Tensor, row: int, view: View) -> None:
+        place, readers = self.places[row], start_readers(number_of_readers())
+        if readers is not None:
+            with readers.one() as reader:
+                if reader.fill(image, self._bare, place, view):
+                    return
+        image.copy_(self.read(place, view))
+
     def _map(self, function: Callable[..., Any], *arguments: Iterable[Any]) -> list:
         with ThreadPoolExecutor(self.workers) as pool:   # it starts no more threads than it needs
             return list(pool.map(function, *arguments))
@@ -153,7 +173,7 @@ class StoredImages(ABC):
         while True:
             if row not in self.broken:
                 try:
-                    image.copy_(self.read(self.places[row], view))
+                    self._fill(image, row, view)
                     return row
                 except BrokenImageError as error:
                     self.broken.add({row: str(error)})
