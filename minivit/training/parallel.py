@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -101,6 +102,15 @@ def largest(value: int) -> int:
     values = torch.tensor(int(value))
     dist.all_reduce(values, dist.ReduceOp.MAX)
     return int(values)
+
+
+def gather(value: Any) -> list[Any]:
+    """Return the values that the processes pass in, ordered by rank."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def tells(message: str) -> bool:

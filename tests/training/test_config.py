@@ -40,6 +40,8 @@ from minivit.training.config import FIELDS, GROUPS, describe
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
     ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
     ({"augmentation": "autoaugment"}, "augmentation='autoaugment'.*'randaugment' or 'trivialaugment'"),
+    ({"crop": "pad"}, "crop='pad'.*'shift' or 'random_resized'"),
+    ({"smallest_crop": 0.0}, r"smallest_crop=0.0 must be in \(0, 1\]"),
     ({"repeats": 0}, "repeats=0 must be at least 1"),
     ({"optimizer": "sgd"}, "optimizer='sgd'.*'adamw' or 'muon'"),
     ({"model_options": "cb"}, "model_options='cb'"),
