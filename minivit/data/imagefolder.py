@@ -99,13 +99,12 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    train, test = [{}, *list_splits(root, only_test).values()][-2:]
-    classes, options = tuple(test), options_of_images(how, background)
-    splits = (Split(ImageFiles([path for name in classes for path in files.get(name, ())], **options),
-                    torch.tensor([label for label, name in enumerate(classes) for _ in files.get(name, ())],
-                                 dtype=torch.int64))
-              for files in (train, test))
-    return Dataset("imagefolder", *splits, classes, how.mean, how.std)
+    listed = list_splits(root, only_test)
+    classes, options = tuple(next(iter(listed.values()))), options_of_images(how, background)
+    *others, test = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
+                           torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
+                     for files in listed.values())
+    return Dataset("imagefolder", *others or [test.subset([])], test, classes, how.mean, how.std)
 
 
 def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
