@@ -34,7 +34,10 @@ from minivit.training import (
 from minivit.training.config import FIELDS, GROUPS, merge
 from minivit.training.device import choose_device, failure
 
-OF_DATA, OF_MODEL = ("dataset", "dataset_options"), ("model", "model_options")
+OF_DATA = {"dataset": "imagefolder, shards, ...; the run's by default, imagefolder for published weights",
+           "dataset_options": "such as crop_pct=0.9 interpolation=bilinear mean=0.5,0.5,0.5 preprocessing=config.json"}
+OF_MODEL = {"model": "model of the weights, by our name or timm's: deit_small_patch16_224 is our vit_small_patch16_224",
+            "model_options": "such as image_size=384"}
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator if there is one"
 
 
@@ -141,18 +144,17 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of fgsm, in 255ths; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the noise; 0 by default")
     sub.add_argument("--batch-size", metavar="N", default="100", help="images at a time; 100 by default")
-    section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them: "
-                                     "--dataset-options crop_pct=0.9 mean=0.5,0.5,0.5 preprocessing=config.json")
-    for field in OF_DATA:
-        add_flag(section, field, FIELDS[field])
+    section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them")
+    for field, about in OF_DATA.items():
+        add_flag(section, field, FIELDS[field], about)
     section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, in "
                                      "the format of timm or transformers, says how to prepare images; without one it "
                                      "is as for DeiT")
     section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
-                         "torch.save writes them; --model names their model, also as timm does, and --classes "
-                         "their logits, in a file with one name per line")
-    for field in OF_MODEL:
-        add_flag(section, field, FIELDS[field])
+                         "torch.save writes them; --classes then names their logits, in a file with one name per "
+                         "line")
+    for field, about in OF_MODEL.items():
+        add_flag(section, field, FIELDS[field], about)
 
     sub = trained_command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
     sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
@@ -231,7 +233,7 @@ def run_eval(options: argparse.Namespace) -> None:
 
 def choose_trained(options: argparse.Namespace) -> tuple[Trained, list[str] | None]:
     """Return the run or the published weights to evaluate, and the classes to choose among."""
-    overrides = merge({}, read_overrides(options, OF_DATA + OF_MODEL))
+    overrides = merge({}, read_overrides(options, OF_DATA | OF_MODEL))
     published = options.weights is not None
     if published == (options.checkpoint is not None) or published != ("model" in overrides):
         raise ValueError("name what to evaluate: eval CHECKPOINT, or eval --weights FILE --model NAME --classes FILE")

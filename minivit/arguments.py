@@ -14,14 +14,15 @@ from minivit.files import read_names
 from minivit.training.config import FIELDS, GROUPS, describe
 
 
-def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
+def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo, about: str | None = None) -> None:
+    """Add an option for a field of the configuration, described as there unless ``about`` says something else."""
     is_options, kind = name.endswith("_options"), get_origin(field.annotation)
     metavar = "KEY=VALUE" if is_options else getattr(field.annotation, "__name__", "value").upper()
     section.add_argument("--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS,
                          nargs="+" if is_options or kind is tuple else None,
                          action="extend" if is_options else "store",
                          metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
-                         help=describe(name).replace("%", "%%"))
+                         help=(about or describe(name)).replace("%", "%%"))
 
 
 def read_classes(words: list[str] | None) -> list[str] | None:
