@@ -68,7 +68,7 @@ def test_all_stop_when_one_is_asked_and_one_process_goes_on(recipe, tmp_path):
         told, codes = start(1, TRAIN, path, "--out", str(folder), *resume)
         assert codes == [0], told
     assert len(losses(stopped)) == 12
-    assert losses(stopped) == pytest.approx(losses(whole), abs=2e-3)  # of float32 sums in another order, 120 steps on
+    assert losses(stopped) == pytest.approx(losses(whole), abs=1.5e-4)  # they are rounded to four digits
 
 
 @pytest.mark.slow
