@@ -94,13 +94,13 @@ def add_up(tensor: Tensor) -> Tensor:
     return tensor
 
 
-def largest(value: int) -> int:
-    """Return the largest value that any process passes in."""
+def largest(*values: int) -> list[int]:
+    """Return, of each of the values, the largest that any process passes in."""
     if world_size() == 1:
-        return value
-    values = torch.tensor(int(value))
-    dist.all_reduce(values, dist.ReduceOp.MAX)
-    return int(values)
+        return list(values)
+    most = torch.tensor(values, dtype=torch.int64)
+    dist.all_reduce(most, dist.ReduceOp.MAX)
+    return most.tolist()
 
 
 def tells(message: str) -> bool:
@@ -188,6 +188,6 @@ def same_everywhere(tensors: Iterable[Tensor]) -> bool:
     for tensor in tensors:
         first = tensor.detach().clone()
         dist.broadcast(first, 0)
-        if largest(int(not torch.equal(first, tensor))):
+        if largest(int(not torch.equal(first, tensor))) != [0]:
             return False
     return True

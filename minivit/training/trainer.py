@@ -260,7 +260,7 @@ class Trainer:
         totals = self.totals.clone()
         if parallel.world_size() > 1:
             parallel.add_up(totals[:3])
-            totals[3] = parallel.largest(int(totals[3]))
+            totals[3], = parallel.largest(int(totals[3]))
         return totals
 
     def glance(self) -> tuple[float, float]:
@@ -308,7 +308,7 @@ class Trainer:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
         last = len(self.history) + 1 == self.config.epochs
-        evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
+        evaluates, = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}
