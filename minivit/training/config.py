@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from minivit.options import did_you_mean, explain, range_in_words, type_in_words
 from minivit.tasks import find_task
+from minivit.tasks.augmentation import create_policy
 from minivit.training.interval import Interval
 from minivit.training.optimizer import OPTIMIZERS
 
@@ -111,10 +112,17 @@ class AugmentationConfig:
     flip: bool = Field(True, description="Whether to mirror images left to right, half of the time.")
     augmentation: Literal["none", "randaugment", "trivialaugment"] = Field("none", description=(
         "Augmentation after crop and flip: randaugment (as in DeiT), trivialaugment or none."))
+    augmentation_options: dict[str, Any] = Field(default_factory=dict, description=(
+        "Keyword arguments for it: operations, magnitude, noise and probability of randaugment."))
     erasing: float = Field(0.0, ge=0, le=1, description="Probability of replacing a box of an image by noise.")
     mixup: float = Field(0.0, ge=0, description=(
         "Alpha of Mixup; 0 is off. If CutMix is on too, each batch uses one of the two at random."))
     cutmix: float = Field(0.0, ge=0, description="Alpha of CutMix; 0 is off.")
+
+    @model_validator(mode="after")
+    def check_augmentation(self) -> "AugmentationConfig":
+        create_policy(self.augmentation, self.augmentation_options)
+        return self
 
 
 @settings

@@ -144,8 +144,9 @@ class Trainer:
         """Assemble a step from the parts that the configuration asks for."""
         config = self.config
         augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
-                                         augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
-                                         cutmix=config.cutmix)
+                                         augmentation=config.augmentation,
+                                         augmentation_options=config.augmentation_options, erasing=config.erasing,
+                                         mixup=config.mixup, cutmix=config.cutmix)
         average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
                     average=average, device=self.device, parts=None if self.is_whole else self.take_parts,
