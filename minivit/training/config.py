@@ -136,6 +136,9 @@ class RunConfig:
     accumulate: int = Field(1, ge=1, description=(
         "Number of parts in which a process handles its share of a batch, one after the other, so that a small machine "
         "can take the same steps as a large one."))
+    recompute: bool = Field(False, description=(
+        "Save memory by computing each block a second time in the backward pass, from what went into it, instead of "
+        "keeping what was computed inside (activation checkpointing). The steps are the same and take a third longer."))
     seed: int = Field(0, ge=0, description="Seed of the initial weights, the order of images and all random draws.")
     precision: Literal["auto", "float32", "bfloat16"] = Field("float32", description=(
         "float32, bfloat16 for autocast, or auto: bfloat16 if the device multiplies it in hardware."))
@@ -143,7 +146,7 @@ class RunConfig:
         "none, or default: use torch.compile on the blocks, which share their code, and on the augmentation."))
     cuda_graph: bool = Field(True, description=(
         "On an NVIDIA GPU, record a whole step once for each number of patches, and replay it. It has no effect on "
-        "other devices, with more than one process, or with accumulate."))
+        "other devices, with more than one process, with accumulate or with recompute."))
     deterministic: bool = Field(True, description=(
         "On a GPU, use kernels that give the same bits each time, so that a resumed run ends with the weights of one "
         "that was never stopped. Those of a CPU always do."))

@@ -5,12 +5,13 @@ every draw inside a step is a function of (seed, step). So a checkpoint needs no
 same machine a resumed run ends with the same weights, bit for bit, as one that was never stopped.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import inf, isfinite
 from typing import Any
 
@@ -29,9 +30,13 @@ from minivit.training.device import resolve_precision, synchronize
 from minivit.training.evaluate import evaluate
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
+from minivit.training.objective import create_objective
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
+from minivit.training.recompute import recompute_blocks
 from minivit.training.seeding import choose_kernels, permutation, seed_torch
-from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
+from minivit.training.step import MovingAverage, Step
+
+log = logging.getLogger(__name__)
 
 START, STEP, EPOCH, SUBSET = range(4)  # what a random draw is for: the second number of its key
 
@@ -53,19 +58,6 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
         raise ValueError(f"patch_dropout={config.patch_dropout} and model={config.model!r} with model_options="
                          f"{config.model_options} do not go together: {why}; leave patch_dropout out")
     return model
-
-
-def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:
-    """Create the function that the configuration minimises."""
-    loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
-    if not config.diagonality:
-        return Objective(model, loss, precision, device)
-    losses = getattr(model, "map_losses", {})
-    if not losses:
-        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers defines a loss on "
-                         "its map, as a less-attention layer with as many keys as queries does")
-    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, losses=losses,
-                           form=config.diagonality_form)
 
 
 def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
@@ -128,6 +120,8 @@ class Trainer:
         self.steps = config.epochs * self.steps_per_epoch
         self.model = create_first_model(config, dataset).to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
+        if config.recompute:
+            recompute_blocks(self.model)
         self.optimizers = create_optimizers(self.model, config)
         self.objective = create_objective(self.model, config, self.precision, device)
         self.objective.model = parallel.distribute(self.model)
@@ -163,6 +157,11 @@ class Trainer:
         return self.images.digest(self.task.target)
 
     @property
+    def records(self) -> bool:
+        """Whether steps are recorded as CUDA graphs: see the table in :mod:`minivit.training.parallel`."""
+        return self.config.cuda_graph and self.device.type == "cuda" and self.is_whole and not self.config.recompute
+
+    @property
     def images_seen(self) -> int:
         """Number of training images seen so far, counting repetitions."""
         return self.step * self.batch_size
@@ -183,8 +182,10 @@ class Trainer:
         This may take a minute, so it isn't part of creating a trainer: there may be reasons not to start the run. It
         doesn't change the state of the run.
         """
-        compiles = self.config.compile != "none"
-        records = self.config.cuda_graph and self.device.type == "cuda" and self.is_whole
+        compiles, records = self.config.compile != "none", self.records
+        if self.config.cuda_graph and self.device.type == "cuda" and not records:
+            log.info("steps aren't recorded: cuda_graph has no effect with more than one process, with accumulate or "
+                     "with recompute")
         if self.step == self.steps or not (compiles or records):
             return
         start = time.perf_counter()

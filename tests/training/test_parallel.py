@@ -16,11 +16,17 @@ EVERYTHING = {"batch_size": 40, "augmentation": "randaugment", "mixup": 0.2, "cu
               "patch_dropout": (0.25, 0.0)}
 KINDS = [EVERYTHING, EVERYTHING | {"optimizer": "adamw", "augmentation": "trivialaugment", "cutmix": 0.0},
          {"batch_size": 39, "mixup": 0.0, "cutmix": 0.0, "model_options": {"attention_layers": [0]},
-          "diagonality": 0.5}]
+          "diagonality": 0.5},
+         EVERYTHING | {"patch_dropout": (0.25,), "epochs": 1, "compile": "default", "recompute": True}]
 
 
 def in_float64(create):
     return lambda *arguments: create(*arguments).double()
+
+
+def traced_alone(compile_function):
+    """Compile without generating code, which takes a minute."""
+    return lambda f, **options: compile_function(f, backend="eager", fullgraph=True, dynamic=False)
 
 
 def run(config, monkeypatch=None, dtype="float64"):
@@ -32,6 +38,7 @@ def run(config, monkeypatch=None, dtype="float64"):
         else:
             module.create_first_model = in_float64(create)
     trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    trainer.prepare()
     losses = []
     for _ in range(config.epochs):
         trainer.train_epoch(lambda n: losses.append(trainer.progress()[0]))
@@ -44,6 +51,7 @@ def work(path):
     """What each of the processes does."""
     with open(path, encoding="utf-8") as file:
         options = json.load(file)
+    torch.compile = traced_alone(torch.compile)
     parallel.join(torch.device("cpu"))
     result = run(Config.from_dict(options["config"]), dtype=options["dtype"])
     if parallel.is_first():
@@ -95,8 +103,9 @@ def assert_same_course(result, other):
         assert {k: v for k, v in one.items() if "test_top" in k} == {k: v for k, v in two.items() if "test_top" in k}
 
 
-@pytest.mark.parametrize("options", KINDS, ids=["muon", "adamw", "less attention"])
+@pytest.mark.parametrize("options", KINDS, ids=["muon", "adamw", "less attention", "compiled"])
 def test_two_processes_repeat_one(config, options, monkeypatch, tmp_path):
+    monkeypatch.setattr(torch, "compile", traced_alone(torch.compile))
     config = config.override(**options)
     number = 3 if config.batch_size % 2 else 2
     assert_alike(run(config, monkeypatch), run_apart(number, config, tmp_path), 1e-9)
@@ -111,6 +120,12 @@ def test_in_float32_two_processes_repeat_one_but_for_the_keys_bias(config, tmp_p
     for bias in (weight for each in (result, other) for name, weight in each[0].items() if name.endswith("qkv.bias")):
         bias.chunk(3)[1].zero_()
     torch.testing.assert_close(result[0], other[0], atol=1e-4, rtol=0)
+
+
+def test_in_bfloat16_two_processes_repeat_one_but_for_its_rounding(config, tmp_path):
+    config = config.override(**EVERYTHING, precision="bfloat16")
+    (_, losses, _), (_, other_losses, _) = run(config, dtype="float32"), run_apart(2, config, tmp_path, "float32")
+    assert losses == pytest.approx(other_losses, rel=2**-8)
 
 
 @pytest.mark.parametrize("accumulate", [2, 5])
