@@ -118,7 +118,9 @@ class Trainer:
         self.is_whole = num_parts == 1
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
-        self.model = create_first_model(config, dataset).to(device)
+        self.model = create_first_model(config, dataset)
+        if device.type != "cpu":  # the tensors of a plan, which have no numbers, can't be moved at all
+            self.model.to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
         if config.recompute:
             recompute_blocks(self.model)
