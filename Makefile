@@ -1,9 +1,9 @@
-# Every target does its own set-up: an environment in .venv with exactly requirements.txt and this package in it.
+# Every target sets up what it needs: an environment in .venv with exactly requirements.txt and this package.
 PYTHON ?= python3
 JOBS ?= $(or $(shell $(BIN) -m tools.cores 2>/dev/null),1)
-# A folder of wheels or the address of an index that has torch's small build without CUDA, for Linux; see README.md.
+# A folder of wheels, or the address of an index, with torch's small build without CUDA, for Linux; see README.md.
 TORCH_CPU ?=
-# The public address of this repository. While it is empty, the book has no launch button and no edit link.
+# The public address of this repository. If it is empty, the book has no launch buttons and no edit links.
 REPOSITORY_URL ?=
 
 BIN := .venv/bin/python
@@ -11,9 +11,9 @@ READY := .venv/.ready
 
 export REPOSITORY_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-# One thread a notebook: they run side by side, and sums come out in the same order on every machine.
+# One thread per notebook: they run in parallel, and every machine then adds numbers in the same order.
 export OMP_NUM_THREADS := 1
-# UTF-8 whatever the locale is, and no settings of the user's, who may have no home, or none that can be written to.
+# Use UTF-8 in every locale, and none of the user's settings: a user may have no home folder, or a read-only one.
 HOME ?= $(CURDIR)/.venv/home
 export HOME
 export PYTHONUTF8 := 1
@@ -59,8 +59,8 @@ pins: ## Renew requirements.txt with the newest versions that pyproject.toml all
 clean: ## Remove everything that was built; the environment stays
 	rm -rf _build .pytest_cache .ruff_cache
 
-# The mark is written last, so that an install cut short is done again, from an empty environment. Matplotlib looks for
-# fonts when it is first imported; where that takes long, it says so, which would differ from what a notebook has stored.
+# The file is written last, so that an interrupted install starts again from an empty environment. Matplotlib looks for
+# fonts when it is first imported; if that takes long it says so, which would differ from a notebook's stored output.
 $(READY): requirements.txt pyproject.toml | possible
 	@$(PYTHON) tools/check_python.py
 	@test -e $@ || $(PYTHON) -m venv --clear .venv
@@ -69,9 +69,9 @@ $(READY): requirements.txt pyproject.toml | possible
 	@$(BIN) -c "import matplotlib.font_manager"
 	@touch $@
 
-# Asked each time, and before anything is made.
+# Checked every time, before anything is made.
 .PHONY: possible
 possible:
-	@test -w . || { echo "This folder cannot be written to, and .venv and _build go here. Work in a copy:" \
+	@test -w . || { echo "This folder cannot be written to, but .venv and _build go here. Work in a copy:" \
 		"cp -R '$(CURDIR)' COPY && chmod -R u+w COPY && cd COPY"; exit 1; }
 	@test -z "$(TORCH_CPU)" -o ! -e $(READY) || $(BIN) -m tools.install --torch-cpu "$(TORCH_CPU)" --check

@@ -1,4 +1,4 @@
-"""What holds for all tests: which of them this machine can run, in what order, and which took longest."""
+"""Set-up of all tests: which of them this machine can run, in what order, and which took longest."""
 
 import os
 import sys
@@ -14,19 +14,19 @@ ROOT = Path(__file__).parent
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--slowest", type=int, default=0, metavar="N",
-                     help="say at the end which N tests took longest, and how long each notebook took")
+                     help="list the N slowest tests and the time of each notebook at the end")
 
 
 def pytest_collectstart(collector: pytest.Collector) -> None:
-    """Compare no drawing between notebooks: nbval leaves out PNG by itself, and an SVG has a date and random names."""
+    """Don't compare drawings in notebooks: nbval skips PNG by itself, and an SVG contains a date and random names."""
     if is_notebook(collector.nodeid):
         collector.skip_compare += ("image/svg+xml",)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest; skip, and say why, what needs a device or data that are not there."""
+    """Run what takes longest first; skip tests that need a device or data that are missing, and say why."""
     per_file = Counter(file_of(item.nodeid) for item in items)
-    # Where files are shared out among processes, small ones at the end let all processes end together.
+    # When files are shared out among processes, running the small ones last makes all finish together.
     items.sort(key=lambda item: (not is_notebook(item.nodeid), -per_file[file_of(item.nodeid)]))
     reasons = {"gpu": _missing_gpu, "cifar": _missing_cifar}
     for marker, reason in reasons.items():
@@ -38,7 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def run_on_the_cpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let ``auto`` be the CPU on every machine: what is compared to the last bit was written down there."""
+    """Make ``auto`` choose the CPU on every machine: values that are compared exactly were recorded on a CPU."""
     device = sys.modules.get("minivit.training.device")
     if device and not request.node.get_closest_marker("gpu"):
         monkeypatch.setattr(device, "_best_device", lambda: sys.modules["torch"].device("cpu"))
@@ -59,7 +59,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 
 def times(reports: Iterable[Any]) -> tuple[Counter, Counter]:
-    """Return the seconds of each test and of each notebook, whose cells are tests to nbval, from setup to teardown."""
+    """Return the seconds of each test and of each notebook, whose cells nbval runs as tests, from setup to teardown."""
     tests, notebooks = Counter(), Counter()
     for report in reports:
         if is_notebook(report.nodeid):
@@ -72,7 +72,7 @@ def times(reports: Iterable[Any]) -> tuple[Counter, Counter]:
 def over_budget(name: str, time_s: float) -> str:
     import nbformat
 
-    from tools.execute import budget_time_s  # heavy, and asked for at the end alone
+    from tools.execute import budget_time_s  # slow to import, and needed only at the end
 
     budget_s = budget_time_s(nbformat.read(ROOT / name, as_version=4))
     return f"  over the budget of {budget_s} s" if time_s > budget_s else ""
@@ -89,7 +89,7 @@ def is_notebook(nodeid: str) -> bool:
 def _missing_gpu() -> str | None:
     from minivit.training.device import answers
 
-    return None if answers("cuda") else "no CUDA device that answers"
+    return None if answers("cuda") else "no CUDA device that works"
 
 
 def _missing_cifar() -> str | None:
@@ -97,6 +97,6 @@ def _missing_cifar() -> str | None:
 
     folder = os.environ.get("MINIVIT_DATA")
     if not folder:
-        return "MINIVIT_DATA does not name a folder with CIFAR-100"
+        return "MINIVIT_DATA is not set to a folder with CIFAR-100"
     found = any(Path(folder, name).exists() for name in (FOLDER, ARCHIVE))
     return None if found else f"no CIFAR-100 in MINIVIT_DATA ({folder})"

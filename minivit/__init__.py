@@ -1,9 +1,9 @@
 """Vision Transformers from scratch, and one question: how dense should attention be?
 
-The rooms of the house, each readable on its own::
+The subpackages, each readable on its own::
 
     minivit.scratch     NumPy only, every gradient written by hand
-    minivit.mixers      how tokens mix, one idea a file, one table
+    minivit.mixers      how tokens mix, one idea per file
     minivit.layers      the rest of a block
     minivit.models      the layers assembled; create_model(name)
     minivit.data        data sets and augmentation

@@ -140,11 +140,11 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
                      "train/CLASS/*.jpg and test/CLASS/*.jpg, or val")
     sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards")
-    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes of a shard, about; 100 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="of the order in the shards; 0 by default")
+    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
+    sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
 
-    sub = command("bench", run_bench, "time our models beside timm's and vit-pytorch's, or the variants of a recipe, "
-                  "in turns")
+    sub = command("bench", run_bench, "compare the speed of our models with timm's and vit-pytorch's, or of the "
+                  "variants of a recipe")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
     sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")
@@ -156,7 +156,7 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
                      "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
-    sub.add_argument("--rounds", metavar="N", default="10", help="turns of each model or variant; 10 by default")
+    sub.add_argument("--rounds", metavar="N", default="10", help="times to run each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
 

@@ -1,4 +1,4 @@
-"""Equations checked in public: a cell of the book states a claim, compares both sides and prints the result."""
+"""Check equations in the open: a cell of the book states a claim, compares both sides and prints the result."""
 
 from typing import Any
 

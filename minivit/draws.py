@@ -1,10 +1,10 @@
-"""Random draws for a batch, of which a process may have a part.
+"""Random draws for a batch that may be shared among processes or split into parts.
 
-A draw is one for the whole batch, of which the part's rows are kept. So an image meets the same chance however many
-processes share its batch, and in however many parts each takes its share. To draw for all costs a little, and needs no
-word between processes.
+Numbers are drawn for the whole batch, and those for the part at hand are kept. So an image gets the same numbers
+however many processes share its batch, and however many parts each splits its share into. Drawing for all images costs
+little and needs no communication.
 
-Axes: a draw has the batch's axis first, or where ``axis`` says.
+Axes: the batch's axis comes first, or where ``axis`` says.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-_part: tuple[int, Tensor] | None = None  # images in the whole batch, and which of them are here
+_part: tuple[int, Tensor] | None = None  # size of the whole batch, and the rows that are in the part
 
 
 @contextmanager
 def part_of(batch_size: int, rows: Tensor) -> Iterator[None]:
-    """Draw, inside the ``with`` block, for a batch of so many images of which these rows are here."""
+    """Inside the ``with`` block, draw for a batch of this size and keep the numbers for these rows."""
     global _part
     before, _part = _part, (batch_size, rows)
     try:
@@ -28,23 +28,23 @@ def part_of(batch_size: int, rows: Tensor) -> Iterator[None]:
 
 
 def rand(*shape: int, device: torch.device, axis: int = 0) -> Tensor:
-    """Draw uniformly from [0, 1), of this shape."""
+    """Draw a tensor of this shape from the uniform distribution on [0, 1)."""
     return _draw(lambda whole: torch.rand(whole, device=device), shape, axis)
 
 
 def randn(*shape: int, device: torch.device, axis: int = 0) -> Tensor:
-    """Draw from a normal distribution of mean 0 and deviation 1, of this shape."""
+    """Draw a tensor of this shape from the standard normal distribution."""
     return _draw(lambda whole: torch.randn(whole, device=device), shape, axis)
 
 
 def randint(low: int, high: int, *shape: int, device: torch.device, axis: int = 0) -> Tensor:
-    """Draw whole numbers from [low, high), of this shape."""
+    """Draw a tensor of this shape of whole numbers in [low, high)."""
     return _draw(lambda whole: torch.randint(low, high, whole, device=device), shape, axis)
 
 
 def beta(alpha: float, size: int, device: torch.device) -> Tensor:
-    """Draw from Beta(alpha, alpha), (size,)."""
-    # What torch.distributions.Beta calls in the end; that itself doesn't compile.
+    """Draw a tensor of shape (size,) from Beta(alpha, alpha)."""
+    # torch.distributions.Beta doesn't compile; this is the function that it calls.
     return _draw(lambda whole: torch._sample_dirichlet(torch.full((*whole, 2), float(alpha), device=device))[..., 0],
                  (size,), 0)
 

@@ -1,4 +1,4 @@
-"""Files: written as a whole or not at all, and lists of names read line by line."""
+"""Write files completely or not at all, and read lists of names."""
 
 import os
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Any
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Let ``write`` fill a file beside ``path``, flush it to the disk, and only then rename it to ``path``.
+    """Let ``write`` fill a file next to ``path``, flush it to the disk, and only then rename it to ``path``.
 
-    If anything is raised, it is passed on; a file that was there before is unchanged, and nothing else is left.
+    If this fails, the error is passed on, an existing file is unchanged, and nothing else is left behind.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -23,6 +23,6 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def read_names(path: str | os.PathLike) -> list[str]:
-    """Return the lines of a text file, without the space around them and without empty ones."""
+    """Return the lines of a text file, stripped, without empty ones."""
     lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip()]

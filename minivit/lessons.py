@@ -1,4 +1,4 @@
-"""What several chapters do with small models within seconds: train them and measure their accuracy."""
+"""Train small models within seconds and measure their accuracy, as several chapters do."""
 
 import torch
 import torch.nn.functional as F

@@ -2,10 +2,10 @@
 
     python -m minivit sweep recipes/cifar100_lavit_tiny_less.py --data DIR --out runs/lavit_tiny --seeds 0 1 2 3 4
 
-A patch is one pixel, so that the four grids are of 32, 16, 8 and 4 tokens a side. All have 4 x 4 keys, so only the last
-stage has square maps, and the loss on the diagonal acts on its one less-attention layer.
+A patch is one pixel, so that the four grids are of 32, 16, 8 and 4 tokens per side. All have 4 x 4 keys, so only the
+last stage has square maps, and the loss on the diagonal acts on its one less-attention layer.
 
-WAITING FOR A GPU: the recipe has run on a CPU for a few steps only. Hardware, hours and accuracy (mean ± sd, n) belong
+WAITING FOR A GPU: the recipe has only taken a few steps on a CPU. Hardware, hours and accuracy (mean ± sd, n) go
 here.
 """
 

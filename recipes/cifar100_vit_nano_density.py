@@ -5,9 +5,9 @@
 One pass over 24,000 images. In four fifths of it a quarter of the patches is shown, which takes a third of the time; in
 the last fifth all are, since a model must have seen as many tokens as it will be tested on.
 
-One core a run (AMD EPYC, float32, beside other work): 3 to 10 minutes, mostly 3 to 4. Top-1, mean ± sd of n = 3: plain
-13.17 ± 0.18 %, CB 13.15 ± 0.24 %, CB_S 13.18 ± 0.17 %, CB in all blocks 12.20 ± 0.21 %. Of all 30 variants the best
-mean is 13.31 % (eight heads) and the worst 11.39 % (hybrid at the front of the MLP). The records are in
+One core per run (AMD EPYC, float32, with other work running): 3 to 10 minutes, mostly 3 to 4. Top-1, mean ± sd of
+n = 3: plain 13.17 ± 0.18 %, CB 13.15 ± 0.24 %, CB_S 13.18 ± 0.17 %, CB in all blocks 12.20 ± 0.21 %. Of all 30 variants
+the best mean is 13.31 % (eight heads) and the worst 11.39 % (hybrid at the front of the MLP). The records are in
 results/cifar100_vit_nano_density.
 """
 

@@ -1,4 +1,4 @@
-"""The best that a plain ViT of 1.2 M parameters does on CIFAR-100 in half an hour on two CPU cores, and with CB.
+"""The best that a plain ViT of 1.2 M parameters reaches on CIFAR-100 in half an hour on two CPU cores, and with CB.
 
     python -m minivit train recipes/cifar100_vit_nano_laptop.py --data DIR --out runs/laptop
 

@@ -6,7 +6,7 @@
 One core each (AMD EPYC), two runs at a time on a machine with other work, so their 15 to 17 minutes say little.
 Held-out top-1 (n = 1, seed 0): muon_4e-3 24.60 %, half_the_patches 30.24 %, patches_by_and_by 29.56 %; the records are
 in results/cifar100_vit_nano_laptop_search. A rate of 2e-3 stood at 19.54 % after two of three epochs, 4e-3 at 18.94 %,
-when it was broken off for want of time: no difference to act upon.
+when it was stopped for lack of time: not a difference to act on.
 """
 
 from cifar100_vit_nano_laptop import get_config as laptop

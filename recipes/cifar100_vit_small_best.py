@@ -1,9 +1,9 @@
-"""The best that a plain ViT-S does on CIFAR-100 in ten minutes on one GPU.
+"""The best that a plain ViT-S reaches on CIFAR-100 in ten minutes on one GPU.
 
     python -m minivit train recipes/cifar100_vit_small_best.py --data DIR --out runs/small_best
 
-WAITING FOR A GPU: the recipe has run on a CPU for a few steps only; the number of epochs is a guess at ten minutes.
-Hardware, minutes and accuracy (mean ± sd, n) belong here.
+WAITING FOR A GPU: the recipe has only taken a few steps on a CPU; the number of epochs is a guess at ten minutes.
+Hardware, minutes and accuracy (mean ± sd, n) go here.
 """
 
 from cifar100_vit_small_record import get_config as record

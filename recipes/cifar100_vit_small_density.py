@@ -4,7 +4,7 @@
 
 ``--variants plain cb`` trains two of them. Table S15 is this comparison: 74.73 % plain and 75.43 % with CB.
 
-WAITING FOR A GPU: the recipe has run on a CPU for a few steps only. Hardware, hours and accuracy (mean ± sd, n) belong
+WAITING FOR A GPU: the recipe has only taken a few steps on a CPU. Hardware, hours and accuracy (mean ± sd, n) go
 here. The paper names no settings for CIFAR-100; these are its settings for ImageNet (section 4.2 and
 appendix A.3: those of DeiT, without repeated augmentation). Figure 3 starts from eight blocks.
 """

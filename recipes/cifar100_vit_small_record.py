@@ -2,7 +2,7 @@
 
     python -m minivit train recipes/cifar100_vit_small_record.py --data DIR --out runs/small_record
 
-WAITING FOR A GPU: its runs, plain and CB, have not been made. A sketch of it (one plain run, another patch dropout, no
+WAITING FOR A GPU: its runs, plain and CB, haven't been made. A sketch of it (one plain run, another patch dropout, no
 record) ended at 73.1 % on the test set. Its settings are a first guess, to be replaced by what
 recipes/cifar100_vit_small_search.py finds on held-out images. Hardware, minutes and accuracy (mean ± sd, n) go here.
 """

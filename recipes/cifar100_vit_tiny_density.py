@@ -4,7 +4,7 @@
 
 ``--variants heads1 heads1_cb`` trains two of them. Figure 9 of the paper has ViT-Ti.
 
-WAITING FOR A GPU: the recipe has run on a CPU for a few steps only. Hardware, hours and accuracy (mean ± sd, n) belong
+WAITING FOR A GPU: the recipe has only taken a few steps on a CPU. Hardware, hours and accuracy (mean ± sd, n) go
 here.
 """
 

@@ -2,8 +2,8 @@
 
     python -m minivit sweep recipes/cifar100_vit_tiny_less.py --data DIR --out runs/tiny_less --seeds 0 1 2 3 4
 
-``--variants plain la_from6`` trains two of them. WAITING FOR A GPU: the recipe has run on a CPU for a few steps only.
-Hardware, hours and accuracy (mean ± sd, n) belong here.
+``--variants plain la_from6`` trains two of them. WAITING FOR A GPU: the recipe has only taken a few steps on a CPU.
+Hardware, hours and accuracy (mean ± sd, n) go here.
 """
 
 from cifar100_vit_nano_less import get_variants as nano_variants

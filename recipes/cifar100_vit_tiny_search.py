@@ -2,7 +2,7 @@
 
     python -m minivit sweep recipes/cifar100_vit_tiny_search.py --data DIR --out runs/tiny_search
 
-WAITING FOR A GPU. Records belong into results/cifar100_vit_tiny_search, and the best settings into
+WAITING FOR A GPU. Records go into results/cifar100_vit_tiny_search, and the best settings into
 recipes/cifar100_vit_tiny_record.py.
 """
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One process of slurm.sbatch: tell the command which one it is, and SLURM how it ended.
+# One process of slurm.sbatch: tell the command which process it is, and tell SLURM how it ended.
 set -uo pipefail
 
 address() {
@@ -11,11 +11,11 @@ address() {
 export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS
 export MASTER_ADDR=${MASTER_ADDR:-$(address)} OMP_NUM_THREADS=${OMP_NUM_THREADS:-${SLURM_CPUS_PER_TASK:-1}}
 
-trap : USR1 TERM  # SLURM signals this shell too, which is to live until the command has saved
+trap : USR1 TERM  # SLURM signals this shell too; it must live until the command has saved
 status=0
 "$@" || status=$?
 case $status in
-    138 | 143)  # stopped by SIGUSR1 or SIGTERM, which is no failure
+    138 | 143)  # stopped by SIGUSR1 or SIGTERM, which isn't a failure
         kill -l "$status" >"$MINIVIT_STOPPED"
         exit 0
         ;;

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Train on one machine: a process for each of its GPUs, started again when one dies.
+# Train on one machine, with one process per GPU; restart them when one dies.
 #
 #     scripts/torchrun.sh [--processes N] [--restarts N] [--dry-run] RECIPE --data DIR --out DIR [KEY=VALUE ...]
 #
-# --processes N  how many; by default one for each GPU, and one where there is none. They must divide the recipe's
-#                batch_size, which is that of all together.
-# --restarts N   how often all are started again after one has died; 3 by default. They go on from the checkpoint.
-# --dry-run      print the command, and start nothing.
+# --processes N  number of processes; by default one per GPU, or one if there is none. It must divide the recipe's
+#                batch_size, which is the size for all of them together.
+# --restarts N   how often to restart all processes after one has died; 3 by default. They continue from the checkpoint.
+# --dry-run      print the command and start nothing.
 #
-# What follows the recipe is as for `python -m minivit train`. PYTHON names another Python than the one in .venv.
+# What follows the recipe is as for `python -m minivit train`. Set PYTHON to use another Python than the one in .venv.
 #
-# Ctrl-C, SIGTERM and SIGUSR1 let the run finish its step, save and end; torchrun waits 30 s for that. The same command
-# goes on.
+# On Ctrl-C, SIGTERM or SIGUSR1 the run finishes its step, saves and ends; torchrun waits 30 s for that. To continue the
+# run, give the same command again.
 set -euo pipefail
 
 name=torchrun.sh
@@ -35,7 +35,7 @@ read_train "$@"
 
 # Without this, two of three runs hung after a worker was killed (pytorch issues 135712 and 167288).
 export TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1
-# torchrun sends on what it handles; of SIGUSR1 it would die, and leave its workers behind.
+# torchrun forwards the signals that it handles; an unhandled SIGUSR1 would kill it and leave its workers behind.
 launch=("$PYTHON" -m torch.distributed.run --standalone --nproc-per-node "$processes" --max-restarts "$restarts"
         --signals-to-handle SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1 "${command[@]}")
 if [[ $dry_run ]]; then

@@ -1,8 +1,8 @@
-"""What a step must not do if it is to be captured as a graph, found without a GPU: wait for the device, or feed it.
+"""Find, without a GPU, what keeps a step from being captured as a graph: waiting for the device, or feeding it.
 
-On a CPU nothing waits, so calls are judged by what they would do on another device. PyTorch tells of most: its
-operators carry tags where results depend on values. A copy to where a tensor is already reaches no operator, and is
-caught as it is called.
+On a CPU nothing waits, so calls are judged by what they would do on another device. PyTorch helps with most of them:
+its operators carry tags if results depend on values. A copy to the device that a tensor is already on reaches no
+operator, and is caught when it is called.
 """
 
 import contextlib

@@ -231,4 +231,4 @@ def test_shards_are_written_and_said_to_be_there(tmp_path, capsys):
                 ["shards", *where]):
         capsys.readouterr()
         assert main(["data", *bad]) == 1
-        assert re.search(r"error: (--from DIR and --to DIR go together|.*has shards already)", capsys.readouterr().err)
+        assert re.search(r"error: (--from DIR and --to DIR go together|.*already has shards)", capsys.readouterr().err)

@@ -1,4 +1,4 @@
-"""Each recipe runs on a CPU: the command of its docstring with a narrow model, its own models as shapes alone."""
+"""Each recipe runs on a CPU: the command of its docstring with a narrow model, its own models as shapes only."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Each record under results/ is what its folder says: a whole run of one recipe, variant and seed, nobody else's."""
+"""Each record under results/ is what its folder says: a complete run of that recipe, variant and seed."""
 
 import json
 import re

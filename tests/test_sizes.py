@@ -1,4 +1,4 @@
-"""Every size and every rate of everything that is made: what is none is named, whatever its type."""
+"""Sizes and rates of everything that is made: an error names whatever isn't one, whatever its type."""
 
 from math import inf, nan
 

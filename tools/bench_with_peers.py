@@ -1,8 +1,8 @@
-"""Run ``python -m minivit bench`` with timm and vit-pytorch where torchvision cannot be had.
+"""Run ``python -m minivit bench`` with timm and vit-pytorch where torchvision is not available.
 
-Both libraries import torchvision, whose wheels do not load beside a CPU-only PyTorch, although no Vision Transformer of
-theirs uses any of it. This script puts an empty stand-in in its place, then runs the command; what is timed is the
-same. The peers need not be installed beside this package either::
+Both libraries import torchvision, whose wheels don't load with a CPU-only PyTorch, although their Vision Transformers
+don't use it. This script replaces it by an empty stand-in and runs the command; what is timed is the same. The two
+libraries needn't be installed in the same place as this package either::
 
     pip install --no-deps --target PEERS timm vit-pytorch einops huggingface_hub safetensors pyyaml
     PYTHONPATH=PEERS python -m tools.bench_with_peers --rounds 20
@@ -21,7 +21,7 @@ MODULES = ["torchvision", "torchvision.datasets", "torchvision.models", "torchvi
 
 
 class StandIn(ModuleType):
-    """A module in which every name stands for something that accepts everything and does nothing."""
+    """A module that has every name; each accepts any use and does nothing."""
 
     def __getattr__(self, name: str) -> MagicMock:
         if name.startswith("__"):

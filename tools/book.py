@@ -1,4 +1,4 @@
-"""Build the pages of the book from the outputs that its notebooks hold; nothing is executed, a warning is an error."""
+"""Build the book's pages from the outputs stored in its notebooks; nothing is executed, and a warning is an error."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from tools.paths import BUILD, ROOT
 
 
 def configuration(base: dict, repository_url: str) -> dict:
-    """Return the settings of Jupyter Book: the base and, if known, where the source lives.
+    """Return the settings of Jupyter Book: the base and, if it is known, the address of the repository.
 
     Parameters
     ----------
     base
-        The content of ``_config.yml``. It is not changed.
+        The content of ``_config.yml``, which is not changed.
     repository_url
-        The public address of the repository. While empty, there is no button that would need it.
+        The public address of the repository. If empty, the buttons that need it are left out.
     """
     if not repository_url:
         return base
@@ -35,26 +35,26 @@ def configuration(base: dict, repository_url: str) -> dict:
 
 
 def without_outputs(root: Path) -> dict[str, str]:
-    """Return the notebooks that cannot become pages as they stand, each with the reason."""
+    """Return the notebooks that can't be turned into pages as they are, each with the reason."""
     problems = {name_of(path, root): stored_problem(path) for path in notebook_paths(root)}
     return {name: problem for name, problem in problems.items() if problem}
 
 
 def build_pages(root: Path, build: Path, config: dict) -> bool:
-    """Write the pages to ``build / "html"``; return whether it went without a warning."""
-    from jupyter_book.sphinx import build_sphinx  # heavy, and of no use to whoever asks for the settings
+    """Write the pages to ``build / "html"``; return whether there was no warning."""
+    from jupyter_book.sphinx import build_sphinx  # slow to import, and not needed for the settings
 
     build.mkdir(parents=True, exist_ok=True)
     written = build / "config.yml"
     written.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    # It returns what went wrong: a status other than 0, or an exception that it has told already.
+    # If it fails, it returns a status other than 0, or an exception that it has already reported.
     failed = build_sphinx(
         root / "book", build / "html", noconfig=True, path_config=written, builder="html", quiet=True,
         confoverrides={"external_toc_path": str(root / "_toc.yml"), "nitpicky": True, "latex_individualpages": False},
         warningiserror=True, keep_going=True,
     )
     if failed:
-        # Sphinx warns about a page only when it reads it: forget what it read, or the next build would pass.
+        # Sphinx warns about a page only when it reads it: make it forget, or the next build would pass.
         shutil.rmtree(build / ".doctrees", ignore_errors=True)
     return not failed
 
@@ -63,7 +63,7 @@ def main() -> int:
     if problems := without_outputs(ROOT):
         for name, problem in problems.items():
             print(f"{name}: {problem}", file=sys.stderr)
-        print("Pages show what notebooks hold: run `make notebooks`, which executes them.", file=sys.stderr)
+        print("Pages show stored outputs: run `make notebooks`, which executes the notebooks.", file=sys.stderr)
         return 1
     base = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     if not build_pages(ROOT, BUILD, configuration(base, os.environ.get("REPOSITORY_URL", ""))):

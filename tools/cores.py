@@ -1,14 +1,14 @@
-"""Print how many notebooks or groups of tests this machine can run side by side."""
+"""Print how many notebooks or groups of tests this machine can run in parallel."""
 
 import os
 from pathlib import Path
 
-JOB_BYTES = 2 * 2**30  # what a chapter may take
+JOB_BYTES = 2 * 2**30  # memory that a chapter may take
 CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_jobs() -> int:
-    """Return how many jobs the processors and the memory that this process may use are enough for; at least 1.
+    """Return how many jobs the cores and the memory that this process may use are enough for, at least 1.
 
     A container or a batch system often gives a process less than the machine has: some of the cores, a share of their
     time, or a part of the memory.
@@ -25,7 +25,7 @@ def usable_jobs() -> int:
 
 
 def _words(name: str, count: int | None = None) -> list[str]:
-    """Return the words of a file of limits, as many as are expected; none of it says that there is no limit."""
+    """Return the words of a cgroup's file; if it is missing or has another form, ``max``, which means no limit."""
     count = count or (2 if name == "cpu.max" else 1)
     try:
         words = (CGROUP / name).read_text(encoding="ascii").split()

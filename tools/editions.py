@@ -1,7 +1,7 @@
-"""Make a learner's and an instructor's notebook of every chapter, from the one that stands in the book.
+"""Make a learner's and an instructor's edition of every chapter of the book.
 
-In a code cell tagged ``solution`` the solution stands between ``### BEGIN SOLUTION`` and ``### END SOLUTION``; without
-them the whole cell is the solution. A markdown cell tagged ``solution`` explains one.
+In a code cell tagged ``solution`` the solution is between ``### BEGIN SOLUTION`` and ``### END SOLUTION``; without
+these markers the whole cell is the solution. A Markdown cell tagged ``solution`` explains one.
 """
 
 import copy
@@ -16,7 +16,7 @@ BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 
 
 class MarkerError(ValueError):
-    """A solution that does not begin or does not end."""
+    """A solution that lacks its beginning or its end."""
 
 
 def without_solutions(source: str) -> str:
@@ -42,12 +42,12 @@ def without_solutions(source: str) -> str:
 
 
 def learner_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook without solutions and without any output.
+    """Return the notebook without solutions and outputs.
 
     Raises
     ------
     MarkerError
-        Where the markers of a solution do not pair; it names the cell and the line.
+        Naming the cell and the line, if the markers of a solution don't form a pair.
     """
     learner = copy.deepcopy(notebook)
     learner.cells = []

@@ -1,4 +1,4 @@
-"""Execute notebooks of the book side by side, each in a kernel of its own, and say what each one cost."""
+"""Execute the book's notebooks in parallel, each in its own kernel, and measure their time and memory."""
 
 import re
 import resource
@@ -14,16 +14,16 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# What a chapter may cost (design of the book), and where patience ends: the machine may be slow, or busy.
+# What a chapter may take, and when it is stopped: the machine may be slow or busy.
 BUDGET_TIME_S, BUDGET_MEMORY_GB = 40, 2
-PROCESSES_TIME_S = 80  # of a notebook with a cell tagged "processes", which starts some of its own
+PROCESSES_TIME_S = 80  # for a notebook with a cell tagged "processes", which starts other processes
 LIMIT_TIME_S = 240
 
 ANSI_COLOUR = r"\x1b\[[0-9;]*m"
 
 
 class Execution(NamedTuple):
-    """What came of one notebook: its outputs, what it cost, and why it failed if it did."""
+    """The result of executing a notebook: its outputs, its time and memory, and the error if it failed."""
 
     notebook: nbformat.NotebookNode
     time_s: float
@@ -47,10 +47,10 @@ def budget_time_s(notebook: nbformat.NotebookNode) -> int:
 
 
 def execute(path: Path) -> Execution:
-    """Run one notebook in its own folder, in a kernel of its own."""
+    """Execute a notebook in its own folder, in its own kernel."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
-        if cell.cell_type == "code":  # what stood there says nothing of this run, nor where it stops
+        if cell.cell_type == "code":  # old outputs would hide where this run stops
             cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
         notebook,
@@ -76,10 +76,10 @@ def execute(path: Path) -> Execution:
 
 
 def execute_all(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]]:
-    """Execute notebooks, ``jobs`` at a time, and yield each with what came of it as soon as it ends."""
+    """Execute notebooks, ``jobs`` at a time, and yield each with its result as soon as it ends."""
     if not paths:
         return
-    # A fresh process a notebook: the peak memory that a process reports is the largest of all its children so far.
+    # A new process for each notebook: a process reports the peak memory of all its children so far.
     with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = {pool.submit(execute, path): path for path in paths}
         for done in as_completed(running):
@@ -87,7 +87,7 @@ def execute_all(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]
 
 
 def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
-    """Leave the other forms of an output that was a widget: its kernel has ended."""
+    """Remove widgets, whose kernel has ended; the other forms of these outputs stay."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             for mime in [mime for mime in output.get("data", {}) if "jupyter.widget" in mime]:

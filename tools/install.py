@@ -1,4 +1,4 @@
-"""Install requirements.txt in the environment whose Python runs this, and say first how much that will be."""
+"""Install requirements.txt in the environment whose Python runs this; first say how much will be installed."""
 
 import argparse
 import os
@@ -14,8 +14,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 
 # Measured with Python 3.11 on x86-64.
 NOTICE = """\
-Installing about 3 GB of downloads, 5.4 GB on disk: on Linux, torch comes with CUDA. Without an NVIDIA GPU that's
-wasted, and make TORCH_CPU=PLACE takes 1.7 GB in all: see README.md. It takes minutes and prints nothing more."""
+Installing about 3 GB of downloads, 5.4 GB on disk, since torch for Linux comes with CUDA. Without an NVIDIA GPU that's
+wasted: make TORCH_CPU=PLACE needs 1.7 GB in all, see README.md. This takes minutes and prints nothing more."""
 
 
 def pinned_torch(requirements: str) -> str:
@@ -32,16 +32,16 @@ def installed_torch() -> str | None:
 
 
 def steps(torch: str, torch_cpu: str) -> list[list[str]]:
-    """Return the words after ``pip install`` of each step.
+    """Return the arguments of ``pip install`` for each step.
 
     Parameters
     ----------
     torch
         Version of torch.
     torch_cpu
-        A folder of wheels or the address of an index from which torch's build without CUDA is taken; may be empty.
-        Only torch comes from there, and its build is named, so that no other is chosen. What is installed then meets
-        the pin in requirements.txt, and is kept.
+        A folder of wheels or the address of an index that has torch's build without CUDA; may be empty. Only torch is
+        installed from there, with its build in the version, so that no other is chosen. It satisfies the pin in
+        requirements.txt, so the next step keeps it.
     """
     everything = ["--requirement", str(REQUIREMENTS)]
     if not torch_cpu:
@@ -52,7 +52,7 @@ def steps(torch: str, torch_cpu: str) -> list[list[str]]:
 
 
 def problem(torch_cpu: str) -> str | None:
-    """Say why TORCH_CPU cannot be had, if so: it is no place, or the environment holds another build."""
+    """Say why torch can't be installed from TORCH_CPU; None if it can."""
     if not torch_cpu:
         return None
     if "://" not in torch_cpu and not Path(torch_cpu).expanduser().is_dir():
@@ -61,12 +61,12 @@ def problem(torch_cpu: str) -> str | None:
         return "TORCH_CPU is for Linux; elsewhere torch comes without CUDA anyway"
     torch = installed_torch()
     if torch and not torch.endswith("+cpu"):
-        return f"{sys.prefix} holds torch {torch}, not its build for a CPU: remove that folder, then try again"
+        return f"{sys.prefix} has torch {torch}, not a CPU build: remove that folder, then try again"
     return None
 
 
 def describe() -> str:
-    """Return which Python and which build of torch the environment has."""
+    """Say which Python and which build of torch the environment has."""
     import torch
 
     build = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
@@ -75,8 +75,8 @@ def describe() -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--torch-cpu", default="", help="folder or address of torch's builds for a CPU")
-    parser.add_argument("--check", action="store_true", help="only say what keeps --torch-cpu from being used")
+    parser.add_argument("--torch-cpu", default="", help="folder or index with torch's CPU builds")
+    parser.add_argument("--check", action="store_true", help="only say why --torch-cpu can't be used")
     parser.add_argument("--show", action="store_true", help="only say which Python and torch are installed")
     options = parser.parse_args()
 
@@ -91,7 +91,7 @@ def main() -> int:
     torch = pinned_torch(REQUIREMENTS.read_text(encoding="utf-8"))
     if platform.system() == "Linux" and not options.torch_cpu and (installed_torch() or "").partition("+")[0] != torch:
         print(NOTICE, flush=True)
-    # pip keeps its downloads in the folder for temporary files, which often is a small one in memory.
+    # pip downloads to the folder for temporary files, which is often in memory and too small.
     with tempfile.TemporaryDirectory(dir=sys.prefix) as folder:
         for words in steps(torch, options.torch_cpu):
             done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *words], cwd=ROOT,

@@ -1,7 +1,7 @@
-"""A training step by kernel: what each takes, and what it is for.
+"""Profile a training step by kernel: the time that each takes, and what it is for.
 
-The names of kernels tell most, but not which of two equal products was the model's and which the optimiser's. So
-augmentation and optimiser are profiled by themselves too, and what they take is taken from the step's.
+The names of kernels say most, but not whether a product belongs to the model or to the optimiser. So augmentation and
+optimiser are also profiled separately, and their times are subtracted from the step's.
 """
 
 import os
@@ -17,7 +17,7 @@ from minivit.training.device import synchronize
 
 STEPS = 3
 AUGMENTATION, OPTIMISER, REST = "augmentation", "optimiser", "the rest"
-# The first that is found in a name counts: a fused kernel has the names of all that it does.
+# The first match counts: the name of a fused kernel lists all that it does.
 CATEGORIES = {
     "attention": r"sdpa|scaled_dot|flash|attention|attend_packed|compute_dot_do_o|convert_dq|^_(for|back)ward$"
                  r"|fused_cat_|softmax|bmm",
@@ -40,18 +40,18 @@ def kernel_table(run: Run) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        For each kernel its ``name``, ``category``, and of a step ``calls`` and ``us``, microseconds; the longest first.
+        For each kernel, slowest first: ``name``, ``category``, and ``calls`` and ``us`` (microseconds) per step.
     """
     step, rows = run.trainer.take_step, []
     whole = profiled(run.prepare("training"), run.images.device)
 
-    def improve() -> None:
+    def update() -> None:
         for optimizer in step.optimizers:
             optimizer.step()
         if step.average:
             step.average.update()
 
-    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, improve)):
+    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, update)):
         if title == OPTIMISER and any(p.grad is None for p in step.parameters):
             for p in step.parameters:
                 p.grad = torch.zeros_like(p)
@@ -66,10 +66,10 @@ def kernel_table(run: Run) -> list[dict[str, Any]]:
 
 
 def profiled(function: Callable[[], Any], device: torch.device) -> dict[str, tuple[float, float]]:
-    """Return calls and microseconds of a call of ``function``, by kernel; on a CPU by operator."""
+    """Call ``function``; return the launches and microseconds per call, by kernel, or on a CPU by operator."""
     on_gpu = device.type == "cuda"
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler tells that it starts
-    function()  # the first may ask for memory, or compile
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler announces that it starts
+    function()  # the first call may allocate memory or compile
     synchronize(device)
     with profile(activities=[ProfilerActivity.CUDA if on_gpu else ProfilerActivity.CPU]) as recorded:
         for _ in range(STEPS):

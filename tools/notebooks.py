@@ -1,4 +1,4 @@
-"""Where the notebooks of the book are, and whether they hold what their pages show."""
+"""Find the book's notebooks, and check that they contain what their pages show."""
 
 from pathlib import Path
 
@@ -9,21 +9,21 @@ from tools.paths import ROOT
 
 
 def notebook_paths(root: Path) -> list[Path]:
-    """Return the notebooks of the book, in the order of their paths."""
+    """Return the paths of the book's notebooks, sorted."""
     return sorted(path for path in (root / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
 
 
 def name_of(path: Path, root: Path = ROOT) -> str:
-    """Return the name of a file of the repository as it is printed and kept, the same on every machine."""
+    """Return the path of a file within the repository, written in the same way on every machine."""
     return path.relative_to(root).as_posix()
 
 
 def stored_problem(path: Path) -> str | None:
-    """Say why the stored outputs of a notebook are not those of one run from top to bottom; None where they are."""
+    """Say why the stored outputs of a notebook aren't those of one run from top to bottom; None if they are."""
     try:
         notebook = nbformat.read(path, as_version=4)
     except NotJSONError:
-        return "it is not JSON, as after a merge with conflicts"
+        return "it is not JSON, perhaps because of a merge conflict"
     turn = 0
     for number, cell in enumerate(notebook.cells, start=1):
         tags = cell.metadata.get("tags", [])
@@ -33,7 +33,7 @@ def stored_problem(path: Path) -> str | None:
         if cell.execution_count is None:
             return f"cell {number} has not been executed"
         if cell.execution_count != turn:
-            return f"cell {number} was executed as number {cell.execution_count}, and its turn is {turn}"
+            return f"cell {number} was executed as number {cell.execution_count}, but should be number {turn}"
         if "raises-exception" not in tags and any(output.output_type == "error" for output in cell.outputs):
-            return f"cell {number} holds an error"
+            return f"cell {number} contains an error"
     return None if turn else "it has no code"

@@ -1,4 +1,4 @@
-"""Where the repository is, and where everything goes that is made from it."""
+"""Paths of the repository and of the folder for everything that is built from it."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
-"""Renew requirements.txt: install what pyproject.toml asks for in an empty environment and write down what came.
+"""Renew requirements.txt: install what pyproject.toml asks for in an empty environment and record the versions.
 
-torch is not renewed with the rest. It is named here, because stored outputs and results depend on it.
+torch is not renewed with the rest but pinned here, because stored outputs and results depend on it.
 """
 
 import os
@@ -14,7 +14,7 @@ from tools.paths import ROOT
 
 TORCH = "torch==2.13.0"
 EXTRAS = "figures,book,lab,test"
-# What another platform needs beside, which an environment made on this one cannot tell.
+# What other platforms also need, which an environment on this one can't show.
 MARKED = {"appnope": "==1.0.0; sys_platform == 'darwin'"}
 
 HEADER = """\
@@ -36,7 +36,7 @@ def requirements(frozen: str) -> str:
 
 
 def frozen_environment(folder: Path) -> str:
-    """Return what pip installs in an empty environment, one ``name==version`` a line."""
+    """Return what pip installs in an empty environment, one ``name==version`` per line."""
     venv.create(folder, with_pip=True)
     pip = [str(folder / "bin" / "python"), "-m", "pip"]
     subprocess.run([*pip, "install", "--quiet", "--editable", f"{ROOT}[{EXTRAS}]", TORCH], check=True)
@@ -46,7 +46,7 @@ def frozen_environment(folder: Path) -> str:
 
 def main() -> None:
     if sys.version_info[:2] != (3, 11):
-        sys.exit("Run this with Python 3.11: what its newest packages ask for, 3.12 and 3.13 have too.")
+        sys.exit("Run this with Python 3.11: the newest packages that work with it also work with 3.12 and 3.13.")
     beside = ROOT / "requirements.tmp"
     with tempfile.TemporaryDirectory() as folder:
         beside.write_text(requirements(frozen_environment(Path(folder))), encoding="utf-8")

@@ -1,9 +1,9 @@
-"""The speed run: check what takes part, and write the tables of results/speedrun.md.
+"""The speed run: check its entries, and write the tables of results/speedrun.md.
 
     python -m tools.speedrun                                  every entry of results/speedrun.json, then the page
     python -m tools.speedrun runs/NAME/plain --track vit      a folder of runs, before it becomes an entry
 
-An entry names a folder of records below results/, one run a seed. Each line that is printed is ``ok`` or one fault.
+An entry names a folder of records below results/, one run per seed. Each line that is printed is ``ok`` or a fault.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Run = tuple[dict[str, Any], list[dict[str, Any]]]  # run.json, and metrics.jsonl
 
 @dataclass(frozen=True)
 class Track:
-    """What is to be reached, and by what.
+    """The accuracy to reach, and the models allowed.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Track:
     model
         The only model allowed; None for any ViT.
     free
-        Options of the model that may differ from what its name stands for.
+        Options of the model that may differ from their defaults.
     """
 
     target: float
@@ -58,7 +58,7 @@ TRACKS = {
 
 @dataclass(frozen=True)
 class Entry:
-    """What is typed by hand; all else comes from the records.
+    """The part of an entry that is typed by hand; the rest comes from the records.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class Entry:
     by
         Who made it.
     changed
-        What it does that the entry before did not, in a sentence.
+        What it does differently from the entry before, in a sentence.
     """
 
     track: str
@@ -88,7 +88,7 @@ def read_entries() -> list[Entry]:
     Raises
     ------
     ValueError
-        Naming the entry that lacks something, is of no track, or stands there twice.
+        Naming the entry, if it lacks something, its track is unknown, or it is listed twice.
     """
     path, entries = RESULTS / "speedrun.json", []
     for number, values in enumerate(read_json(path), 1):
@@ -99,14 +99,14 @@ def read_entries() -> list[Entry]:
         if not entry.folder.resolve().is_relative_to(RESULTS.resolve()):
             raise ValueError(f"entry {number} of {path}: records={entry.records!r} must lie below {RESULTS}")
         if any((entry.track, entry.folder) == (other.track, other.folder) for other in entries):
-            raise ValueError(f"entry {number} of {path}: {entry.records!r} stands there twice")
+            raise ValueError(f"entry {number} of {path}: {entry.records!r} is listed twice")
         entries.append(entry)
     return entries
 
 
 def find_track(name: str) -> Track:
     if name not in TRACKS:
-        raise ValueError(f"track={name!r} is none{did_you_mean(name, TRACKS)}; there are {', '.join(TRACKS)}")
+        raise ValueError(f"track={name!r} is not a track{did_you_mean(name, TRACKS)}; known: {', '.join(TRACKS)}")
     return TRACKS[name]
 
 
@@ -116,13 +116,13 @@ def read_runs(folder: Path) -> dict[int, Run]:
     Raises
     ------
     ValueError
-        If there is none, or one is not whole.
+        If there is none, or one is incomplete.
     """
     runs = {}
     for path in sorted(folder.glob("seed*")):
         number = path.name.removeprefix("seed")
         if not number.isdecimal():
-            raise ValueError(f"{path} is no folder of a seed, such as seed0")
+            raise ValueError(f"{path} is not the folder of a seed, such as seed0")
         runs[int(number)] = read_record(path)
     if not runs:
         raise ValueError(f"{folder} holds no records (seed0, seed1, ...)")
@@ -130,7 +130,7 @@ def read_runs(folder: Path) -> dict[int, Run]:
 
 
 def check(track: Track, folder: Path) -> list[str]:
-    """Return what stands against an entry, a line each; nothing if it meets the rule."""
+    """Return the faults of an entry, one line each; none if it meets the rule."""
     try:
         runs = read_runs(folder)
     except ValueError as error:
@@ -139,7 +139,7 @@ def check(track: Track, folder: Path) -> list[str]:
 
 
 def faults(track: Track, runs: Mapping[int, Run]) -> Iterator[str]:
-    """Yield what makes runs another thing than the rule is about, or no comparison of seeds."""
+    """Yield reasons why runs can't be judged by the rule, or why their seeds can't be compared."""
     if [*runs] != [*range(len(runs))]:
         yield f"the seeds are {', '.join(map(str, runs))}; they must be 0, 1, 2, ... without a gap"
     for seed, (run, history) in runs.items():
@@ -149,7 +149,7 @@ def faults(track: Track, runs: Mapping[int, Run]) -> Iterator[str]:
     for seed, (run, _) in others:
         values = [Config.from_dict(it["config"]).override(seed=0) for it in (one, run) if is_config(it.get("config"))]
         if len(values) == 2 and (different := changes(*values)):
-            yield f"seed{seed}: its configuration differs from that of seed{first}, with {different}"
+            yield f"seed{seed}: its configuration differs from that of seed{first}: {different}"
     devices = dict.fromkeys(str(sitting.get("device")) for run, _ in runs.values() for sitting in sittings(run))
     if len(devices) > 1:
         yield f"the runs are from different devices: {', '.join(devices)}"
@@ -161,9 +161,9 @@ def faults(track: Track, runs: Mapping[int, Run]) -> Iterator[str]:
 
 
 def misses(track: Track, runs: Mapping[int, Run]) -> Iterator[str]:
-    """Yield what runs lack that are what the rule is about."""
+    """Yield what runs without faults still lack: seeds or accuracy."""
     if len(runs) < SEEDS:
-        yield f"there are {len(runs)} of the {SEEDS} seeds that it takes"
+        yield f"there are only {len(runs)} of the {SEEDS} seeds required"
     if (top1 := mean(scores(runs))) < track.target:
         yield f"the mean top-1 is {top1:.2f} %, below {track.target} %"
 
@@ -174,7 +174,7 @@ def run_faults(track: Track, seed: int, run: Mapping[str, Any], history: list[di
         return
     config = Config.from_dict(run["config"])
     if not run.get("seed") == config.seed == seed:
-        yield f"run.json is of seed {run.get('seed')}"
+        yield f"run.json has seed {run.get('seed')}"
     yield from model_faults(track, config)
     data = run.get("data") or {}
     for name, allowed, holds in (
@@ -188,22 +188,22 @@ def run_faults(track: Track, seed: int, run: Mapping[str, Any], history: list[di
         if not holds:
             yield f"{name}={getattr(config, name)!r} must be {allowed}"
     if len(data.get("classes", ())) != CLASSES or data.get("image_shape") != IMAGE_SHAPE:
-        yield f"run.json has no data of {CLASSES} classes and image_shape {IMAGE_SHAPE}"
+        yield f"run.json doesn't have data with {CLASSES} classes and image_shape {IMAGE_SHAPE}"
     for sitting in sittings(run):
         commit, device = sitting.get("commit"), sitting.get("device")
         if not commit or commit.endswith("+changes"):
-            yield f"commit {commit}: commit first, and run in a clone, so that others can have the same code"
+            yield f"commit {commit}: commit first, and run in a clone, so that others can get the same code"
         if not device or device.startswith("cpu"):
-            yield f"device {device}: it takes a GPU"
+            yield f"device {device}: a GPU is required"
     try:
         date({seed: (run, history)})
     except (KeyError, TypeError, ValueError):
-        yield f"started={run.get('started')!r} is no date"
+        yield f"started={run.get('started')!r} is not a date"
     yield from history_faults(run, config.epochs, history)
 
 
 def model_faults(track: Track, config: Config) -> Iterator[str]:
-    """Yield what makes a model another one than a plain ViT of the track."""
+    """Yield ways in which a model is not a plain ViT of the track."""
     kind, defaults = MODELS.get(config.model, (None, {}))
     if kind is not ViT or track.model not in (None, config.model):
         yield f"model={config.model!r} must be {track.model or 'a ViT'}"
@@ -213,13 +213,13 @@ def model_faults(track: Track, config: Config) -> Iterator[str]:
         if name not in defaults:
             yield f"{name}={value!r} is not an option of a plain ViT that is trained from scratch"
         elif name not in track.free and value != defaults[name]:
-            yield f"{name}={value!r} must be {defaults[name]!r}, as it is without the option"
+            yield f"{name}={value!r} must be {defaults[name]!r}, the default"
 
 
 def history_faults(run: Mapping[str, Any], epochs: int, history: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield what is missing from the metrics, and whether the seconds add up."""
+    """Yield what is missing from the metrics, and any seconds that don't add up."""
     if [line.get("epoch") for line in history] != [*range(1, epochs + 1)]:
-        yield f"metrics.jsonl has {len(history)} of the {epochs} epochs, or not in their order"
+        yield f"metrics.jsonl has {len(history)} of the {epochs} epochs, or not in order"
         return
     last, spent = history[-1], run.get("spent_s") or {}
     for name in ("test_top1", "time_s"):
@@ -246,7 +246,7 @@ def is_number(value: Any) -> bool:
 
 
 def sittings(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return what is known of each sitting of a run: one, unless it was resumed."""
+    """Return the description of each sitting of a run; there is only one unless it was resumed."""
     return [run, *run.get("resumed", [])]
 
 
@@ -256,12 +256,12 @@ def scores(runs: Mapping[int, Run]) -> list[float]:
 
 
 def times(runs: Mapping[int, Run]) -> list[float]:
-    """Return what each run took, training and evaluation, in seconds."""
+    """Return the seconds that each run took for training and evaluation."""
     return [history[-1]["time_s"] for _, history in runs.values()]
 
 
 def compile_times(runs: Mapping[int, Run]) -> list[float]:
-    """Return what each run took to compile and record its steps, in seconds, over all sittings."""
+    """Return the seconds that each run took to compile and record its steps, over all sittings."""
     return [sum(sitting.get("prepare_s", {}).get("compile", 0.0) for sitting in sittings(run))
             for run, _ in runs.values()]
 
@@ -273,8 +273,8 @@ def date(runs: Mapping[int, Run]) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="with seed0, seed1, ...")
-    parser.add_argument("--track", choices=TRACKS, default="vit", help="of the folder; vit by default")
+    parser.add_argument("folder", nargs="?", type=Path, metavar="FOLDER", help="folder with seed0, seed1, ...")
+    parser.add_argument("--track", choices=TRACKS, default="vit", help="track of the folder; vit by default")
     options = parser.parse_args(arguments)
     try:
         if options.folder:
@@ -291,7 +291,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             text = fill((RESULTS / PAGE).read_text(encoding="utf-8"), entries)
             write_whole(RESULTS / PAGE, lambda part: part.write_text(text, encoding="utf-8"))
-            print(f"{RESULTS / PAGE} is written")
+            print(f"wrote {RESULTS / PAGE}")
     except (ValueError, CheckpointError) as error:
         print(error)
         return 1

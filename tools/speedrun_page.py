@@ -23,12 +23,12 @@ from tools.speedrun import (
 )
 
 PAGE = "speedrun.md"
-CLAIM = 0.01  # a p-value below it is a claim that others may build on
+CLAIM = 0.01  # with a p-value below it, an entry is a claim that others can build on
 
 
 @dataclass(frozen=True)
 class Row:
-    """What the records of an entry say, summed up over its seeds: times in seconds, top-1 in per cent."""
+    """The records of an entry, summarised over its seeds: times in seconds, top-1 in per cent."""
 
     records: str
     date: str
@@ -52,7 +52,7 @@ def sum_up(records: str, runs: dict[int, Run]) -> Row:
 
 
 def fill(text: str, entries: Sequence[Entry]) -> str:
-    """Return the page with the table of each track between its two marks; the entries have been checked.
+    """Return the page with the table of each track between its two marks; the entries must have been checked.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def no_entry(track: Track) -> str:
 
 
 def candidates(track: Track) -> tuple[list[Row], list[Row]]:
-    """Return the records that meet the rule, and those that lack nothing but the target, or some seeds."""
+    """Return the records that meet the rule, and those that lack only the target or some seeds."""
     ready, near = [], []
     for folder in sorted({path.parents[1] for path in RESULTS.rglob(RUN)}):
         runs = read_runs(folder)
@@ -128,5 +128,5 @@ def chance(p: float) -> str:
 
 
 def cell(text: str) -> str:
-    """Return a text that stays in its cell."""
+    """Return the text as one cell of a Markdown table."""
     return " ".join(text.split()).replace("|", "\\|")

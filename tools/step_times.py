@@ -1,10 +1,10 @@
-"""Where the milliseconds of a recipe's step went: the same step with and without each thing that makes it fast.
+"""Find out where the milliseconds of a recipe's step go: time it with and without each thing that makes it fast.
 
     python -m tools.step_times recipes/cifar100_vit_small_record.py --data DIR --kernels --json
 
-All ways take turns in one run, for two runs differ by what else the machine did. A step is that of a training run,
-taken again and again on one batch; see :class:`minivit.bench.recipes.Run`. On a CPU there are no CUDA graphs, and
-``--ways eager --train-images 64`` will do. All ways are in memory at once; where they do not fit, name fewer.
+All ways are timed in turns in one run, since two runs also differ by what else the machine was doing. A step is that
+of a training run, repeated on one batch; see :class:`minivit.bench.recipes.Run`. A CPU has no CUDA graphs, so
+``--ways eager --train-images 64`` will do there. All ways are in memory at once; if they don't fit, name fewer.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, s
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
 from minivit.mixers import attention
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
 from minivit.training import Config, load_config
 from minivit.training.compilation import compile_parts, compiling
@@ -41,27 +41,27 @@ PLAIN = {"compile": "none", "cuda_graph": False}
 
 
 class Way(NamedTuple):
-    """A way to take a step: what it is, what it changes of the configuration, and what cannot be said there."""
+    """A way to take a step: its description, its changes to the configuration, and what can't be configured."""
 
     what: str
     changes: dict[str, Any] = {}
-    blocks_alone: bool = False  # compiled, not the augmentation
-    packed: bool = True         # short attention in the one kernel that is made for it
+    blocks_alone: bool = False  # compile these and not the augmentation
+    packed: bool = True         # use the kernel made for short sequences
     needs_graphs: bool = False
 
 
 WAYS = {
     "eager": Way("each kernel launched by itself, nothing compiled", PLAIN),
     "graph": Way("the same kernels, recorded as one CUDA graph", {"compile": "none"}, needs_graphs=True),
-    "blocks": Way("a graph, with the model's blocks compiled", {"compile": "none"}, blocks_alone=True),
+    "blocks": Way("a graph, with only the model's blocks compiled", {"compile": "none"}, blocks_alone=True),
     "full": Way("a graph, with blocks and augmentation compiled"),
     "unpacked": Way("full, with a library's kernels for attention", packed=False, needs_graphs=True),
     "half": Way("full, with half of the patches", {"patch_dropout": (0.5,)}),
     "half_unpacked": Way("half, with a library's kernels for attention", {"patch_dropout": (0.5,)}, packed=False,
                          needs_graphs=True),
-    "any_kernels": Way("full, with kernels that need not give the same bits each time", {"deterministic": False},
+    "any_kernels": Way("full, with kernels that needn't be deterministic", {"deterministic": False},
                        needs_graphs=True),
-    "no_augmentation": Way("full, with images that are cropped and flipped, no more",
+    "no_augmentation": Way("full, with images only cropped and flipped",
                            {"augmentation": "none", "mixup": 0.0, "cutmix": 0.0, "erasing": 0.0}),
     "cb": Way("full, with Context Broadcasting", {"model_options": {"context": "cb"}}),
 }
@@ -70,43 +70,42 @@ WAYS = {
 def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
                device: str = "auto", rounds: int = 10, train_images: int | None = None, kernels: bool = False
                ) -> dict[str, Any]:
-    """Time a recipe's training step in each of some ways, in turns.
+    """Time a recipe's training step in several ways, in turns.
 
     Parameters
     ----------
     recipe
         A recipe, or a ``run.json``.
     names
-        Keys of :data:`WAYS`; None for all that the device can take. The others are compared with the first.
+        Keys of :data:`WAYS`; None for all that the device supports. The others are compared with the first.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     device
-        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+        ``cpu``, ``cuda``, ...; ``auto`` uses an accelerator if there is one.
     rounds
-        Turns of each way, of :data:`TURN_STEPS` steps on a GPU and one on a CPU.
+        Number of rounds; in each, every way takes :data:`TURN_STEPS` steps on a GPU, or one on a CPU.
     train_images
-        As many are enough for a batch; None for all.
+        Number of images to load, enough for a batch; None for all.
     kernels
-        Whether to profile ``full`` by kernel, or the first way if that is not measured; see
+        Whether to profile ``full`` by kernel, or the first way if ``full`` isn't measured; see
         :func:`tools.kernel_table.kernel_table`.
 
     Returns
     -------
     dict
-        What was run on what; ``macs`` (multiply-adds of an image's forward pass), ``matrix_peak_macs_per_second``, and
-        ``steps``: by way, ``what`` it is, ``prepare_s`` and what :func:`minivit.bench.models.summary` has. With
-        ``kernels``, these. JSON can hold it.
+        Plain values, ready for JSON: the settings and the machine, ``macs`` (multiply-adds of one image's forward
+        pass), ``matrix_peak_macs_per_second``, and ``steps``: by way, ``what`` it is, ``prepare_s`` and the result of
+        :func:`minivit.bench.models.summary`. With ``kernels`` also these.
 
     Raises
     ------
     ValueError
-        If the recipe, a name or an argument is wrong, or the device cannot take a way that is named.
+        If the recipe, a name or an argument is wrong, or the device doesn't support a way that is named.
     DataError
         If the data set is missing or damaged.
     """
     check_options(step_times, {"rounds": rounds, "train_images": train_images}, "step_times")
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds} must be at least 1")
+    check_at_least(1, rounds=rounds)
     chosen, recipe = choose_device(device), Path(recipe)
     ways = choose_ways(names, chosen)
     config = load_config(recipe).override(train_images=train_images, **EVERYTHING)
@@ -125,17 +124,17 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
 
 
 def choose_ways(names: Sequence[str] | None, device: torch.device) -> dict[str, Way]:
-    """Return the ways of these names, or all that a device can take."""
+    """Return the ways with these names, or all that the device supports."""
     possible = {name: way for name, way in WAYS.items() if device.type == "cuda" or not way.needs_graphs}
     for name in names or ():
         if name not in possible:
-            raise ValueError(f"ways={name!r} must be of {', '.join(possible)}"
+            raise ValueError(f"ways={name!r} must be one of {', '.join(possible)}"
                              + (f"; {device} has no CUDA graphs" if name in WAYS else ""))
     return {name: possible[name] for name in names or possible}
 
 
 def prepare(way: Way, config: Config, dataset: Dataset, device: torch.device) -> Run:
-    """Make a run and have its step compiled and recorded, as the way says."""
+    """Set up a run and compile and record its step, as the way says."""
     with ExitStack() as stack:
         if not way.packed:
             stack.enter_context(patch.object(attention, "fits_one_kernel", lambda *_: False))
@@ -148,7 +147,7 @@ def prepare(way: Way, config: Config, dataset: Dataset, device: torch.device) ->
 
 
 def take_turns(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float]], float]:
-    """Return the seconds of a step, a list for each run, and the matrix peak in multiply-adds a second."""
+    """Return the seconds per step, a list for each run, and the matrix peak in multiply-adds per second."""
     first = next(iter(runs.values()))
     device, precision = first.images.device, first.precision
     repeats = 1 if device.type == "cpu" else TURN_STEPS
@@ -166,10 +165,10 @@ def take_turns(runs: dict[str, Run], rounds: int) -> tuple[dict[str, list[float]
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out what :func:`step_times` returned for people."""
-    rows = [[result["recipe"], "ms a step", "images/s", "% of matrix peak", "time over the first's"]]
+    """Format the result of :func:`step_times` as text tables."""
+    rows = [[result["recipe"], "ms per step", "images/s", "% of matrix peak", "time over the first's"]]
     for name, step in result["steps"].items():
-        # The gradients of a product are two products.
+        # A product needs two more for its gradients.
         share = 3 * result["macs"] * step["images_per_second"] / result["matrix_peak_macs_per_second"]
         rows.append([name, f"{1e3 * step['step_time_s']:.2f}", f"{step['images_per_second']:.0f}",
                      "-" if name.startswith("half") else f"{100 * share:.1f}", f"{step['time_ratio']['median']:.3f}"])
@@ -187,14 +186,14 @@ def table(result: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
-    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"of {', '.join(WAYS)}; by default all that the "
-                        "device can take")
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all that "
+                        "the device supports")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=10, metavar="N")
-    parser.add_argument("--train-images", type=int, metavar="N", help="load no more than these")
+    parser.add_argument("--train-images", type=int, metavar="N", help="load only N training images")
     parser.add_argument("--kernels", action="store_true", help="also profile the way full, kernel by kernel")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, not a table")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
     try:
         result = step_times(options.recipe, names=options.ways, root=options.data, device=options.device,

@@ -1,19 +1,19 @@
-"""Execute the notebooks that changed and store in each what it gives now, and nothing that would differ the next time.
+"""Execute the notebooks that changed and store their outputs, without anything that would differ the next time.
 
-``_build/stored.json`` keeps for each notebook the digest of its code, its outputs and all that it can import or read:
-the package, the recipes, the results and the pins. So an edited notebook is executed alone, an edited sentence executes
-nothing, and an edited package executes them all.
+``_build/stored.json`` keeps for each notebook a digest of its code, its outputs and everything that it can import or
+read: the package, the recipes, the results and the pins. So editing a notebook's code executes only this notebook,
+editing its text executes nothing, and editing the package executes all notebooks.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 
 import nbformat
 
+from minivit.files import write_whole
 from tools.cores import usable_jobs
 from tools.execute import execute_all
 from tools.notebooks import name_of, notebook_paths
@@ -26,7 +26,7 @@ VOLATILE_CELL_METADATA = ("collapsed", "execution", "jupyter", "scrolled", "Exec
 
 
 def input_digest(root: Path) -> str:
-    """Return a short name that changes with anything outside a notebook that its outputs depend on."""
+    """Return a digest of everything outside a notebook that its outputs depend on."""
     digest = hashlib.sha256(sys.version.encode())
     for name in INPUTS:
         for path in sorted([root / name, *(root / name).rglob("*")]):
@@ -37,13 +37,13 @@ def input_digest(root: Path) -> str:
 
 
 def notebook_digest(path: Path, inputs: str) -> str:
-    """Return a short name that changes with a notebook's code, with its outputs and with the digest of its inputs."""
+    """Return a digest of a notebook's code, its outputs and the digest of its inputs."""
     cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
     return hashlib.sha256(json.dumps([inputs, cells], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def tidy(notebook: nbformat.NotebookNode) -> str:
-    """Return the notebook as the text that stands in the repository: no timings, widget states or versions."""
+    """Return the notebook as the text to store in the repository: without timings, widget states or versions."""
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}} | {
         key: value for key, value in notebook.metadata.items() if key in ("mystnb", "title")
     }
@@ -54,12 +54,12 @@ def tidy(notebook: nbformat.NotebookNode) -> str:
 
 
 def with_outputs(notebook: nbformat.NotebookNode, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Give a notebook the outputs of its execution; its text may have been edited meanwhile, its code may not.
+    """Give a notebook the outputs of its execution; its text may have been edited meanwhile, but not its code.
 
     Raises
     ------
     ValueError
-        If the code is not that which was executed.
+        If the code is not the code that was executed.
     """
     cells, ran = ([cell for cell in each.cells if cell.cell_type == "code"] for each in (notebook, executed))
     if [cell.source for cell in cells] != [cell.source for cell in ran]:
@@ -70,18 +70,16 @@ def with_outputs(notebook: nbformat.NotebookNode, executed: nbformat.NotebookNod
 
 
 def replace(path: Path, text: str) -> bool:
-    """Write a file whole or not at all; return whether it was any different."""
+    """Write a file completely or not at all; return whether its content changed."""
     if path.exists() and path.read_text(encoding="utf-8") == text:
         return False
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     return True
 
 
 def store_all(root: Path, build: Path, jobs: int) -> bool:
-    """Execute the notebooks that changed, store the outputs of each once it ends; return whether all went well."""
+    """Execute the notebooks that changed and store the outputs of each as it ends; return whether all succeeded."""
     kept = build / "stored.json"
     digests = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     paths, inputs = notebook_paths(root), input_digest(root)
@@ -110,7 +108,7 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=usable_jobs(), help="notebooks executed side by side")
+    parser.add_argument("--jobs", type=int, default=usable_jobs(), help="number of notebooks to execute in parallel")
     return 0 if store_all(ROOT, BUILD, parser.parse_args().jobs) else 1
 
 

@@ -36,6 +36,6 @@ def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> T
     fits = attn.ndim >= least if any_before else attn.ndim == least
     same = all(sizes[axis] == size for axis, size in zip(reversed(axes), reversed(attn.shape), strict=False))
     if not fits or not same or 0 in sizes.values():
-        raise ValueError(f"{name} of shape {tuple(attn.shape)}; wanted ({'..., ' if any_before else ''}"
+        raise ValueError(f"{name} of shape {tuple(attn.shape)}; expected ({'..., ' if any_before else ''}"
                          f"{', '.join(axes)}), with at least one of each")
     return attn.to(torch.promote_types(attn.dtype, torch.float32))

@@ -1,1 +1,1 @@
-"""How fast: models beside those of other libraries, and the very steps of a recipe."""
+"""Measure speed: of models, next to those of other libraries, and of the training steps of a recipe."""

@@ -1,4 +1,4 @@
-"""Peak memory: the most bytes that the tensors of a step take at once, beyond what was there before it."""
+"""Peak memory: the most bytes that a step's tensors take at once, beyond those that existed before it."""
 
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from minivit.data.augment import on_device
 
 
 def peak_bytes(step: Callable[[], Any], device: torch.device) -> int:
-    """Run ``step`` once and return the peak of what it allocated on top, in bytes.
+    """Run ``step`` once and return the peak of the memory that it allocates, in bytes.
 
-    CUDA's allocator is asked; elsewhere tensors are counted as they come and go, which does not see what a kernel needs
-    for itself, or what a compiled function makes inside.
+    On CUDA the allocator reports it. Elsewhere tensors are counted as they are created and freed, which misses what
+    kernels and compiled functions allocate internally.
     """
     if device.type != "cuda":
         with TensorBytes() as tensors:
@@ -31,12 +31,12 @@ def peak_bytes(step: Callable[[], Any], device: torch.device) -> int:
 
 
 class TensorBytes(TorchDispatchMode):
-    """Counts the bytes of all storages made inside the ``with`` block, from birth to death.
+    """Count the bytes of all storages created inside the ``with`` block, until they are freed.
 
     Attributes
     ----------
     now, peak
-        Bytes alive now, and the most so far.
+        Bytes in use now, and the most so far.
     """
 
     def __init__(self):
@@ -45,7 +45,7 @@ class TensorBytes(TorchDispatchMode):
         self.now = self.peak = 0
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        self.known.update(storages((args, kwargs)))  # what was there before
+        self.known.update(storages((args, kwargs)))  # these existed before the block
         result = function(*args, **(kwargs or {}))
         for storage in storages(result):
             if storage not in self.known:

@@ -1,7 +1,7 @@
-"""How fast a step is: our models, and those of other libraries, in turns in one run.
+"""Time the steps of our models and of those of other libraries, interleaved in one run.
 
-Two times taken one after the other differ by what else the machine did meanwhile. So all models take a turn in each
-round, in a random order, and are compared within the round.
+Two measurements taken one after the other also differ by what else the machine was doing. So every round times each
+model once, in random order, and models are compared within a round.
 """
 
 import platform
@@ -27,24 +27,24 @@ from minivit.bench.memory import peak_bytes
 from minivit.bench.peers import PEERS, create_peers
 from minivit.models import ViT, create_model
 from minivit.models.registry import MODELS
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
 from minivit.training.compilation import compile_parts, compiling
 from minivit.training.device import autocast, choose_device, synchronize
 from minivit.training.graph import Replay
 from minivit.training.record import commit, describe_device
 
-OURS = "minivit"                        # the subject that all others are compared with
+OURS = "minivit"                        # the subject that the others are compared with
 SIZES = ("image_size", "patch_size", "num_classes", "dim", "depth", "num_heads")
-PHASES = {"forward": 1, "training": 3}  # multiply-adds, in forward passes: a product has two products for gradients
-TURN_S = 0.1                            # shorter steps are repeated to this; a single one is lost in the clock's noise
+PHASES = {"forward": 1, "training": 3}  # work in forward passes: a product needs two more for its gradients
+TURN_S = 0.1                            # shorter steps are repeated for this long: one alone is too noisy
 WARMUP_STEPS = 3
-MATRIX_SIDES = (512, 1024, 2048)        # of the products that show what the machine can do
+MATRIX_SIDES = (512, 1024, 2048)        # sides of the matrices that measure the machine's peak
 GPU_MATRIX_SIDES = (2048, 4096, 8192)
 
 
 class Subject:
-    """A model with an optimiser and a batch, and the two things that are timed.
+    """A model with an optimiser and a batch, whose forward pass and training step are timed.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Subject:
     precision
         ``float32``, or ``bfloat16`` for autocast.
     compiled, recorded
-        Whether the model's blocks are to be compiled, and each step recorded as a CUDA graph, before it is timed.
+        Whether to compile the model's blocks, and to record each step as a CUDA graph, before timing.
     """
 
     def __init__(self, model: nn.Module, images: Tensor, labels: Tensor, *, precision: str, compiled: bool,
@@ -85,16 +85,16 @@ class Subject:
         self.model.zero_grad()
 
     def prepare(self, phase: str) -> Callable[[], None]:
-        """Put the model in the mode of a phase and return what does one step of it."""
+        """Set the model to the mode of a phase and return the function that takes one step."""
         self.model.train(phase == "training")
         if self.recorded and phase not in self.replays:
             self.replays[phase] = Replay(getattr(self, phase))
         return self.replays.get(phase) or getattr(self, phase)
 
     def peak_bytes(self, phase: str) -> int | None:
-        """Take a step; return the bytes of what stands before it, and the peak of what it adds to that.
+        """Take a step and return its peak memory, including the parameters and, in training, the optimiser's state.
 
-        None where it cannot be told.
+        None for a compiled model, unless it runs on CUDA: the memory can't be measured.
         """
         device = self.images.device
         if self.compiled and device.type != "cuda":
@@ -111,47 +111,46 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
           compiled: bool = False, recorded: bool = False, tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
     """Time forward passes and training steps of our models, plain and with CB, and of timm's and vit-pytorch's.
 
-    A training step is forward, cross-entropy, backward and fused AdamW on a batch that lies on the device. A peer has
-    the model's width, depth, heads, patches, batch, precision and optimiser. Its time over ours is taken in each round;
-    the median and the quartiles are over the rounds. Times are medians; the matrix peak is the best that square
-    products of the same precision reached in the same run.
+    A training step consists of forward pass, cross-entropy, backward pass and fused AdamW, on a batch that is on the
+    device already. The models of other libraries have the width, depth, heads, patches, batch, precision and optimiser
+    of ours. Their time is divided by ours in each round, and the ratios are summarised by median and quartiles. Times
+    are medians. The matrix peak is the highest speed that products of square matrices reached in the same run, in the
+    same precision.
 
     Parameters
     ----------
     models
         Names for :func:`minivit.models.create_model`.
     batch_size
-        Images a step.
+        Images per step.
     precision
         ``float32``, or ``bfloat16`` for autocast.
     device
-        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+        ``cpu``, ``cuda``, ...; ``auto`` uses an accelerator if there is one.
     rounds
-        Turns of each model.
+        Number of rounds.
     compiled, recorded
         Whether to compile the blocks of every model with ``torch.compile``, and to record every step as a CUDA graph.
     tell
-        Called with a line for each peer that cannot be made.
+        Called with a line for each library whose model can't be created.
 
     Returns
     -------
     dict
-        What was run on what, and ``models``: by name, then by subject (``minivit``, ``minivit, cb`` and the peers),
-        ``params``, ``macs`` (multiply-adds of an image's forward pass), and for ``forward`` and ``training``
-        ``images_per_second``, ``step_time_s``, ``step_times_s`` (one a round), ``peak_memory_bytes`` (None where it
-        cannot be measured), ``peak_share`` (multiply-adds a second over the matrix peak) and ``time_ratio`` (step time
-        over that of ``minivit`` in the same round: ``median`` and the quartiles ``low`` and ``high``). JSON can hold
-        it.
+        Plain values, ready for JSON: the settings and the machine, and ``models``, by name, then by subject
+        (``minivit``, ``minivit, cb`` and the other libraries): ``params``, ``macs`` (multiply-adds of one image's
+        forward pass), and for ``forward`` and ``training`` ``images_per_second``, ``step_time_s``, ``step_times_s``
+        (one per round), ``peak_memory_bytes`` (None if it can't be measured), ``peak_share`` (multiply-adds per second
+        divided by the matrix peak) and ``time_ratio`` (step time divided by that of ``minivit`` in the same round:
+        ``median`` and the quartiles ``low`` and ``high``).
 
     Raises
     ------
     ValueError
-        On a model that is not known, a device that is not available, or an argument out of its range.
+        If a model is unknown, a device is not available, or an argument is out of range.
     """
     check_options(bench, {"batch_size": batch_size, "precision": precision, "rounds": rounds}, "bench")
-    for name, count in (("batch_size", batch_size), ("rounds", rounds)):
-        if count < 1:
-            raise ValueError(f"{name}={count} must be at least 1")
+    check_at_least(1, batch_size=batch_size, rounds=rounds)
     chosen = choose_device(device)
     if recorded and chosen.type != "cuda":
         raise ValueError(f"recorded={recorded}: {chosen} has no CUDA graphs; they need an NVIDIA GPU")
@@ -176,16 +175,16 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
 
 
 def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
-    """Say what was run on what, and when; ``missing`` are the libraries that had no part in it."""
+    """Return device, versions, commit and date of a measurement; ``missing`` are the libraries left out."""
     return {"device": describe_device(device), "versions": versions(missing), "commit": commit(),
             "started": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[str, Any]:
-    """Measure groups of subjects, each beside its first: ``models`` and ``matrix_peak_macs_per_second`` of a result."""
+    """Compare the subjects of each group with its first; return ``models`` and ``matrix_peak_macs_per_second``."""
     results, peak = {}, 0.0
     for title, subjects in groups.items():
-        # A compiled model's kernels are not those that are counted.
+        # Count before compiling, which replaces the operations that are counted.
         costs = {key: cost(subject.model, subject.images.shape[-2:], subject.images.shape[1])
                  for key, subject in subjects.items()}
         for subject in subjects.values():
@@ -206,7 +205,7 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[s
 
 
 def measure(subjects: dict[str, Subject], rounds: int, title: str) -> tuple[dict, dict, float]:
-    """Return seconds a step, a list by phase and subject; peak bytes, by phase and subject; and the matrix peak."""
+    """Return the seconds per step, one per round, and the peak bytes, by phase and subject, and the matrix peak."""
     first = next(iter(subjects.values()))
     device, precision = first.images.device, first.precision
     repeats, memory = {}, {phase: {} for phase in PHASES}
@@ -229,7 +228,7 @@ def measure(subjects: dict[str, Subject], rounds: int, title: str) -> tuple[dict
 
 
 def seconds(step: Callable[[], Any], repeats: int, device: torch.device) -> float:
-    """Time ``step``: the mean of ``repeats`` one after the other, until the device has finished the last."""
+    """Return the mean time of ``repeats`` consecutive steps, including the device's work."""
     synchronize(device)
     start = time.perf_counter()
     for _ in range(repeats):
@@ -239,7 +238,7 @@ def seconds(step: Callable[[], Any], repeats: int, device: torch.device) -> floa
 
 
 def matrix_peak(device: torch.device, precision: str) -> float:
-    """Return the most multiply-adds a second over products of square matrices of a few sizes."""
+    """Return the highest speed of products of square matrices of a few sizes, in multiply-adds per second."""
     peak = 0.0
     for side in MATRIX_SIDES if device.type == "cpu" else GPU_MATRIX_SIDES:
         a, b, out = torch.randn(3, side, side, device=device).to(getattr(torch, precision))
@@ -248,7 +247,7 @@ def matrix_peak(device: torch.device, precision: str) -> float:
 
 
 def summary(times: list[float], our_times: list[float], batch_size: int) -> dict[str, Any]:
-    """Sum up the rounds of one subject in one phase."""
+    """Summarise the rounds of one subject in one phase."""
     median = float(np.median(times))
     low, middle, high = np.quantile(np.divide(times, our_times), [0.25, 0.5, 0.75]).tolist()
     return {"images_per_second": batch_size / median, "step_time_s": median, "step_times_s": times,
@@ -265,7 +264,7 @@ def versions(missing: Iterable[str]) -> dict[str, str]:
 
 
 def table(result: dict[str, Any]) -> str:
-    """Lay out what :func:`bench` returned for people, in lines of at most 100 characters."""
+    """Format the result of :func:`bench` as text tables, in lines of at most 100 characters."""
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     lines = [result["device"], versions,
              f"{result['precision']}, {'compiled' if result['compiled'] else 'eager'}"
@@ -275,7 +274,7 @@ def table(result: dict[str, Any]) -> str:
     for name, subjects in result["models"].items():
         first = next(iter(subjects))
         for phase in PHASES:
-            rows = [[f"{name}, {phase}", "images/s", "ms a step", "peak MB", "% of matrix peak",
+            rows = [[f"{name}, {phase}", "images/s", "ms per step", "peak MB", "% of matrix peak",
                      f"time over {first}'s"]]
             for key, subject in subjects.items():
                 got, ratio = subject[phase], subject[phase]["time_ratio"]
@@ -284,6 +283,6 @@ def table(result: dict[str, Any]) -> str:
                              "-" if memory is None else f"{memory / 1e6:.1f}", f"{100 * got['peak_share']:.1f}",
                              f"{ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"])
             lines += ["", text_table(rows, "<>>>><")]
-    return "\n".join([*lines, "", "Time over the first's: median [quartiles] of the rounds; above 1, the first is "
-                                  "faster. Peak MB:\nthe parameters, in training the optimiser's state, and the most "
-                                  "that a step has in tensors at once."])
+    return "\n".join([*lines, "", "Time over the first's: median [quartiles] over the rounds; above 1, the first is "
+                                  "faster. Peak MB:\nparameters, in training also the optimiser's state, and the most "
+                                  "that a step's tensors take at once."])

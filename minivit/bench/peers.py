@@ -1,6 +1,6 @@
-"""The Vision Transformers of other libraries, at the sizes of ours, to compare speed with.
+"""Vision Transformers of other libraries, at the sizes of ours, for comparing speed.
 
-They are no dependency of this package: a function imports its library when it is called.
+These libraries aren't dependencies of the package: each function imports its library when it is called.
 """
 
 import sys
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def timm_vit(*, image_size: int, patch_size: int, num_classes: int, dim: int, depth: int, num_heads: int) -> nn.Module:
-    """Make timm's: the same parameters as ours, by name and shape."""
+    """Create timm's ViT; its parameters have the same names and shapes as ours."""
     from timm.models.vision_transformer import VisionTransformer
 
     return VisionTransformer(img_size=image_size, patch_size=patch_size, num_classes=num_classes, embed_dim=dim,
@@ -19,7 +19,7 @@ def timm_vit(*, image_size: int, patch_size: int, num_classes: int, dim: int, de
 
 def vit_pytorch_vit(*, image_size: int, patch_size: int, num_classes: int, dim: int, depth: int,
                     num_heads: int) -> nn.Module:
-    """Make vit-pytorch's: no bias on queries, keys and values, and a LayerNorm on either side of the patch matrix."""
+    """Create vit-pytorch's ViT; it has no bias on queries, keys and values, and LayerNorms around its patch matrix."""
     from vit_pytorch.vit import ViT
 
     return ViT(image_size=image_size, patch_size=patch_size, num_classes=num_classes, dim=dim, depth=depth,
@@ -30,7 +30,7 @@ PEERS = {"timm": timm_vit, "vit-pytorch": vit_pytorch_vit}
 
 
 def create_peers(**sizes: int) -> tuple[dict[str, nn.Module], dict[str, str]]:
-    """Make each peer that can be made; of the others, say why not.
+    """Create the model of each library that works here, and say why the others don't.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ def create_peers(**sizes: int) -> tuple[dict[str, nn.Module], dict[str, str]]:
 
     Returns
     -------
-    (dict, dict)
-        Models, and reasons, by the name of the library.
+    dict, dict
+        Models and reasons, by name of the library.
     """
     peers, missing = {}, {}
     for name, create in PEERS.items():
         try:
-            with redirect_stdout(sys.stderr):  # what a library prints as it is imported is no part of our output
+            with redirect_stdout(sys.stderr):  # what a library prints on import isn't our output
                 peers[name] = create(**sizes)
-        except Exception as error:  # a library that does not fit this torch fails in its own way, not by ImportError
+        except Exception as error:  # a library that doesn't fit this torch may raise anything
             missing[name] = " ".join(f"{type(error).__name__}: {error}".split())
     return peers, missing

@@ -1,4 +1,4 @@
-"""How fast the variants of a recipe are: the very steps that a run takes, in turns in one run."""
+"""Time the variants of a recipe by the steps that their runs take, interleaved in one run."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minivit.bench.models import Subject, describe, measure_groups
 from minivit.data.augment import normalize
-from minivit.options import check_options
+from minivit.options import check_at_least, check_options
 from minivit.training.device import autocast, choose_device
 from minivit.training.loop import SharedData, fit_classes
 from minivit.training.recipe import choose_variants, load_variants
@@ -16,14 +16,14 @@ from minivit.training.trainer import Trainer
 
 
 class Run(Subject):
-    """A training run whose first step is taken again and again: augmentation, loss and optimisers are its own.
+    """A training run that repeats its first step, with its own augmentation, loss and optimisers.
 
-    Where the run compiles, its training step is compiled; forward passes are not, as in its evaluation.
+    If the run compiles, its training step is compiled; its forward passes are not, as in evaluation.
 
     Parameters
     ----------
     trainer
-        The run, at its start.
+        The run, before its first step.
     """
 
     def __init__(self, trainer: Trainer):
@@ -37,7 +37,7 @@ class Run(Subject):
         self.trainer.prepare()
 
     def prepare(self, phase: str) -> Callable[[], None]:
-        """Put the model in the mode of a phase and return what does one step of it; a training step records itself."""
+        """Set the model to the mode of a phase and return the function that takes one step; the trainer records it."""
         self.model.train(phase == "training")
         return getattr(self, phase)
 
@@ -47,32 +47,32 @@ class Run(Subject):
             return self.model(normalize(self.images, dataset.mean, dataset.std))
 
     def training(self) -> None:
-        self.trainer.prepare_step()  # always the first one: the same draws, the same number of patches
+        self.trainer.prepare_step()  # always the first step: the same draws, the same number of patches
         self.trainer.take(self.images, self.labels)
 
 
 def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
                  device: str = "auto", rounds: int = 10) -> dict[str, Any]:
-    """Time forward passes and training steps of a recipe's variants, in turns.
+    """Time forward passes and training steps of a recipe's variants, interleaved.
 
     Parameters
     ----------
     path
         A recipe, or a ``run.json``.
     names
-        The variants to time; None for all. The others are compared with the first.
+        The variants to time, all if None; the others are compared with the first.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     device
-        ``cpu``, ``cuda``, ...; ``auto`` takes an accelerator where there is one.
+        ``cpu``, ``cuda``, ...; ``auto`` uses an accelerator if there is one.
     rounds
-        Turns of each variant.
+        Number of rounds.
 
     Returns
     -------
     dict
-        As :func:`minivit.bench.models.bench` has it; ``models`` has one entry, the recipe's name, and in it the
-        variants. ``compiled`` and ``recorded`` speak of training steps: a run evaluates without.
+        As from :func:`minivit.bench.models.bench`; ``models`` has one entry, the recipe's name, which holds the
+        variants. ``compiled`` and ``recorded`` refer to training steps: evaluation is neither.
 
     Raises
     ------
@@ -82,8 +82,7 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         If the data set is missing or damaged.
     """
     check_options(bench_recipe, {"rounds": rounds}, "bench")
-    if rounds < 1:
-        raise ValueError(f"rounds={rounds} must be at least 1")
+    check_at_least(1, rounds=rounds)
     path, chosen = Path(path), choose_device(device)
     variants = choose_variants(load_variants(path), names)
     data, runs = SharedData(root), {}
@@ -96,6 +95,5 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     first = next(iter(settings.values()))
     for name, setting in settings.items():
         if setting != first:
-            raise ValueError(f"variant {name!r} with {setting} is not to be compared with {first} of the first; choose "
-                             "variants that agree")
+            raise ValueError(f"variant {name!r} has {setting}, but the first has {first}; choose variants that agree")
     return describe(chosen) | first | {"rounds": rounds, "missing": {}} | measure_groups({path.stem: runs}, rounds)

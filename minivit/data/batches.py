@@ -27,7 +27,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
     split
         Images and labels.
     order
-        Row indices in the order wanted: int64, of any length; ``torch.randperm(len(split))`` for an epoch of training.
+        Row indices in the desired order: int64, of any length; ``torch.randperm(len(split))`` for an epoch of training.
     batch_size
         Images in a batch; the last batch may have fewer.
     device

@@ -169,7 +169,7 @@ def _to_srgb(image: "Image", profile: bytes | None) -> "Image":
     return image.convert("RGB") if transform is None else transform.apply(image)
 
 
-@lru_cache(maxsize=16)   # the photographs of one camera share one
+@lru_cache(maxsize=16)   # photographs from one camera share a profile
 def _transform(profile: bytes, mode: str) -> Any:
     """Return the transform from a profile to sRGB, or None if none is needed or the profile is unusable."""
     from PIL import ImageCms

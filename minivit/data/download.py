@@ -22,7 +22,7 @@ from minivit.data.dataset import DataError
 
 TIMEOUT_S = 30
 CHUNK_BYTES = 1 << 18
-# A source slower than this is given up for the next; if all are, they are tried again without a limit.
+# A source slower than this is abandoned for the next; if all are, they are tried again without a limit.
 SLOW_BYTES_PER_S = 300_000
 RATE_WINDOW_S = 15
 
@@ -68,7 +68,7 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
     urls, path = [urls] if isinstance(urls, str) else list(urls), Path(path)
     checksums = {name: value for name, value in (("md5", md5), ("sha256", sha256)) if value}
     part = path.with_name(path.name + ".part")
-    with _told(path, elsewhere):
+    with _os_errors(path, elsewhere):
         if path.exists():
             if wrong := _wrong_checksum(path, checksums):
                 raise DataError(f"{path} already exists and is another file or a damaged one ({wrong}): "
@@ -91,7 +91,7 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
             if isinstance(failure, _SlowError):
                 queue.append((url, 0))
             continue
-        with _told(path, elsewhere):
+        with _os_errors(path, elsewhere):
             if not part.exists() and path.exists() and not _wrong_checksum(path, checksums):
                 return path   # another process fetched it meanwhile
             if not (wrong := _wrong_checksum(part, checksums)):
@@ -110,7 +110,7 @@ def download(urls: str | Sequence[str], path: str | os.PathLike, *, md5: str | N
 
 def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
     """Append what is missing to the partial file; return whether an earlier download had begun it."""
-    with _told(part, elsewhere):
+    with _os_errors(part, elsewhere):
         start = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "Mozilla/5.0 (compatible; minivit)"} | ({"Range": f"bytes={start}-"} if start else {})
     try:
@@ -127,12 +127,12 @@ def _receive(url: str, part: Path, slowest: float, elsewhere: str) -> bool:
         elif not response.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
             raise _SourceError("sent a different range from the one requested")
         total = None if response.length is None else start + response.length
-        with _told(part, elsewhere):
+        with _os_errors(part, elsewhere):
             file = open(part, "r+b" if start else "wb", buffering=0)
         with file, tqdm(total=total, initial=start, unit="B", unit_scale=True, desc=part.stem) as bar:
             file.seek(start)
             for chunk in _chunks(response, slowest):
-                with _told(part, elsewhere):
+                with _os_errors(part, elsewhere):
                     _write(file, chunk)
                 bar.update(len(chunk))
             if total is not None and bar.n < total:
@@ -176,7 +176,7 @@ def _wrong_checksum(path: Path, checksums: dict[str, str]) -> str | None:
 
 
 @contextmanager
-def _told(path: Path, elsewhere: str):
+def _os_errors(path: Path, elsewhere: str):
     """Turn a failure to write on this machine into a DataError; another source would not help."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Find the image files in a folder, and keep account of the others: nothing is skipped silently."""
+"""Find the image files in a folder, and count the other files, so that nothing is skipped silently."""
 
 import os
 import unicodedata

@@ -1,11 +1,11 @@
-"""Where each image of a folder of tar shards is: which shard, from which byte, of what size, with which label.
+"""Index the images in a folder of tar shards: the shard, first byte, size and label of each.
 
-Shards are those of WebDataset: tars that are not compressed, in which the files of an image have one name up to the
-first dot, KEY.jpg and KEY.cls or KEY.json. They lie in one folder as [PREFIX-]SPLIT-NUMBER.tar, where SPLIT is train,
-test, val or validation, and numbers begin at 0: train-0000.tar, imagenet1k-validation-0063.tar.
+Shards have WebDataset's format: uncompressed tars in which the files of an image share their name up to the first dot,
+KEY.jpg and KEY.cls or KEY.json. They are in one folder, as [PREFIX-]SPLIT-NUMBER.tar, where SPLIT is train, test, val
+or validation, and numbers start at 0: train-0000.tar, imagenet1k-validation-0063.tar.
 
-A manifest, ``_info.json``, may say how many images and bytes each shard has. It has the form that timm reads and
-publishes; ``shard_bytes`` and ``classes`` are ours. Without one, a shard that was cut off is still found: the last
+A manifest, ``_info.json``, may say how many images and bytes each shard has. It has the format that timm reads and
+publishes; ``shard_bytes`` and ``classes`` are our additions. A truncated shard is detected without it, too: the last
 blocks of a tar are zero.
 """
 
@@ -28,9 +28,9 @@ from minivit.data.folders import image_suffixes
 
 TRAIN, HELD_OUT = "train", ("test", "val", "validation")
 SHARD = re.compile(rf"(?P<prefix>(?:.+[-_])?)(?P<split>{'|'.join((TRAIN, *HELD_OUT))})[-_](?P<number>\d+)\.tar")
-LAYOUT = "ROOT/[PREFIX-]train-0000.tar, ... and the same with test, val or validation for train"
+LAYOUT = "ROOT/[PREFIX-]train-0000.tar, ... and the same with test, val or validation instead of train"
 MANIFEST = "_info.json"
-FORMAT = 1   # of the stored index; another number makes it be built anew
+FORMAT = 1   # of the stored index; one with another number is built again
 PLACE = np.dtype([("shard", "<i4"), ("offset", "<i8"), ("size", "<i8"), ("label", "<i8"), ("name", "<i8")])
 
 log = logging.getLogger(__name__)
@@ -43,11 +43,11 @@ class Shards:
     Attributes
     ----------
     paths
-        The tars, by their numbers.
+        The tars, ordered by number.
     states
-        Size and time of the last change of each.
+        Size and modification time of each.
     images, sizes
-        How many images and bytes the manifest says that each has, if it does.
+        Images and bytes in each according to the manifest; None if it doesn't say.
     """
 
     paths: tuple[Path, ...]
@@ -63,10 +63,10 @@ class Index:
     Attributes
     ----------
     places
-        One row for each image, in the order of the shards, of dtype ``PLACE``: number of the shard in ``paths``, first
-        byte, number of bytes, label, row of the name.
+        One row per image, in the order of the shards, of dtype ``PLACE``: index of the shard in ``paths``, first byte,
+        number of bytes, label, index of the name.
     names
-        Names of the members, UTF-8, one a line.
+        Names of the members, UTF-8, one per line.
     """
 
     places: np.ndarray
@@ -79,7 +79,7 @@ def find_shards(root: Path) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
     Raises
     ------
     DataError
-        Naming the first shard that is missing, empty, of the wrong size, or that the manifest doesn't know.
+        Naming the first shard that is missing, empty, of the wrong size, or not in the manifest.
     """
     try:
         there = sorted(entry.name for entry in os.scandir(root) if SHARD.fullmatch(entry.name))
@@ -94,7 +94,7 @@ def find_shards(root: Path) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
         if splits[name] is None:
             raise DataError(f"{root} has no {name} shards; shards expects {LAYOUT}")
     if unused := [name for name in HELD_OUT if name != held_out and splits[name]]:
-        log.info(f"shards: the {' and '.join(unused)} shards in {root} are not used, but those of {held_out}")
+        log.info(f"shards: the {held_out} shards in {root} are used; those of {' and '.join(unused)} are not")
     classes = manifest.get("classes")
     return {name: splits[name] for name in (TRAIN, held_out)}, None if classes is None else tuple(classes)
 
@@ -129,8 +129,8 @@ def _find_split(root: Path, split: str, there: list[str], told: dict[str, Any] |
         return None
     for name in expected:
         if not (root / name).is_file():
-            raise DataError(f"{root / name} is missing: {root / MANIFEST if told else 'the numbers of the others'} "
-                            "says so; copy it again")
+            raise DataError(f"{root / name} is missing according to "
+                            f"{root / MANIFEST if told else 'the numbers of the others'}: copy it again")
     status = [os.stat(root / name) for name in expected]
     lengths, sizes = (None if told is None or key not in told else tuple(told[key])
                       for key in ("shard_lengths", "shard_bytes"))
@@ -138,13 +138,13 @@ def _find_split(root: Path, split: str, there: list[str], told: dict[str, Any] |
         if of.st_size == 0:
             raise DataError(f"{root / name} is empty: copy it again")
         if sizes is not None and of.st_size != sizes[i]:
-            raise DataError(f"{root / name} has {of.st_size} bytes and {MANIFEST} says {sizes[i]}: copy it again")
+            raise DataError(f"{root / name} has {of.st_size} bytes, but {MANIFEST} says {sizes[i]}: copy it again")
     return Shards(tuple(root / name for name in expected), tuple((of.st_size, of.st_mtime_ns) for of in status),
                   lengths, sizes)
 
 
 def _numbered(root: Path, split: str, names: list[str]) -> list[str]:
-    """Return the names that shards from 0 to the last have: a gap is a shard that is missing."""
+    """Return the names of the shards from 0 to the last, including those that are missing."""
     numbers = {int(SHARD.fullmatch(name)["number"]): name for name in names}
     heads = {name[:SHARD.fullmatch(name).start("number")] for name in names}
     if len(heads) > 1 or len(numbers) != len(names):
@@ -157,12 +157,12 @@ def _numbered(root: Path, split: str, names: list[str]) -> list[str]:
 def load_index(root: Path, split: str, shards: Shards) -> Index:
     """Return the index of a split: the stored one if no shard has changed since, else a new one, which is stored.
 
-    It is stored beside the shards or, where nothing can be written, in ``~/.cache/minivit/shards``.
+    It is stored next to the shards or, if nothing can be written there, in ``~/.cache/minivit/shards``.
 
     Raises
     ------
     DataError
-        Naming the shard, if one is damaged, or has other images than the manifest says.
+        Naming the shard, if one is damaged, or has another number of images than the manifest says.
     """
     state = json.dumps([FORMAT, [[path.name, *of] for path, of in zip(shards.paths, shards.states, strict=True)]])
     away = hashlib.blake2b(os.fsencode(root.resolve()), digest_size=8).hexdigest()
@@ -172,12 +172,12 @@ def load_index(root: Path, split: str, shards: Shards) -> Index:
         log.info(f"shards: reading the headers of {len(shards.paths)} {split} shards in {root}, once")
         index = _build(shards)
         if not any(_store(path, state, index) for path in paths):
-            log.warning(f"shards: the index can be written neither to {paths[0]} nor to {paths[1]}: every run makes it "
-                        "anew")
+            log.warning(f"shards: the index can be written neither to {paths[0]} nor to {paths[1]}: every run will "
+                        "build it again")
     counts = np.bincount(index.places["shard"], minlength=len(shards.paths)).tolist()
     for path, count, told in zip(shards.paths, counts, shards.images or counts, strict=True):
         if count != told:
-            raise DataError(f"{path} has {count} images and {MANIFEST} says {told}: copy it again")
+            raise DataError(f"{path} has {count} images, but {MANIFEST} says {told}: copy it again")
     return index
 
 
@@ -190,7 +190,7 @@ def _stored(path: Path, state: str) -> Index | None:
 
 
 def _store(path: Path, state: str, index: Index) -> bool:
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")   # many processes may write the same at once
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")   # several processes may write it at once
     content = io.BytesIO()
     np.savez(content, places=index.places, **{name: np.frombuffer(value, np.uint8) for name, value in
                                               (("state", state.encode()), ("names", index.names))})
@@ -217,7 +217,7 @@ def _build(shards: Shards) -> Index:
 def _read_shard(path: Path, suffixes: frozenset[str]) -> list[tuple[int, int, int, str]]:
     """Return first byte, size, label and name of each image in a shard.
 
-    ``tarfile`` takes a damaged header for the end, without a word: so what follows must be the zeros of an end.
+    ``tarfile`` silently takes a damaged header for the end of the tar. So check that only zeros follow.
     """
     try:
         with open(path, "rb") as file:
@@ -227,11 +227,11 @@ def _read_shard(path: Path, suffixes: frozenset[str]) -> list[tuple[int, int, in
             rows = [_sample(path, file, key, members, suffixes) for key, members in samples.items()]
             _check_end(path, file, end)
     except tarfile.TarError as error:
-        raise DataError(f"{path} is damaged or no tar without compression ({error}): copy it again") from None
+        raise DataError(f"{path} is damaged or not an uncompressed tar ({error}): copy it again") from None
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     if not rows:
-        raise DataError(f"{path} holds no image: copy it again")
+        raise DataError(f"{path} contains no image: copy it again")
     return rows
 
 
@@ -244,8 +244,8 @@ def _group(path: Path, tar: tarfile.TarFile) -> dict[str, dict[str, tarfile.TarI
         if member.isdir() or not stem:   # hidden files too
             continue
         if not member.isreg() or member.issparse() or not dot:
-            raise DataError(f"{path}: member {member.name!r} is no plain file KEY.SUFFIX, so that it isn't a shard in "
-                            "WebDataset's form")
+            raise DataError(f"{path}: member {member.name!r} is not a plain file KEY.SUFFIX, so this isn't a shard in "
+                            "WebDataset's format")
         sample = samples.setdefault(os.path.join(folder, stem), {})
         if suffix.lower() in sample:
             raise DataError(f"{path} has two members {member.name!r}: write it again")
@@ -257,10 +257,10 @@ def _sample(path: Path, file: io.BufferedReader, key: str, members: dict[str, ta
             suffixes: frozenset[str]) -> tuple[int, int, int, str]:
     images = [member for suffix, member in members.items() if f".{suffix}" in suffixes]
     if len(images) != 1:
-        raise DataError(f"{path}: {key!r} has {len(images)} images ({', '.join(members)}), and must have one")
+        raise DataError(f"{path}: {key!r} has {len(images)} images ({', '.join(members)}); it must have one")
     kind = "cls" if "cls" in members else "json"
     if kind not in members:
-        raise DataError(f"{path}: {key!r} has no label: neither {key}.cls nor {key}.json is there")
+        raise DataError(f"{path}: {key!r} has no label: neither {key}.cls nor {key}.json exists")
     file.seek(members[kind].offset_data)
     text = file.read(members[kind].size)
     try:
@@ -269,7 +269,7 @@ def _sample(path: Path, file: io.BufferedReader, key: str, members: dict[str, ta
         label = None
     if type(label) is not int or not 0 <= label < 2**31:
         shown = text if len(text) < 60 else text[:60] + b"..."
-        raise DataError(f"{path}: {key}.{kind} holds {shown!r}, and must hold {'' if kind == 'cls' else 'a label, '}"
+        raise DataError(f"{path}: {key}.{kind} holds {shown!r}, but must hold {'' if kind == 'cls' else 'a label, '}"
                         "a whole number from 0")
     return images[0].offset_data, images[0].size, label, images[0].name
 
@@ -281,6 +281,6 @@ def _check_end(path: Path, file: io.BufferedReader, end: int) -> None:
         raise DataError(f"{path} ends early, at byte {end + len(block)}: it was cut off; copy it again")
     while block:
         if block.strip(b"\0"):
-            raise DataError(f"{path} is damaged near byte {end}: no member begins there, and it isn't the end; copy it "
-                            "again")
+            raise DataError(f"{path} is damaged near byte {end}: it is neither the start of a member nor the end; "
+                            "copy it again")
         block = file.read(1 << 20)

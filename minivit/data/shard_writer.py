@@ -1,4 +1,4 @@
-"""Write WebDataset tar shards from a folder of class folders, byte for byte."""
+"""Write the images of class folders to WebDataset tar shards, byte for byte."""
 
 import contextlib
 import hashlib
@@ -22,12 +22,12 @@ PLAN = "_unfinished.json"
 
 
 def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int = 0) -> Path:
-    """Write the images of a folder into tar shards, with a manifest.
+    """Write the images of a folder to tar shards, with a manifest.
 
-    The images of each class are dealt out to the shards of their split like cards, in an order drawn from the seed:
-    shards differ by at most one image, and each has all classes that have as many images as there are shards. A shard
-    is whole or not there. The same call again goes on where an earlier one was stopped; the manifest, written last,
-    says that all are there.
+    The images of each class are dealt out to the shards of their split like cards, in an order drawn from the seed. So
+    shards differ by at most one image, and a class with as many images as there are shards is in all of them. A shard
+    is written completely or not at all. If a call is interrupted, repeating it continues where it stopped; the
+    manifest, written last, shows that all shards are there.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
         Folder with ``train/CLASS/`` and ``test/CLASS/`` or ``val/CLASS/``, as for
         :func:`minivit.data.imagefolder.load_imagefolder`.
     target
-        Folder for the shards, which is made if it isn't there.
+        Folder for the shards; created if it doesn't exist.
     size_mb
-        How many megabytes a shard has, about.
+        Approximate size of a shard, in megabytes.
     seed
-        0 or more.
+        Seed of the order, at least 0.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
     ValueError
         If the value of an option is not allowed.
     DataError
-        If the images cannot be read, the shards cannot be written, or the folder has others.
+        If the images cannot be read, the shards cannot be written, or the target has other shards.
     """
     check_positive(size_mb=size_mb)
     check_at_least(0, seed=seed)
@@ -60,14 +60,14 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
     deals, plan = {}, hashlib.blake2b(json.dumps([size_mb, seed, classes]).encode(), digest_size=16)
     for number, (split, files) in enumerate(listed.items()):
         images = [(path, label) for label, name in enumerate(classes) for path in files[name]]
-        with _told(source, "read"):
+        with _os_errors(source, "read"):
             sizes = [path.stat().st_size for path, _ in images]
         plan.update("".join(f"{path.relative_to(source)}\0{size}\0" for (path, _), size in
                             zip(images, sizes, strict=True)).encode("utf-8", "surrogateescape"))
         labels = np.array([label for _, label in images])
         deals[split] = images, _deal(labels, math.ceil(sum(sizes) / size_mb / 1e6) or 1, seed, number)
     splits = {}
-    with _told(target, "written"):
+    with _os_errors(target, "written"):
         target.mkdir(parents=True, exist_ok=True)
         _begin(target, plan.hexdigest())
         for split, (images, shards) in deals.items():
@@ -93,15 +93,15 @@ def _deal(labels: np.ndarray, shards: int, seed: int, split: int) -> list[list[i
 
 
 def _begin(target: Path, plan: str) -> None:
-    """Note what is to be written, unless an earlier call did; what else there is must not be mixed with it."""
+    """Record what will be written, unless an earlier call did; raise an error if the folder has other shards."""
     if (target / MANIFEST).exists():
-        raise DataError(f"{target} has shards already: choose another folder, or delete them with {MANIFEST}")
+        raise DataError(f"{target} already has shards: choose another folder, or delete them and {MANIFEST}")
     with contextlib.suppress(FileNotFoundError, ValueError):
         if json.loads((target / PLAN).read_text(encoding="utf-8")) == plan:
             return
     if shards := sorted(entry.name for entry in os.scandir(target) if SHARD.fullmatch(entry.name)):
-        raise DataError(f"{target / shards[0]} is of other shards, or was begun from other images or with other "
-                        "options: delete it and its like, or choose another folder")
+        raise DataError(f"{target / shards[0]} is from another set of shards, or was written from other images or with "
+                        "other options: delete it and the others like it, or choose another folder")
     _write_json(target / PLAN, plan)
 
 
@@ -109,10 +109,10 @@ def _write_shard(part: Path, images: list[tuple[Path, int]], rows: list[int]) ->
     with tarfile.open(part, "w", format=tarfile.PAX_FORMAT) as tar:
         for row in rows:
             path, label = images[row]
-            # A key ends at its first dot, and numbers keep files of one name in different folders apart.
+            # A key ends at its first dot; the number tells apart files of the same name in different folders.
             stem = path.stem.replace(".", "_").encode("utf-8", "replace").decode()
-            suffix = path.suffix.lower().replace(".jpeg", ".jpg")   # which is what others look for
-            with _told(path, "read"):
+            suffix = path.suffix.lower().replace(".jpeg", ".jpg")   # which other programs look for
+            with _os_errors(path, "read"):
                 content = path.read_bytes()
             for name, value in ((f"{row:08d}_{stem}{suffix}", content), (f"{row:08d}_{stem}.cls", b"%d" % label)):
                 member = tarfile.TarInfo(name)
@@ -126,7 +126,7 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 @contextlib.contextmanager
-def _told(path: Path, what: str):
+def _os_errors(path: Path, what: str):
     try:
         yield
     except OSError as error:

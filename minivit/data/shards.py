@@ -1,7 +1,7 @@
-"""Images in WebDataset's tar shards, read where they lie: ROOT/{train,val}-0000.tar, ... with KEY.jpg and KEY.cls.
+"""Images in WebDataset's tar shards, read in place: ROOT/{train,val}-0000.tar, ... with KEY.jpg and KEY.cls.
 
-Any image can be read at any time, so that the order of an epoch, its exact length and where a run goes on don't depend
-on shards or processes. :mod:`minivit.data.shard_index` says which files are read, and how damage is found.
+Any image can be read at any time. So neither the order and length of an epoch nor the place where a run resumes depends
+on shards or processes. :mod:`minivit.data.shard_index` says which files are read, and how damage is detected.
 """
 
 import os
@@ -46,11 +46,11 @@ class ShardImages(StoredImages):
         return [names[row] for row in self.places["name"].tolist()]
 
     def read(self, place: np.void) -> "Image":
-        """Read a member of a tar, without the others."""
+        """Read one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:
-            opened = _open(path, state)   # held until it is read: the cache alone may let it go, and close it
+            opened = _open(path, state)   # held while it is read: the cache may drop it, which closes it
             content = os.pread(opened.descriptor, size, offset)
         except OSError as error:
             raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
@@ -58,7 +58,7 @@ class ShardImages(StoredImages):
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
             return decode(content, self.background)
-        except DataError:   # a name is looked up only where it is needed
+        except DataError:   # look up the name only when it is needed
             return decode(content, self.background, name=f"{path}: member {self._name(place)!r}")
 
     def _name(self, place: np.void) -> str:
@@ -66,7 +66,7 @@ class ShardImages(StoredImages):
 
 
 class _Opened:
-    """A file that is open until nobody needs it any more: a thread may still read what the cache has let go."""
+    """An open file, closed when nothing refers to it any more: a thread may still read what the cache has dropped."""
 
     def __init__(self, path: Path):
         self.descriptor = -1
@@ -89,16 +89,16 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
                 preprocessing: str | Path | None = None, background: Sequence[int] = WHITE) -> Dataset:
     """Load a data set of WebDataset tar shards; nothing is unpacked or copied.
 
-    The headers of the tars are read once, into an index beside them or, where nothing can be written, in
+    The headers of the tars are read once, into an index next to them or, if nothing can be written there, in
     ``~/.cache/minivit``.
 
     Parameters
     ----------
     root
         Folder with ``[PREFIX-]train-NUMBER.tar`` and the same with ``test``, ``val`` or ``validation``; of these three,
-        the first that is there is used.
+        the first one found is used.
     classes
-        Names of the classes in the order of their labels, or a file with a name a line; by default those of the
+        Names of the classes in the order of their labels, or a file with one name per line; by default those in the
         manifest, or else the labels themselves.
     image_size, mean, std, crop_pct, crop_mode, interpolation, preprocessing, background
         As for :func:`minivit.data.imagefolder.load_imagefolder`.
@@ -113,14 +113,14 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     ValueError
         If the value of an option is not allowed.
     DataError
-        Naming the shard, if one is missing, empty, cut off, damaged, or holds other images or classes than it should.
+        Naming the shard, if one is missing, empty, truncated, damaged, or has unexpected images or classes.
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, told = find_shards(root)
-    source = f"{root / MANIFEST}" if classes is None else "classes"
-    named = told if classes is None else _read_classes(classes)
-    indices = {name: load_index(root, name, its) for name, its in shards.items()}
+    shards, listed = find_shards(root)
+    source = f"{root / MANIFEST}" if classes is None else "the option classes"
+    named = listed if classes is None else _read_classes(classes)
+    indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}
     if named is None:
         count = 1 + max(int(index.places["label"].max()) for index in indices.values())
         named, source = tuple(map(str, range(count))), "the largest label"
@@ -137,22 +137,21 @@ def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
         try:
             classes = read_names(classes)
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{classes} cannot be read ({error}): name a file with the name of a class a line"
-                            ) from None
+            raise DataError(f"{classes} cannot be read ({error}): give a file with one class name per line") from None
     if len(set(classes)) != len(classes) or not classes:
-        raise ValueError(f"classes: {len(classes)} names, {len(set(classes))} of them different; all must be, and "
-                         "there must be one")
+        raise ValueError(f"classes has {len(classes)} names, of which {len(set(classes))} are different: there must be "
+                         "at least one, and all must differ")
     return tuple(classes)
 
 
 def _check_labels(shards: Shards, split: str, places: np.ndarray, count: int, source: str) -> None:
-    """Hold the labels of a split against the number of classes."""
+    """Raise an error unless the labels of a split are those of all classes."""
     if (outside := places["label"] >= count).any():
         first = places[outside.argmax()]
-        raise DataError(f"{shards.paths[first['shard']]} has an image of class {first['label']}, and there are {count} "
-                        f"classes, from 0, by {source}")
+        raise DataError(f"{shards.paths[first['shard']]} has an image of class {first['label']}, but there are {count} "
+                        f"classes, counted from 0, according to {source}")
     if absent := np.flatnonzero(np.bincount(places["label"], minlength=count) == 0).tolist():
         shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         raise DataError(f"{shards.paths[0].parent}: the {split} shards, {shards.paths[0].name} to "
-                        f"{shards.paths[-1].name}, have no image of class {shown}, and there are {count} classes by "
-                        f"{source}; copy the missing shards, or give the right classes")
+                        f"{shards.paths[-1].name}, have no image of class {shown}, but there are {count} classes "
+                        f"according to {source}: copy the missing shards, or give the right classes")

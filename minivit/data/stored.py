@@ -1,4 +1,4 @@
-"""Images that stay in their files until they are asked for."""
+"""Images that stay in their files until they are needed."""
 
 import copy
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class StoredImages(ABC):
-    """Images in files that can be indexed like a uint8 tensor (n, 3, H, W); only where they are is kept in memory.
+    """Images in files that can be indexed like a uint8 tensor (n, 3, H, W); only their locations are kept in memory.
 
     Images are decoded on access, several at a time, since Pillow releases Python's lock. Each is read as people see it
     (:func:`minivit.data.decode.decode`), then scaled and cropped to its centre
@@ -31,7 +31,7 @@ class StoredImages(ABC):
     Parameters
     ----------
     places
-        Where each image is, in whatever way the subclass finds it: a sequence, or an array with a row for each.
+        Location of each image, in the form that the subclass reads: a sequence, or an array with one row per image.
     image_size
         Side of the images in pixels, or (height, width).
     workers
@@ -90,12 +90,12 @@ class StoredImages(ABC):
 
 
 def choose_preprocessing(preprocessing: str | Path | None, background: Sequence[int], **given: Any) -> Preprocessing:
-    """Return what a file says about preprocessing, or else our defaults, where no option is given instead.
+    """Return the preprocessing that a file describes, or our default; options that are given take precedence.
 
     Raises
     ------
     ValueError
-        If the value of an option is not allowed, or the background is no colour.
+        If the value of an option is not allowed, or the background is not a colour.
     DataError
         If the file cannot be read.
     """
@@ -107,7 +107,7 @@ def choose_preprocessing(preprocessing: str | Path | None, background: Sequence[
 
 
 def options_of_images(how: Preprocessing, background: Sequence[int]) -> dict[str, Any]:
-    """Return the keyword arguments of :class:`StoredImages` that do what ``how`` says."""
+    """Return a preprocessing as keyword arguments of :class:`StoredImages`."""
     return {"image_size": how.image_size, "crop_pct": how.crop_pct, "crop_mode": how.crop_mode,
             "interpolation": how.interpolation, "background": background}
 

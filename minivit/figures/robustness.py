@@ -34,14 +34,14 @@ def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: M
         Name of the score, with its unit.
     """
     height = 0.8 / len(results)
-    for i, (name, top1) in enumerate(results.items()):
-        places = np.arange(len(top1)) + (i - (len(results) - 1) / 2) * height
-        values = [np.atleast_1d(value) for value in top1.values()]
+    for i, (name, scores) in enumerate(results.items()):
+        places = np.arange(len(scores)) + (i - (len(results) - 1) / 2) * height
+        values = [np.atleast_1d(value) for value in scores.values()]
         ax.barh(places, [value.mean() for value in values], height, color=colors[name], label=name)
         for place, value in zip(places, values, strict=True):
             if len(value) > 1:
                 ax.plot(value, np.full(len(value), place), ".", color="black", markersize=4)
-    labels = [LABELS.get(condition, condition) for condition in top1]
+    labels = [LABELS.get(condition, condition) for condition in scores]
     ax.set(xlabel=xlabel, xlim=(0, 100), yticks=range(len(labels)), yticklabels=labels)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()

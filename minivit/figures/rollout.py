@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from minivit.figures.style import bare
+
 
 def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **options: Any) -> Any:
     """Draw an image and the weights of its patches.
@@ -29,7 +31,5 @@ def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **
     axes[0].imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
     mesh = axes[1].imshow(np.asarray(weights), **{"vmin": 0} | options)
     for ax in axes:
-        ax.set(xticks=[], yticks=[])
-        ax.grid(False)
-        ax.spines[:].set_visible(False)
+        bare(ax)
     return mesh

@@ -117,11 +117,11 @@ class MapMixer(TokenMixer, ABC):
         Raises
         ------
         ValueError
-            If scores are given to a mixer that takes none, or don't fit it.
+            If scores are given to a mixer that doesn't take them, or don't fit it.
         """
         if scores is not None:
             if not self.takes_scores:
-                raise ValueError(f"scores: this {type(self).__name__} takes no scores from the layer below")
+                raise ValueError(f"scores: this {type(self).__name__} doesn't take scores from the layer below")
             scores = as_scores(scores)
         out, lazy = self.mix(x, scores, with_map=return_attention)
         asked_for = ([lazy.map()] if return_attention else []) + ([lazy] if return_scores else [])

@@ -6,10 +6,10 @@ from minivit import draws
 
 
 class Dropout(nn.Dropout):
-    """Set numbers to zero with probability ``p`` and divide the others by ``1 - p``, in training.
+    """In training, set elements to zero with probability ``p`` and divide the others by ``1 - p``.
 
-    PyTorch's draws for the numbers at hand; this one also where a process has a part of the batch: see
-    :mod:`minivit.draws`.
+    Unlike in PyTorch's dropout, the elements don't depend on how a batch is shared among processes or split into parts:
+    see :mod:`minivit.draws`.
     """
 
     def forward(self, x: Tensor) -> Tensor:

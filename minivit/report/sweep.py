@@ -63,7 +63,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     if ("seed",) in places(overrides):
-        raise ValueError("overrides: seed is not one of them; a sweep has seeds, the same for all variants")
+        raise ValueError("overrides can't include seed: all variants of a sweep run with the same seeds")
     base, variants = load_recipe(path, **overrides)
     for name, config in variants.items():
         if config.task != base.task:

@@ -46,13 +46,13 @@ def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType)
     Raises
     ------
     ValueError
-        Naming the argument, its shape and the shape wanted.
+        Naming the argument, its shape and the expected shape.
 
     Examples
     --------
     >>> check_shape("x", np.ones((2, 5, 7)), "B", "N", 11)
     Traceback (most recent call last):
-    ValueError: x has shape (2, 5, 7); wanted (B, N, 11)
+    ValueError: x has shape (2, 5, 7); expected (B, N, 11)
     """
     try:
         array = as_float(array)
@@ -66,6 +66,6 @@ def check_shape(name: str, array: np.ndarray, *wanted: int | str | EllipsisType)
     if not fits or empty or any(isinstance(size, int) and size != given for size, given in found):
         text = ", ".join("..." if size is ... else str(size) for size in wanted)
         text += "," if len(wanted) == 1 else ""
-        raise ValueError(f"{name} has shape {array.shape}; wanted ({text})"
+        raise ValueError(f"{name} has shape {array.shape}; expected ({text})"
                          + (f" with {', '.join(empty)} at least 1" if empty else ""))
     return array

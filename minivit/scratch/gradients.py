@@ -88,7 +88,7 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     if len(values) == 1 and not isinstance(gradients, tuple):
         gradients = (gradients,)
     if not isinstance(gradients, tuple | list) or len(gradients) != len(values):
-        raise AssertionError(f"backward returned {_describe(gradients)}; wanted a gradient for each of "
+        raise AssertionError(f"backward returned {_describe(gradients)}; expected a gradient for each of "
                              f"{', '.join(inputs)}, in this order")
 
     def weighted() -> float:
@@ -109,7 +109,7 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighted: Callable[[],
              tolerance: float, step: float, entries: int) -> tuple[bool, str]:
     """Return whether one gradient is right, and its line for the report."""
     if np.shape(gradient) != array.shape or gradient is None:
-        return False, f"✗ d_{name}: backward returned {_describe(gradient)}; wanted an array of shape {array.shape}"
+        return False, f"✗ d_{name}: backward returned {_describe(gradient)}; expected an array of shape {array.shape}"
     gradient = np.asarray(gradient, dtype=float)
     drawn = rng.permutation(array.size)[:entries]
     errors = []

@@ -72,9 +72,9 @@ def _targets(logits: np.ndarray, labels: np.ndarray, label_smoothing: float) -> 
     """Return the target probabilities t, shape (B, K), whose rows sum to 1."""
     labels, (batch, classes) = as_array(labels), logits.shape
     if not batch or not classes:
-        raise ValueError(f"logits has shape {logits.shape}; wanted at least one row and one class")
+        raise ValueError(f"logits has shape {logits.shape}; expected at least one row and one class")
     if labels.shape != (batch,):
-        raise ValueError(f"labels has shape {labels.shape}; wanted ({batch},), one for each row of logits")
+        raise ValueError(f"labels has shape {labels.shape}; expected ({batch},), one for each row of logits")
     if not np.issubdtype(labels.dtype, np.integer) or labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"labels must be whole numbers in [0, {classes}), one of the columns of logits")
     if not 0 <= label_smoothing <= 1:

@@ -74,7 +74,7 @@ def unpatchify(patches: np.ndarray, channels: int, grid: int | Sequence[int] | N
     patch_size = math.isqrt(pixels // channels)
     if rows * columns != count or channels * patch_size**2 != pixels:
         wanted = "a square number" if grid is None else f"{rows} * {columns}"
-        raise ValueError(f"patches has shape {patches.shape}; wanted (B, N, {channels} * P * P), N {wanted}")
+        raise ValueError(f"patches has shape {patches.shape}; expected (B, N, {channels} * P * P), N {wanted}")
     squares = patches.reshape(batch, rows, columns, channels, patch_size, patch_size)
     squares = squares.transpose(0, 3, 1, 4, 2, 5)  # (B, I, T/P, P, S/P, P)
     return squares.reshape(batch, channels, rows * patch_size, columns * patch_size)
@@ -204,7 +204,7 @@ def _windows(images: np.ndarray, kernel: int, stride: int) -> np.ndarray:
     """Return a view of every window that the kernel covers, (B, I, rows, columns, K, K)."""
     check_at_least(1, stride=stride)
     if min(images.shape[2:]) < kernel:
-        raise ValueError(f"images has shape {images.shape}; wanted at least {kernel} pixels per side, as weight has")
+        raise ValueError(f"images has shape {images.shape}; expected at least {kernel} pixels per side, as weight has")
     windows = np.lib.stride_tricks.sliding_window_view(images, (kernel, kernel), axis=(2, 3))
     return windows[:, :, ::stride, ::stride]
 
@@ -212,5 +212,5 @@ def _windows(images: np.ndarray, kernel: int, stride: int) -> np.ndarray:
 def _check_embedding(weight: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     weight = check_shape("weight", weight, "C", "I", "P", "P")
     if weight.shape[2] != weight.shape[3]:
-        raise ValueError(f"weight has shape {weight.shape}; wanted (C, I, P, P), as wide as it is high")
+        raise ValueError(f"weight has shape {weight.shape}; expected (C, I, P, P), as wide as it is high")
     return weight, check_shape("images", images, "B", weight.shape[1], "T", "S")

@@ -116,7 +116,7 @@ def mean_pool(x: np.ndarray) -> np.ndarray:
     """Average the patches, without the class token, to represent the image: (B, N, C) -> (B, C)."""
     x = check_shape("x", x, "B", "N", "C")
     if x.shape[1] < 2:
-        raise ValueError(f"x has shape {x.shape}; wanted a class token and at least one patch")
+        raise ValueError(f"x has shape {x.shape}; expected a class token and at least one patch")
     return x[:, 1:].mean(axis=1)
 
 

@@ -134,7 +134,7 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or cut off, or no safetensors file; train again") from error
+        raise CheckpointError(f"{path} is damaged or cut off, or not a safetensors file; train again") from error
 
 
 def read_pickle(path: Path) -> Any:
@@ -147,8 +147,8 @@ def read_pickle(path: Path) -> Any:
         raise CheckpointError(f"{path} is damaged, or holds more than tensors and plain values; it was not loaded. "
                               "Use a checkpoint that minivit wrote") from error
     except Exception as error:  # arbitrary bytes can make torch.load fail in any way
-        raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or no checkpoint. "
-                              f"Train again, or use {WEIGHTS} if it stands beside it") from error
+        raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or not a checkpoint. "
+                              f"Train again, or use {WEIGHTS} if it is next to it") from error
 
 
 def _what_else(state: Any) -> str:

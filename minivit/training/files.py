@@ -46,4 +46,4 @@ def read_json(path: Path, *, lines: bool = False) -> Any:
     try:
         return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, or take another folder") from None
+        raise ValueError(f"{path} is damaged ({error}); delete it, or choose another folder") from None

@@ -100,7 +100,7 @@ def create_variant(base: Config, name: Any, values: Any, overrides: Mapping[str,
         raise TypeError(f"variant {name!r} must be a dict of what differs, not {values!r}")
     try:
         if ("seed",) in (its := places(values)):
-            raise ValueError(f"seed={its['seed',]!r} is not its own; a sweep gives all the same seeds")
+            raise ValueError(f"seed={its['seed',]!r} can't differ: a sweep runs all variants with the same seeds")
         return base.override(**values).override(**overrides)
     except (ValueError, TypeError) as error:
         raise ValueError(f"variant {name!r}: {error}") from error
@@ -134,7 +134,7 @@ def recipe_errors(path: Path) -> Iterator[None]:
     """Report any error in a recipe with the recipe's name: a recipe is code and may raise anything."""
     if not path.is_file():
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
-        raise ValueError(f"recipe {path} does not exist" + (f"; beside it there are {others}" if others else ""))
+        raise ValueError(f"recipe {path} does not exist" + (f"; its folder has {others}" if others else ""))
     try:
         yield
     except Exception as error:

@@ -84,7 +84,7 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
         changed = [f"{name} {now[name]}, not {before[name]}" for name in ("device", "precision", "commit", "versions")
                    if name in before and before[name] != now[name]]
         if changed:
-            log.warning("%s goes on with %s; it need not repeat, bit by bit, a run that was never stopped", out,
+            log.warning("%s continues with %s; its results may differ from those of a run that was never stopped", out,
                         "; ".join(changed))
         for name in ("config", "data", "seed"):
             del now[name]

@@ -132,8 +132,8 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
     if classes is None:
         if set(known) != set(dataset.classes):
             raise ValueError(f"the classes of {dataset.name} are not the model's: "
-                             f"{differences(known, dataset.classes)}. Give it the folders of its training, or choose "
-                             "among some classes alone with --classes")
+                             f"{differences(known, dataset.classes)}. Use the folders that it was trained on, or "
+                             "choose some of the classes with --classes")
         return list(known)
     for name in classes:
         if name not in known:

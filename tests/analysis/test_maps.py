@@ -1,4 +1,4 @@
-"""What all measures of maps have in common: half precision, and what is no map."""
+"""What all measures of maps have in common: half precision, and errors about what is not a map."""
 
 import pytest
 import torch
@@ -57,12 +57,12 @@ def test_what_is_no_map_is_named(name, attn, message):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda a: attention_rollout([a(1, 2, 16, 4)] * 2), r"maps\[0\] of shape \(1, 2, 16, 4\); wanted \(B, H, N, N\)"),
+    (lambda a: attention_rollout([a(1, 2, 16, 4)] * 2), r"maps\[0\] of shape \(1, 2, 16, 4\); expected \(B, H, N, N\)"),
     (lambda a: attention_rollout([a(1, 2, 4, 4), a(2, 2, 4, 4)]), r"layers of \[1, 2\] images"),
     (lambda a: attention_rollout([a(1, 2, 4, 4), a(1, 2, 5, 5)]), r"layers of \[4, 5\] tokens"),
     (lambda a: attention_rollout([a(2, 4, 4)]), r"maps\[0\] of shape \(2, 4, 4\)"),
     (lambda a: attention_rollout([]), "0 layers"),
-    (lambda a: entropy_statistics(a(3, 4, 4)), r"attn of shape \(3, 4, 4\); wanted \(B, H, N, M\)"),
+    (lambda a: entropy_statistics(a(3, 4, 4)), r"attn of shape \(3, 4, 4\); expected \(B, H, N, M\)"),
     (lambda a: attention_similarity([a(3, 4, 4)] * 2), r"attns of shape \(3, 4, 4\)"),
     (lambda a: attention_distance(a(1, 2, 4, 4), (2.0, 2)), r"grid=\(2.0, 2\)"),
     (lambda a: attention_distance(a(1, 2, 4, 4), (-2, -2)), r"grid=\(-2, -2\)"),

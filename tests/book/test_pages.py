@@ -1,4 +1,4 @@
-"""The pages name files, functions, modules, tests and commands: all of them are there."""
+"""The pages name files, functions, modules, tests and commands: all of them exist."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""Tar shards: written from a folder, read where they lie, and every damage named before the first step."""
+"""Tar shards: written from a folder, read in place, and any damage is reported before the first step."""
 
 import io
 import json
@@ -133,11 +133,11 @@ def test_where_no_index_can_be_written_beside_the_shards(root, tmp_path, caplog)
     kept.unlink()
     kept.mkdir()
     assert torch.equal(load("shards", root, image_size=5).train.images[:], expected)
-    assert "every run makes it anew" in caplog.text and not list(root.glob("*.part")) + list(cache.glob("*.part"))
+    assert "every run will build it again" in caplog.text and not list(root.glob("*.part")) + list(cache.glob("*.part"))
 
 
 def test_tars_of_others(tmp_path):
-    """No manifest, a prefix, labels as text or JSON, a folder in the key, other members beside."""
+    """No manifest, a prefix, labels as text or JSON, a folder in the key, and additional members."""
     for split, number in (("train", 0), ("train", 1), ("validation", 0)):
         tar(tmp_path / f"imagenet1k-{split}-{number:04d}.tar", [
             ("a/0.x.jpg" if number else "a/0.jpg", jpeg(50)), ("a/0.cls", b"1\n"), ("._0.jpg", b"Mac"),
@@ -150,9 +150,9 @@ def test_tars_of_others(tmp_path):
     assert data.train.images.names == ["a/0.jpg", "1.PNG", "é.webp"]
     (tmp_path / "names.txt").write_text("tench\ngoldfish\n\n", encoding="utf-8")
     assert load("shards", tmp_path, classes=str(tmp_path / "names.txt")).classes == ("tench", "goldfish")
-    with pytest.raises(DataError, match=r"train shards.* have no image of class 2, and there are 3 classes by classes"):
+    with pytest.raises(DataError, match=r"train shards.* have no image of class 2, but there are 3 classes"):
         load("shards", tmp_path, classes=["a", "b", "c"])
-    with pytest.raises(DataError, match=r"train-0000\.tar has an image of class 1, and there are 1 classes"):
+    with pytest.raises(DataError, match=r"train-0000\.tar has an image of class 1, but there are 1 classes"):
         load("shards", tmp_path, classes=["a"])
 
 
@@ -176,11 +176,11 @@ def spoil(path):
 @pytest.mark.parametrize(("damage", "message"), [
     (lambda path: path.unlink(), "is missing"),
     (lambda path: path.write_bytes(b""), "is empty"),
-    (lambda path: cut(path, member_offsets(path)[4]), "ends early|bytes and _info.json says"),
-    (lambda path: cut(path, member_offsets(path)[4] + 700), "is damaged|bytes and _info.json says"),
+    (lambda path: cut(path, member_offsets(path)[4]), "ends early|bytes, but _info.json says"),
+    (lambda path: cut(path, member_offsets(path)[4] + 700), "is damaged|bytes, but _info.json says"),
     (spoil, "is damaged near byte"),
-    (lambda path: path.write_bytes(b"\0" * path.stat().st_size), "holds no image"),
-    (lambda path: path.write_bytes(b"x" * path.stat().st_size), "is damaged or no tar"),
+    (lambda path: path.write_bytes(b"\0" * path.stat().st_size), "contains no image"),
+    (lambda path: path.write_bytes(b"x" * path.stat().st_size), "is damaged or not an uncompressed tar"),
 ])
 def test_a_damaged_shard_is_named(root, damage, message, manifest):
     load("shards", root)
@@ -196,9 +196,9 @@ def test_a_damaged_shard_is_named(root, damage, message, manifest):
     ([("0.jpg", b"x")], r"'0' has no label"), ([("0.cls", b"1")], r"'0' has 0 images \(cls\)"),
     ([("0.jpg", b"x"), ("0.png", b"x"), ("0.cls", b"1")], r"'0' has 2 images"),
     ([("0.jpg", b"x"), ("0.cls", b"-1")], r"0\.cls holds b'-1'"), ([("0.jpg", b"x"), ("0.cls", b"x")], r"holds b'x'"),
-    ([("0.jpg", b"x"), ("0.json", b"[]")], r"0\.json holds b'\[\]', and must hold a label"),
+    ([("0.jpg", b"x"), ("0.json", b"[]")], r"0\.json holds b'\[\]', but must hold a label"),
     ([("0.jpg", b"x"), ("0.jpg", b"x"), ("0.cls", b"1")], r"two members '0\.jpg'"),
-    ([("0", b"x")], r"'0' is no plain file KEY\.SUFFIX"), ([], "holds no image"),
+    ([("0", b"x")], r"'0' is not a plain file KEY\.SUFFIX"), ([], "contains no image"),
 ])
 def test_what_is_no_shard(tmp_path, members, message):
     tar(tmp_path / "val-0000.tar", [("0.jpg", jpeg(5)), ("0.cls", b"0")])
@@ -212,11 +212,11 @@ def test_what_the_manifest_says(root):
     manifest = json.loads(path.read_text(encoding="utf-8"))
     manifest["splits"]["train"]["shard_lengths"][1] += 1
     path.write_text(json.dumps(manifest), encoding="utf-8")
-    with pytest.raises(DataError, match=r"train-0001\.tar has \d+ images and _info\.json says"):
+    with pytest.raises(DataError, match=r"train-0001\.tar has \d+ images, but _info\.json says"):
         load("shards", root)
     manifest["splits"]["train"]["shard_lengths"][1] -= 1
-    for classes, message in ((NAMES[:2], r"tar has an image of class 2, and there are 2 classes"),
-                             ((*NAMES, "emu"), r"no image of class 3, and there are 4 classes by .*_info\.json")):
+    for classes, message in ((NAMES[:2], r"tar has an image of class 2, but there are 2 classes"),
+                             ((*NAMES, "emu"), r"no image of class 3, but there are 4 classes .*_info\.json")):
         path.write_text(json.dumps(manifest | {"classes": classes}), encoding="utf-8")
         with pytest.raises(DataError, match=message):
             load("shards", root)
@@ -260,7 +260,7 @@ def test_more_shards_than_files_may_be_open(tmp_path):
         tar(tmp_path / f"train-{number}.tar", [("0.jpg", jpeg(number % 256)), ("0.cls", b"0")])
     tar(tmp_path / "val-0.tar", [("0.jpg", jpeg(5)), ("0.cls", b"0")])
     images = load("shards", tmp_path, image_size=2).train.images
-    images.workers = 7   # a file that one thread reads is let go by the others
+    images.workers = 7   # so that other threads make the cache drop a file that one is reading
     before = len(os.listdir("/dev/fd"))
     for _ in range(3):
         assert images[:][:, 0, 0, 0].tolist() == [number % 256 for number in range(300)]
@@ -281,14 +281,14 @@ def test_writing_goes_on_where_it_was_stopped(folder, written, tmp_path, monkeyp
     with pytest.raises(KeyboardInterrupt):
         write_shards(folder, target, size_mb=0.008, seed=3)
     assert sorted(path.name for path in target.iterdir()) == ["_unfinished.json", "train-0000.tar", "train-0001.tar"]
-    with pytest.raises(DataError, match=r"train-0000\.tar is of other shards, or was begun .* with other options"):
+    with pytest.raises(DataError, match=r"train-0000\.tar is from another set .* with other options"):
         write_shards(folder, target, size_mb=0.008, seed=4)
     write_shards(folder, target, size_mb=0.008, seed=3)
     tars = sorted(path.name for path in written.glob("*.tar"))
     assert len(count) == len(tars) + 1 and sorted(path.name for path in target.iterdir()) == ["_info.json", *tars]
     for name in ("_info.json", *tars):
         assert (target / name).read_bytes() == (written / name).read_bytes()
-    with pytest.raises(DataError, match="has shards already"):
+    with pytest.raises(DataError, match="already has shards"):
         write_shards(folder, target)
 
 

@@ -1,4 +1,4 @@
-"""Half precision where sums or products leave its range on the way, though what comes out is in it."""
+"""Half precision: sums or products may leave its range on the way, but the results must not."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What must hold for every mixer there is: a new one is tested by standing in the table."""
+"""What must hold for every mixer: a new one is tested as soon as it is in the table."""
 
 from typing import NamedTuple
 
@@ -90,7 +90,7 @@ def test_a_map_is_what_it_says(name, x):
 def test_scores_are_refused_where_they_would_do_nothing(name, x):
     mixer = make(name)
     if mixer.has_map and not mixer.takes_scores:
-        with pytest.raises(ValueError, match=f"scores: this {type(mixer).__name__} takes no scores"):
+        with pytest.raises(ValueError, match=f"scores: this {type(mixer).__name__} doesn't take scores"):
             mixer(x, torch.zeros(B, H, N, N))
     if mixer.takes_scores:
         for other in ("linear", "neighbourhood", "uniform_head"):

@@ -1,4 +1,4 @@
-"""Trained models that do not come with the package: fetched once, checked, and told in a line if that can't be."""
+"""Trained models that don't come with the package: downloaded once, verified, and a one-line error if that fails."""
 
 import json
 import re
@@ -78,7 +78,7 @@ def test_the_tool_says_in_the_entry_where_the_file_is(packed, run, capsys):
 
 def test_a_file_that_is_too_large_for_a_release_is_told(release, run, monkeypatch):
     monkeypatch.setattr(tool, "RELEASE_LIMIT_MB", 0.05)
-    with pytest.raises(SystemExit, match="would take 0.1 MB, more than 0.05 MB; take a smaller model$"):
+    with pytest.raises(SystemExit, match="would take 0.1 MB, more than 0.05 MB; use a smaller model$"):
         tool.main(["--release", str(run)])
     assert not release.exists() and list_pretrained() == []
 

@@ -1,4 +1,4 @@
-"""Models in half precision, in wrappers, and for images that are not square: what looks at a model looks at these."""
+"""Models in half precision, in wrappers, and for images that are not square: analyses must handle them all."""
 
 import json
 import math

@@ -281,7 +281,7 @@ def test_a_seed_is_no_override_of_a_sweep(recipe, capsys):
     assert "unrecognized arguments: --seed 1" in capsys.readouterr().err
     for word in ("seed=1", "run.seed=1"):
         assert main(["sweep", str(recipe()), "--out", "out", word]) == 1
-        assert "overrides: seed is not one of them; a sweep has seeds" in capsys.readouterr().err
+        assert "overrides can't include seed: all variants of a sweep" in capsys.readouterr().err
 
 
 def test_a_stopped_sweep_says_how_to_go_on(recipe, tmp_path, capsys, monkeypatch):

@@ -44,11 +44,11 @@ def test_shapes_that_fit(shape, wanted):
 
 
 @pytest.mark.parametrize("shape, wanted, text", [
-    ((2, 3), ("B", 5), r"x has shape \(2, 3\); wanted \(B, 5\)"),
-    ((2, 3), ("B", "N", 3), r"\(2, 3\); wanted \(B, N, 3\)"),
-    ((2, 3, 5), ("N", 5), r"\(2, 3, 5\); wanted \(N, 5\)"),
-    ((7,), (5,), r"\(7,\); wanted \(5,\)"),
-    ((), (..., "C"), r"\(\); wanted \(..., C\)"),
+    ((2, 3), ("B", 5), r"x has shape \(2, 3\); expected \(B, 5\)"),
+    ((2, 3), ("B", "N", 3), r"\(2, 3\); expected \(B, N, 3\)"),
+    ((2, 3, 5), ("N", 5), r"\(2, 3, 5\); expected \(N, 5\)"),
+    ((7,), (5,), r"\(7,\); expected \(5,\)"),
+    ((), (..., "C"), r"\(\); expected \(..., C\)"),
 ])
 def test_shapes_that_do_not(shape, wanted, text):
     with pytest.raises(ValueError, match=text):
@@ -58,7 +58,7 @@ def test_shapes_that_do_not(shape, wanted, text):
 def test_a_batch_may_be_empty_and_nothing_else():
     assert check_shape("x", np.zeros((0, 3)), "B", "C").shape == (0, 3)
     assert check_shape("x", np.zeros((0, 3)), ..., "C").shape == (0, 3)
-    with pytest.raises(ValueError, match=r"x has shape \(0, 0, 3\); wanted \(B, N, C\) with N at least 1"):
+    with pytest.raises(ValueError, match=r"x has shape \(0, 0, 3\); expected \(B, N, C\) with N at least 1"):
         check_shape("x", np.zeros((0, 0, 3)), "B", "N", "C")
-    with pytest.raises(ValueError, match=r"q has shape \(1, 2, 0\); wanted \(..., N, D\) with D at least 1"):
+    with pytest.raises(ValueError, match=r"q has shape \(1, 2, 0\); expected \(..., N, D\) with D at least 1"):
         attention(*[np.zeros((1, 2, 0))] * 3)

@@ -63,17 +63,17 @@ def test_float32_stays_float32(draw, params):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda x: attention(x(N, D), x(N, 3), x(N, D)), r"k has shape \(7, 3\); wanted \(7, 5\)"),
-    (lambda x: attention(x(N, D), x(N, D), x(3, D)), r"v has shape \(3, 5\); wanted \(7, 5\)"),
+    (lambda x: attention(x(N, D), x(N, 3), x(N, D)), r"k has shape \(7, 3\); expected \(7, 5\)"),
+    (lambda x: attention(x(N, D), x(N, D), x(3, D)), r"v has shape \(3, 5\); expected \(7, 5\)"),
     (lambda x: attention(x(N, D), x(N, D), x(N, D), scale=0), "scale=0"),
-    (lambda x: attention_backward(x(N, D), x(N, D), x(N, D), x(N, D), np.eye(3)), r"maps has shape \(3, 3\); wanted"),
+    (lambda x: attention_backward(x(N, D), x(N, D), x(N, D), x(N, D), np.eye(3)), r"maps has shape \(3, 3\); expected"),
     (lambda x: split_heads(x(B, N, 7), 3), "num_heads=3 does not divide the channels of x, 7"),
-    (lambda x: self_attention(x(N, C), {}, H), r"x has shape \(7, 15\); wanted \(B, N, C\)"),
+    (lambda x: self_attention(x(N, C), {}, H), r"x has shape \(7, 15\); expected \(B, N, C\)"),
     (lambda x: self_attention(x(B, N, C), {"qkv.weight": x(3, C)}, H),
      "lacks the keys proj.bias, proj.weight, qkv.bias"),
     (lambda x: self_attention(x(B, N, C), {"qkv.weight": x(3, C), "qkv.bias": x(3 * C), "proj.weight": x(C, C),
                                            "proj.bias": x(C)}, H),
-     r"params\['qkv.weight'\] has shape \(3, 15\); wanted \(45, 15\)"),
+     r"params\['qkv.weight'\] has shape \(3, 15\); expected \(45, 15\)"),
 ])
 def test_bad_arguments_are_named(draw, call, message):
     with pytest.raises(ValueError, match=message):

@@ -37,8 +37,8 @@ def test_cb_keeps_the_mean_and_halves_the_rest(draw):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda x: context_broadcast(x(N, C)), r"x has shape \(5, 7\); wanted \(B, N, C\)"),
-    (lambda x: scaled_context_broadcast(x(B, N, C), x(N)), r"scale has shape \(5,\); wanted \(7,\)"),
+    (lambda x: context_broadcast(x(N, C)), r"x has shape \(5, 7\); expected \(B, N, C\)"),
+    (lambda x: scaled_context_broadcast(x(B, N, C), x(N)), r"scale has shape \(5,\); expected \(7,\)"),
 ])
 def test_bad_arguments_are_named(draw, call, message):
     with pytest.raises(ValueError, match=message):

@@ -14,5 +14,5 @@ def test_far_from_zero_it_is_the_identity_or_nothing():
 
 
 def test_wrong_gradient_is_named(draw):
-    with pytest.raises(ValueError, match=r"d_out has shape \(5,\); wanted \(7,\)"):
+    with pytest.raises(ValueError, match=r"d_out has shape \(5,\); expected \(7,\)"):
         gelu_backward(draw(5), draw(7))

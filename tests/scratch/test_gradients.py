@@ -62,15 +62,15 @@ def test_dictionaries_are_checked_key_by_key(draw):
         return {"a": d_out * params["b"], "b": (d_out * params["a"]).sum(0)}
 
     check_gradients(forward, right, params=params)
-    with pytest.raises(AssertionError, match=r"✗ d_params\['b'\]: backward returned nothing; wanted .* shape \(3,\)"):
+    with pytest.raises(AssertionError, match=r"✗ d_params\['b'\]: backward returned nothing; expected .* shape \(3,\)"):
         check_gradients(forward, lambda d_out, params: {"a": d_out * params["b"]}, params=params)
 
 
 @pytest.mark.parametrize("backward, message", [
     (lambda d_out, x: None, "nothing"),
-    (lambda d_out, x: d_out[:1], r"returned shape \(1, 3\); wanted an array of shape \(2, 3\)"),
+    (lambda d_out, x: d_out[:1], r"returned shape \(1, 3\); expected an array of shape \(2, 3\)"),
     (lambda d_out, x: np.full((2, 3), np.nan), "✗ d_x"),
-    (lambda d_out, x: (d_out, d_out), "2 gradients; wanted a gradient for each of x"),
+    (lambda d_out, x: (d_out, d_out), "2 gradients; expected a gradient for each of x"),
 ])
 def test_what_is_no_gradient_is_told(backward, message):
     with pytest.raises(AssertionError, match=message):

@@ -66,9 +66,9 @@ def test_the_identity_repeats_attention(draw):
 
 
 @pytest.mark.parametrize("changed, message", [
-    ({1: (B, H, N, D)}, r"v has shape \(2, 3, 7, 4\); wanted \(2, 3, 5, D\)"),
-    ({2: (N, N)}, r"theta has shape \(7, 7\); wanted \(5, 5\)"),
-    ({3: (M, M)}, r"psi has shape \(5, 5\); wanted \(7, 7\)"),
+    ({1: (B, H, N, D)}, r"v has shape \(2, 3, 7, 4\); expected \(2, 3, 5, D\)"),
+    ({2: (N, N)}, r"theta has shape \(7, 7\); expected \(5, 5\)"),
+    ({3: (M, M)}, r"psi has shape \(5, 5\); expected \(7, 7\)"),
 ])
 def test_bad_arguments_are_named(inputs, changed, message):
     with pytest.raises(ValueError, match=message):

@@ -19,9 +19,9 @@ def test_bias_may_be_left_out(draw):
 
 
 @pytest.mark.parametrize("x, weight, bias, message", [
-    ((2, 3), (7, 5), (7,), r"x has shape \(2, 3\); wanted \(..., 5\)"),
-    ((2, 5), (7, 5), (5,), r"bias has shape \(5,\); wanted \(7,\)"),
-    ((2, 5), (7,), (7,), r"weight has shape \(7,\); wanted \(O, I\)"),
+    ((2, 3), (7, 5), (7,), r"x has shape \(2, 3\); expected \(..., 5\)"),
+    ((2, 5), (7, 5), (5,), r"bias has shape \(5,\); expected \(7,\)"),
+    ((2, 5), (7,), (7,), r"weight has shape \(7,\); expected \(O, I\)"),
 ])
 def test_wrong_shapes_are_named(draw, x, weight, bias, message):
     with pytest.raises(ValueError, match=message):
@@ -29,5 +29,5 @@ def test_wrong_shapes_are_named(draw, x, weight, bias, message):
 
 
 def test_wrong_gradient_is_named(draw):
-    with pytest.raises(ValueError, match=r"d_out has shape \(2, 5\); wanted \(2, 7\)"):
+    with pytest.raises(ValueError, match=r"d_out has shape \(2, 5\); expected \(2, 7\)"):
         linear_backward(draw(2, 5), draw(2, 5), draw(7, 5))

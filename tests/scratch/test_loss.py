@@ -65,13 +65,13 @@ def test_labels_and_logits_may_be_tensors():
 
 
 @pytest.mark.parametrize("logits, labels, smoothing, message", [
-    ((B,), LABELS, 0, r"logits has shape \(5,\); wanted \(B, K\)"),
-    ((B, K), LABELS[:3], 0, r"labels has shape \(3,\); wanted \(5,\)"),
+    ((B,), LABELS, 0, r"logits has shape \(5,\); expected \(B, K\)"),
+    ((B, K), LABELS[:3], 0, r"labels has shape \(3,\); expected \(5,\)"),
     ((B, K), LABELS + 1, 0, r"labels must be whole numbers in \[0, 7\)"),
     ((B, K), LABELS / 2, 0, "whole numbers"),
     ((B, K), LABELS, 1.5, "label_smoothing=1.5"),
     ((B, K), LABELS, np.nan, "label_smoothing=nan"),
-    ((0, K), LABELS[:0], 0, r"logits has shape \(0, 7\); wanted at least one row"),
+    ((0, K), LABELS[:0], 0, r"logits has shape \(0, 7\); expected at least one row"),
     ((B, K), LABELS > 2, 0, "whole numbers"),
 ])
 @pytest.mark.parametrize("function", [cross_entropy, cross_entropy_backward])

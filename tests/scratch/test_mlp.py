@@ -26,7 +26,7 @@ def test_bad_arguments_are_named(draw, params):
         mlp(draw(B, N, C), params, "cc")
     with pytest.raises(ValueError, match=r"lacks the keys end.scale"):
         mlp(draw(B, N, C), params, "cb_s")
-    with pytest.raises(ValueError, match=r"params\['fc2.weight'\] has shape \(11, 7\); wanted \(7, 11\)"):
+    with pytest.raises(ValueError, match=r"params\['fc2.weight'\] has shape \(11, 7\); expected \(7, 11\)"):
         mlp(draw(B, N, C), params | {"fc2.weight": draw(M, C)})
     with pytest.raises(ValueError, match="lacks the keys fc1.bias"):
         mlp(draw(B, N, C), {k: v for k, v in params.items() if k != "fc1.bias"})

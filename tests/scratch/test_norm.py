@@ -27,10 +27,10 @@ def test_a_constant_token_stays_finite(draw):
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda x: layer_norm(x(2, 5), x(7), x(7)), r"x has shape \(2, 5\); wanted \(..., 7\)"),
-    (lambda x: layer_norm(x(2, 7), x(7), x(5)), r"bias has shape \(5,\); wanted \(7,\)"),
+    (lambda x: layer_norm(x(2, 5), x(7), x(7)), r"x has shape \(2, 5\); expected \(..., 7\)"),
+    (lambda x: layer_norm(x(2, 7), x(7), x(5)), r"bias has shape \(5,\); expected \(7,\)"),
     (lambda x: layer_norm(x(2, 7), x(7), x(7), eps=0), "eps=0"),
-    (lambda x: layer_norm_backward(x(2, 5), x(2, 7), x(7)), r"d_out has shape \(2, 5\); wanted \(2, 7\)"),
+    (lambda x: layer_norm_backward(x(2, 5), x(2, 7), x(7)), r"d_out has shape \(2, 5\); expected \(2, 7\)"),
 ])
 def test_bad_arguments_are_named(draw, call, message):
     with pytest.raises(ValueError, match=message):

@@ -48,7 +48,7 @@ def test_bad_options_are_named(make, message):
 @pytest.mark.parametrize("optimizer", [lambda p: SGD(p, lr=1), AdamW])
 @pytest.mark.parametrize("gradients, message", [
     ({"weight": np.ones(3)}, "d_params lacks the keys bias"),
-    ({"weight": np.ones(3), "bias": np.ones(5)}, r"d_params\['bias'\] has shape \(5,\); wanted \(2,\)"),
+    ({"weight": np.ones(3), "bias": np.ones(5)}, r"d_params\['bias'\] has shape \(5,\); expected \(2,\)"),
 ])
 def test_bad_gradients_are_named_and_nothing_moves(optimizer, gradients, message):
     params = {"weight": np.zeros(3), "bias": np.zeros(2)}

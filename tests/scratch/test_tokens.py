@@ -46,9 +46,9 @@ def test_sine_positions():
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda x: add_class_token(x(B, N, C), x(1, 1, 3)), r"cls_token has shape \(1, 1, 3\); wanted \(1, 1, 7\)"),
-    (lambda x: add_positions(x(B, N, C), x(1, 3, C)), r"pos_embed has shape \(1, 3, 7\); wanted \(1, 5, 7\)"),
-    (lambda x: mean_pool(x(B, C)), r"x has shape \(2, 7\); wanted \(B, N, C\)"),
+    (lambda x: add_class_token(x(B, N, C), x(1, 1, 3)), r"cls_token has shape \(1, 1, 3\); expected \(1, 1, 7\)"),
+    (lambda x: add_positions(x(B, N, C), x(1, 3, C)), r"pos_embed has shape \(1, 3, 7\); expected \(1, 5, 7\)"),
+    (lambda x: mean_pool(x(B, C)), r"x has shape \(2, 7\); expected \(B, N, C\)"),
     (lambda x: sine_positions(5, 7), "dim=7"),
     (lambda x: sine_positions(0, 6), "num_tokens=0"),
 ])

@@ -155,7 +155,7 @@ def test_bad_weights_are_named_and_change_nothing(draw):
         model.load({name.replace("head.bias", "head.bais"): value for name, value in kept.items()})
     with pytest.raises(ValueError, match=r"lacks the keys blocks.0.attn.proj.bias, .* and \d+ more$"):
         model.load({})
-    with pytest.raises(ValueError, match=r"params\['norm.bias'\] has shape \(3,\); wanted \(22,\)"):
+    with pytest.raises(ValueError, match=r"params\['norm.bias'\] has shape \(3,\); expected \(22,\)"):
         model.load(kept | {"norm.bias": draw(3)})
     assert all((model.params[name] == kept[name]).all() for name in kept)
 
@@ -201,10 +201,10 @@ def test_bad_options_are_named(options, message):
 def test_a_gradient_of_another_shape_is_named(draw):
     model = ViT(**SIZES)
     _, saved = model.forward(draw(4, 2, 15, 15))
-    with pytest.raises(ValueError, match=r"d_logits has shape \(4, 5\); wanted \(4, 7\)"):
+    with pytest.raises(ValueError, match=r"d_logits has shape \(4, 5\); expected \(4, 7\)"):
         model.backward(draw(4, 5), saved)
 
 
 def test_images_of_another_shape_are_named(draw):
-    with pytest.raises(ValueError, match=r"images has shape \(4, 15, 15\); wanted \(B, 2, 15, 15\)"):
+    with pytest.raises(ValueError, match=r"images has shape \(4, 15, 15\); expected \(B, 2, 15, 15\)"):
         ViT(**SIZES)(draw(4, 15, 15))

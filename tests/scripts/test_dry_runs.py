@@ -60,8 +60,8 @@ def test_slurm(tmp_path, job, nodes, tasks, cores):
     (["--restarts"], "--restarts needs a value; use: "),
     ([RECIPE, "--out", "run"], "no data: give --data DIR, or set MINIVIT_DATA"),
     ([RECIPE, "--out", "run", "--data", "no folder"], "data no folder is not a folder"),
-    ([RECIPE, "--data", "."], "no place for the run: give --out DIR"),
-    ([RECIPE, "--data", ".", "--out", "run", "--dry-run"], "--dry-run must stand before the recipe; use: "),
+    ([RECIPE, "--data", "."], "no folder for the run: give --out DIR"),
+    ([RECIPE, "--data", ".", "--out", "run", "--dry-run"], "--dry-run must come before the recipe; use: "),
 ], ids=lambda value: value if isinstance(value, str) else "")
 def test_what_is_wrong_is_told_in_a_line(script, arguments, reason):
     code, told, wrong = call(script, *arguments)
@@ -85,4 +85,4 @@ def test_slurm_says_how_it_is_started(tmp_path):
 
 def test_without_the_environment_that_make_makes(tmp_path):
     code, _, wrong = call("torchrun.sh", RECIPE, "--data", str(tmp_path), "--out", "run", PYTHON="no-python")
-    assert code == 2 and wrong.startswith("torchrun.sh: error: PYTHON=no-python is not there")
+    assert code == 2 and wrong.startswith("torchrun.sh: error: PYTHON=no-python does not exist")

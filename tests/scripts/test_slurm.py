@@ -55,7 +55,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(why_not()), reason=why_n
 
 
 def free_ports(number):
-    """Return the first of so many ports in a row that nobody listens on."""
+    """Return the first of this many consecutive ports that are free."""
     for first in random.sample(range(17001, 20000, number), 100):  # another test may look at the same time
         try:
             for port in range(first, first + number):
@@ -201,7 +201,7 @@ def test_a_process_that_is_killed_is_started_again_in_the_same_job(cluster, tmp_
     python = [path for path in Path("/proc").glob("[0-9]*") if is_second(path, out)]
     os.kill(int(python[-1].name), signal.SIGKILL)
     said = ends_whole(cluster, job, out, log, times=1)
-    assert said.count("starting all again (3 left)") == 1
+    assert said.count("restarting all (3 restarts left)") == 1
 
 
 def test_a_job_that_is_cancelled_saves_and_is_not_queued_again(cluster, tmp_path):

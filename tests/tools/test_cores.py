@@ -10,7 +10,7 @@ GB = 2**30
 
 @pytest.fixture
 def machine(monkeypatch, tmp_path):
-    """Return a function that makes a machine of so many cores and bytes, with files of limits."""
+    """Return a function that sets the machine's cores, memory and cgroup limits."""
     def make(n, memory, **files):
         monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(n)), raising=False)
         monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": memory // 4096}.get)

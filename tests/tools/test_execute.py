@@ -1,4 +1,4 @@
-"""What executing a notebook gives: its outputs, what it cost, and where it stopped."""
+"""What executing a notebook returns: its outputs, time and memory, and where it stopped."""
 
 import nbformat
 import pytest

@@ -57,7 +57,7 @@ def test_the_small_build_is_chosen_kept_and_never_mixed_with_another(project):
     project("pip", "uninstall", "--yes", "torch")
     assert project("tools.install") == (0, install.NOTICE + "\n", "torch-2.13.0.dist-info")
     status, said, _ = project("tools.install", *place, "--check")
-    assert status == 1 and "holds torch 2.13.0, not its build for a CPU: remove that folder" in said
+    assert status == 1 and "has torch 2.13.0, not a CPU build: remove that folder" in said
 
 
 def test_a_folder_and_an_address_are_places_and_the_rest_comes_from_where_it_always_does(tmp_path):

@@ -18,8 +18,8 @@ def cell(count, *outputs, tags=(), source="1"):
     ([cell(1), cell(None, source=" \n"), cell(None, tags=["skip-execution"]), cell(2)], None),
     ([cell(1), cell(2, ERROR, tags=["raises-exception"])], None),
     ([cell(1), cell(None)], "cell 3 has not been executed"),
-    ([cell(2), cell(3)], "cell 2 was executed as number 2, and its turn is 1"),
-    ([cell(1), cell(2, ERROR)], "cell 3 holds an error"),
+    ([cell(2), cell(3)], "cell 2 was executed as number 2, but should be number 1"),
+    ([cell(1), cell(2, ERROR)], "cell 3 contains an error"),
     ([], "it has no code"),
 ])
 def test_stored_outputs_are_those_of_one_run_from_top_to_bottom(tmp_path, cells, problem):

@@ -1,4 +1,4 @@
-"""The set-up that the two commands of the quickstart rest on."""
+"""The set-up that the two commands of the quickstart depend on."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The speed run: what takes part meets the rule, and the page says what the records say."""
+"""The speed run: entries meet the rule, and the page says what the records say."""
 
 import json
 from dataclasses import asdict
@@ -134,7 +134,7 @@ def test_the_smaller_track_is_for_one_model(results, runs):
     assert set(check(TRACKS["vit_tiny"], results / "small")) == {
         f"seed{seed}: model='vit_small_patch4_32' must be vit_tiny_patch4_32" for seed in range(5)}
     faults = check(TRACKS["vit_tiny"], results / "wide")
-    assert len(faults) == 10 and "seed4: num_heads=6 must be 3, as it is without the option" in faults
+    assert len(faults) == 10 and "seed4: num_heads=6 must be 3, the default" in faults
     assert check(TRACKS["vit"], results / "wide") == ["the mean top-1 is 71.20 %, below 75.43 %"]
 
 
@@ -156,27 +156,27 @@ def set_run(**values):
     (set_config(task="segmentation"), "task='segmentation' must be 'classification'"),
     (set_config(train_images=40_000), "train_images=40000 must be null: all of them"),
     (set_config(held_out_images=5000), "held_out_images=5000 must be 0: it is the test set that counts"),
-    (set_config(learning_rate=0.5), "differs from that of seed0, with learning_rate=0.5"),
+    (set_config(learning_rate=0.5), "differs from that of seed0: learning_rate=0.5"),
     (set_config(epochs=4), "metrics.jsonl has 3 of the 4 epochs"),
-    (set_config(seed=5), "run.json is of seed 3"),
+    (set_config(seed=5), "run.json has seed 3"),
     (set_config(model="lavit_nano"), "model='lavit_nano' must be a ViT"),
     (set_config(model="resnet18"), "model='resnet18' must be a ViT"),
     (set_config(colour="blue"), "no configuration that this version of minivit can read"),
-    (set_option(context="cb"), "context='cb' must be 'none', as it is without the option"),
+    (set_option(context="cb"), "context='cb' must be 'none', the default"),
     (set_option(attention_layers=[0, 1]), "attention_layers=[0, 1] must be 'all'"),
     (set_option(mixer="linear"), "mixer='linear' must be 'attention'"),
     (set_option(uniform_head="replace"), "uniform_head='replace' must be 'none'"),
     (set_option(pretrained=True), "pretrained=True is not an option of a plain ViT that is trained from scratch"),
-    (set_run(seed=4), "run.json is of seed 4"),
+    (set_run(seed=4), "run.json has seed 4"),
     (set_run(config=None), "no configuration that"),
     (set_run(device="NVIDIA H200"), "from different devices: NVIDIA H100, NVIDIA H200"),
     (set_run(resumed=[{"device": "NVIDIA A100", "commit": "a"}]), "from different devices: NVIDIA H100, NVIDIA A100"),
-    (set_run(device="cpu, a fast one, 2 cores, 2 threads"), "it takes a GPU"),
+    (set_run(device="cpu, a fast one, 2 cores, 2 threads"), "a GPU is required"),
     (set_run(commit=None), "commit None: commit first"),
     (set_run(commit="0123+changes"), "commit 0123+changes: commit first"),
     (set_run(resumed=[{"device": "NVIDIA H100", "commit": "12+changes"}]), "commit 12+changes: commit first"),
-    (set_run(started="yesterday"), "started='yesterday' is no date"),
-    (set_run(data=None), "no data of 100 classes and image_shape [3, 32, 32]"),
+    (set_run(started="yesterday"), "started='yesterday' is not a date"),
+    (set_run(data=None), "have data with 100 classes and image_shape [3, 32, 32]"),
     (set_run(spent_s={"training": 1.0}), "no spent_s with training and evaluation"),
     (set_run(spent_s={"training": 50.0, "evaluation": 4.0}), "time_s=91.5 is not the 54.00 s of training"),
     (lambda run, history: history.pop(), "metrics.jsonl has 2 of the 3 epochs"),
@@ -201,8 +201,8 @@ def test_what_breaks_the_rule_is_told(results, runs, spoil, fault, capsys):
 @pytest.mark.parametrize("keep, faults", [
     ([0, 1, 2, 4], ["the seeds are 0, 1, 2, 4; they must be 0, 1, 2, ... without a gap"]),
     ([1, 2, 3, 4], ["the seeds are 1, 2, 3, 4; they must be 0, 1, 2, ... without a gap"]),
-    ([0, 1, 2, 3], ["there are 4 of the 5 seeds that it takes"]),
-    ([0], ["there are 1 of the 5 seeds that it takes"]),
+    ([0, 1, 2, 3], ["there are only 4 of the 5 seeds required"]),
+    ([0], ["there are only 1 of the 5 seeds required"]),
     ([], ["holds no records"]),
 ])
 def test_seeds_that_are_missing_are_told(results, runs, keep, faults):
@@ -216,7 +216,7 @@ def test_a_run_that_is_not_whole_is_told(results, runs):
     (results / "some/seed5").mkdir()
     assert "seed5 holds no record of a run" in check(TRACKS["vit"], results / "some")[0]
     (results / "some/seed5").rename(results / "some/seeds")
-    assert "seeds is no folder of a seed" in check(TRACKS["vit"], results / "some")[0]
+    assert "seeds is not the folder of a seed" in check(TRACKS["vit"], results / "some")[0]
 
 
 def test_a_faulty_entry_leaves_the_page_alone(results, runs, capsys):
@@ -224,14 +224,14 @@ def test_a_faulty_entry_leaves_the_page_alone(results, runs, capsys):
     enter(results, dict(records="four"))
     before = (results / "speedrun.md").read_bytes()
     assert main([]) == 1
-    assert capsys.readouterr().out == "vit, four: there are 4 of the 5 seeds that it takes\n"
+    assert capsys.readouterr().out == "vit, four: there are only 4 of the 5 seeds required\n"
     assert (results / "speedrun.md").read_bytes() == before
 
 
 @pytest.mark.parametrize("entries, message", [
-    ([dict(records="a"), dict(records="a")], "entry 2 of .*: 'a' stands there twice"),
+    ([dict(records="a"), dict(records="a")], "entry 2 of .*: 'a' is listed twice"),
     ([dict(records="../a")], r"entry 1 of .*: records='../a' must lie below"),
-    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is none \(did you mean 'vit_tiny'\?\)"),
+    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is not a track \(did you mean 'vit_tiny'\?\)"),
     ([dict(records="a", changed=" ")], "must say who made it"),
     ([dict(records="a", tme=3)], "tme=3 is not an option of entry 1 of"),
     ([dict()], "entry 1 of .*'records'"),

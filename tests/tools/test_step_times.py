@@ -112,8 +112,8 @@ def test_a_full_gpu_and_missing_data_are_told_in_one_line(recipe, monkeypatch, c
 
 
 @pytest.mark.parametrize("arguments, message", [
-    (["--ways", "graph"], "ways='graph' must be of eager"),
-    (["--ways", "fast"], "ways='fast' must be of eager"),
+    (["--ways", "graph"], "ways='graph' must be one of eager"),
+    (["--ways", "fast"], "ways='fast' must be one of eager"),
     (["--rounds", "0"], "rounds=0 must be at least 1"),
     (["--train-images", "-3"], "train_images=-3"),
 ])

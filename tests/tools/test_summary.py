@@ -1,4 +1,4 @@
-"""`make test` begins with what takes longest, and says at the end what did."""
+"""`make test` runs the slowest tests first, and lists them at the end."""
 
 import re
 from types import SimpleNamespace

@@ -147,7 +147,7 @@ def test_a_bad_recipe_is_named_with_what_is_wrong(tmp_path, text, message):
 
 def test_a_missing_recipe_is_told_with_those_there(tmp_path):
     (tmp_path / "other.py").touch()
-    with pytest.raises(ValueError, match="missing.py does not exist; beside it there are other.py"):
+    with pytest.raises(ValueError, match="missing.py does not exist; its folder has other.py"):
         load_config(tmp_path / "missing.py")
 
 

@@ -1,4 +1,4 @@
-"""The command in many processes: as torchrun starts it, stopped, killed and gone on with."""
+"""The command in many processes: as torchrun starts it, stopped, killed and resumed."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def recipe(tmp_path):
 
 
 def wait_for(folder, epochs, seconds=60):
-    """Wait until so many epochs are on record."""
+    """Wait until this many epochs are recorded."""
     end = time.monotonic() + seconds
     metrics = folder / "metrics.jsonl"
     while not (metrics.exists() and len(metrics.read_text(encoding="utf-8").splitlines()) >= epochs):

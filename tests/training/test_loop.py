@@ -1,4 +1,4 @@
-"""How often a run is evaluated and saved, and what becomes of an error on the way."""
+"""How often a run is evaluated and saved, and what happens to an error on the way."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ STEP_S = 7.0  # of the clock below; an epoch of the run in conftest.py has three
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that goes on by ``STEP_S`` with each step, and stands still else."""
+    """A clock that advances by ``STEP_S`` with each step, and otherwise stands still."""
     now, original = [1000.0], Trainer.train_step
 
     def train_step(self, *batch):

@@ -60,7 +60,7 @@ def work(path):
 
 
 def start_all(number, code, *arguments):
-    """Start so many processes as a launcher does."""
+    """Start processes as a launcher does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -72,7 +72,7 @@ def start_all(number, code, *arguments):
 
 
 def start(number, code, *arguments):
-    """Start so many processes, and return what each printed and its status at the end."""
+    """Start processes, and return the output and the exit status of each."""
     processes = start_all(number, code, *arguments)
     told = [process.communicate(timeout=120)[0] for process in processes]
     return told, [process.returncode for process in processes]

@@ -1,4 +1,4 @@
-"""A run goes on where it was stopped, and says what is no longer as it was."""
+"""A run resumes where it was stopped, and says what has changed since."""
 
 import json
 import logging
@@ -21,7 +21,7 @@ def swapped(split):
 
 @pytest.fixture
 def stopped(config, tmp_path):
-    """The folder of a run that has not begun its last epoch, and its configuration."""
+    """The folder of a run that hasn't begun its last epoch, and its configuration."""
     out = tmp_path / "run"
     train(config, out, progress=False)
     return out, config
