@@ -59,12 +59,15 @@ def work(path):
     parallel.leave()
 
 
-def start_all(number, code, *arguments):
-    """Start processes as a launcher does."""
+def free_port():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(number),
+        return str(free.getsockname()[1])
+
+
+def start_all(number, code, *arguments):
+    """Start processes as a launcher does."""
+    common = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": str(number),
                            "OMP_NUM_THREADS": "1"}
     return [subprocess.Popen([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              text=True, encoding="utf-8", env=common | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
