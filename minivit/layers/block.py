@@ -111,6 +111,6 @@ class Block(nn.Module):
         """
         mixed = self.attn(self.norm1(x), *([] if scores is None else [scores]), **asks)
         mixed, *asked_for = mixed if isinstance(mixed, tuple) else (mixed,)
-        x = x + self.drop_path(self.context(mixed))
-        x = x + self.drop_path(self.mlp(self.norm2(x)))
+        x = x + self.drop_path(self.context(mixed)).to(x.dtype)
+        x = x + self.drop_path(self.mlp(self.norm2(x))).to(x.dtype)
         return (x, *asked_for) if asked_for else x

@@ -65,15 +65,21 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
 class AttentionClassifier(Classifier):
     """A classifier whose blocks may have attention maps.
 
-    A subclass implements ``forward_features(images, return_attention)``, which returns tokens and, with
-    ``return_attention``, also the maps.
+    A subclass implements ``tokens(images, maps)``, which returns the tokens after the last block, (B, N, C), and
+    appends the map of each block to ``maps`` unless that is None.
     """
 
     warned = False  # about layers without a map
 
+    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
+        """Map images to normalised tokens (B, N, C) of the last stage; with ``return_attention``, also to the maps."""
+        maps = [] if return_attention else None
+        x = self.norm(self.tokens(images, maps))
+        return (x, maps) if return_attention else x
+
     def pool(self, x: Tensor) -> Tensor:
-        """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first."""
-        return x[:, 0]
+        """Map tokens (B, N, C) to what the head reads, (B, C): the class token, which is the first, normalised."""
+        return self.norm(x[:, 0])
 
     @property
     def map_losses(self) -> dict[int, Callable[[Tensor, str], Tensor]]:
@@ -114,9 +120,8 @@ class AttentionClassifier(Classifier):
         """
         if return_attention:
             self.check_maps()
-        x = self.forward_features(images, return_attention)
-        x, maps = x if return_attention else (x, None)
-        logits = self.head(self.pool(x))
+        maps = [] if return_attention else None
+        logits = self.head(self.pool(self.tokens(images, maps)))
         return (logits, maps) if return_attention else logits
 
     def check_maps(self) -> None:
@@ -138,8 +143,11 @@ def blocks_of(model: nn.Module) -> list[Block]:
 
 
 def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None = None, *,
-               scores: Tensor | LazyMap | None = None) -> tuple[Tensor, LazyMap | None]:
+               scores: Tensor | LazyMap | None = None, return_scores: bool = False) -> tuple[Tensor, LazyMap | None]:
     """Send tokens through the blocks of a stage, handing the scores of each block to the next if it takes them.
+
+    No other scores are asked for, since each tensor that a compiled block returns costs time in the backward pass, even
+    if its gradient is zero.
 
     Parameters
     ----------
@@ -151,18 +159,20 @@ def run_blocks(blocks: Sequence[nn.Module], x: Tensor, maps: list[Tensor] | None
         A list that collects the map of each block with attention, (B, H, N, M); None to collect nothing.
     scores
         Scores for the first block.
+    return_scores
+        Whether the scores of the last block will be needed.
 
     Returns
     -------
     (Tensor, LazyMap or None)
-        Tokens, (B, N, C), and what the map of the last block is made of, if it has one.
+        Tokens, (B, N, C), and, with ``return_scores``, what the map of the last block is made of, if it has one.
     """
-    for block in blocks:
-        if not has_map(block):
-            x, scores = block(x), None
-            continue
-        below, scores = [scores] if takes_scores(block) else [], None  # scores that the block doesn't take are freed
-        x, *found, scores = block(x, *below, return_attention=maps is not None, return_scores=True)
+    needed = [*map(takes_scores, blocks[1:]), return_scores]
+    for block, hands_up in zip(blocks, needed, strict=True):
+        asks = {"return_attention": maps is not None, "return_scores": hands_up} if has_map(block) else {}
+        out = block(x, *([scores] if takes_scores(block) else []), **asks)
+        x, *found = out if isinstance(out, tuple) else (out,)
+        scores = found.pop() if asks.get("return_scores") else None
         if maps is not None:
             maps.extend(found)
     return x, scores

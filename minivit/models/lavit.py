@@ -61,7 +61,8 @@ class PatchMerging(nn.Module):
 
     def forward(self, grid: Tensor) -> Tensor:
         """Map (B, in_channels, patch_size * R, patch_size * S) to tokens (B, R * S, C), row by row."""
-        return self.norm(self.conv(grid).flatten(2).mT) + self.pos_embed  # (B, C, R, S) -> (B, N, C)
+        x = self.conv(grid).flatten(2).mT  # (B, C, R, S) -> (B, N, C)
+        return (self.norm(x) + self.pos_embed).to(x)  # under autocast, tokens remain in the precision of the products
 
 
 class Stage(nn.Module):
@@ -81,14 +82,14 @@ class Stage(nn.Module):
         super().__init__()
         self.merge, self.downsample, self.blocks = merge, downsample, nn.ModuleList(blocks)
 
-    def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None
-                ) -> tuple[Tensor, Scores]:
+    def forward(self, grid: Tensor, scores: Scores | None = None, maps: list[Tensor] | None = None, *,
+                return_scores: bool = True) -> tuple[Tensor, Scores | None]:
         """Map a grid (B, in_channels, ...) and the scores of the stage below to a grid (B, C, R, S) and new scores.
 
-        For ``maps``, see :func:`minivit.models.classifier.run_blocks`.
+        For ``maps`` and ``return_scores``, see :func:`minivit.models.classifier.run_blocks`.
         """
         residual = None if self.downsample is None else self.downsample(scores.product())
-        x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual)
+        x, scores = run_blocks(self.blocks, self.merge(grid), maps, scores=residual, return_scores=return_scores)
         return x.mT.unflatten(2, self.merge.grid), scores  # (B, N, C) -> (B, C, R, S)
 
 
@@ -250,20 +251,19 @@ class LaViT(AttentionClassifier):
         """
         check_images(images, self.image_shape)
         grids, grid, scores = [], images, None
-        for stage in self.stages:
-            grid, scores = stage(grid, scores, maps)
+        needed = [*(stage.downsample is not None for stage in self.stages[1:]), False]
+        for stage, hands_up in zip(self.stages, needed, strict=True):
+            grid, scores = stage(grid, scores, maps, return_scores=hands_up)
             grids.append(grid)
         return grids
 
-    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C) of the last stage."""
-        maps = [] if return_attention else None
-        x = self.norm(self.feature_maps(images, maps)[-1].flatten(2).mT)  # (B, C, R, S) -> (B, N, C)
-        return (x, maps) if return_attention else x
+    def tokens(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Map images (B, in_channels, height, width) to tokens (B, N, C) of the last stage."""
+        return self.feature_maps(images, maps)[-1].flatten(2).mT  # (B, C, R, S) -> (B, N, C)
 
     def pool(self, x: Tensor) -> Tensor:
-        """Average tokens (B, N, C) for the head: (B, C)."""
-        return x.mean(dim=1)
+        """Normalise tokens (B, N, C) and average them for the head: (B, C)."""
+        return self.norm(x).mean(dim=1)
 
 
 def shown(grids: Sequence[tuple[int, int]]) -> tuple[int | tuple[int, int], ...]:

@@ -167,15 +167,15 @@ class PiT(AttentionClassifier):
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.trunc_normal_(self.cls_token, std=0.02)
 
-    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C), class token first.
+    def tokens(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Map images (B, in_channels, height, width) to tokens (B, N, C), class token first.
 
         N and C are those of the last stage.
         """
-        grid = self.patch_embed(images) + self.pos_embed                                       # (B, C, R, S)
-        x = torch.cat([self.cls_token.expand(len(grid), -1, -1), grid.flatten(2).mT], dim=1)  # (B, N, C)
-        maps = [] if return_attention else None
+        grid = self.patch_embed(images)
+        grid = grid + self.pos_embed.to(grid)                                                 # (B, C, R, S)
+        first = self.cls_token.to(grid).expand(len(grid), -1, -1)
+        x = torch.cat([first, grid.flatten(2).mT], dim=1)                                     # (B, N, C)
         for stage in self.transformers:
             x, _ = run_blocks(stage["blocks"], stage["pool"](x), maps)
-        x = self.norm(x)
-        return (x, maps) if return_attention else x
+        return x

@@ -157,15 +157,14 @@ class ViT(AttentionClassifier):
             nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
 
-    def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images (B, in_channels, height, width) to normalised tokens (B, N, C), class token first."""
-        x = self.patch_dropout(self.patch_embed(images) + self.pos_embed[:, 1:])
-        first = self.cls_token + self.pos_embed[:, :1]
+    def tokens(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:
+        """Map images (B, in_channels, height, width) to tokens (B, N, C), class token first."""
+        x = self.patch_embed(images)
+        pos_embed = self.pos_embed.to(x)  # under autocast, tokens remain in the precision of the products
+        x = self.patch_dropout(x + pos_embed[:, 1:])
+        first = self.cls_token.to(x) + pos_embed[:, :1]
         x = self.dropout(torch.cat([first.expand(len(x), -1, -1), x], dim=1))
-        maps = [] if return_attention else None
-        x, _ = run_blocks(self.blocks, x, maps)
-        x = self.norm(x)
-        return (x, maps) if return_attention else x
+        return run_blocks(self.blocks, x, maps)[0]
 
     @property
     def grids(self) -> tuple[tuple[int, int], ...]:
@@ -174,7 +173,7 @@ class ViT(AttentionClassifier):
 
     def pool(self, x: Tensor) -> Tensor:
         """Map tokens (B, N, C) to what the head reads, (B, C)."""
-        return super().pool(x) if self.global_pool == "token" else x[:, 1:].mean(dim=1)
+        return super().pool(x) if self.global_pool == "token" else self.norm(x[:, 1:]).mean(dim=1)
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from minivit.mixers import Attention
 
-SHAPES = [(65, 3, 64), (33, 2, 64), (7, 5, 16), (128, 1, 32), (1, 2, 16)]  # tokens, heads, head size
+SHAPES = [(65, 3, 64), (33, 2, 64), (7, 5, 16), (128, 1, 32), (1, 2, 16), (97, 1, 16)]  # tokens, heads, head size
 CHECK = """
 import torch
 from tests.mixers.test_packed import SHAPES, compare, compare_layers
@@ -53,6 +53,26 @@ def test_is_attention_and_its_gradient_by_tritons_interpreter():
     environment = os.environ | {"TRITON_INTERPRET": "1"}  # read as Triton is imported, so in a process of its own
     done = subprocess.run([sys.executable, "-c", CHECK], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("tokens, sizes", [(33, (64, 0)), (65, (64, 16))])
+def test_compiles_for_a_gpu_that_is_not_here(tokens, sizes, tmp_path, monkeypatch):
+    pytest.importorskip("triton")
+    from triton.backends.compiler import GPUTarget
+    from triton.compiler import ASTSource, compile
+
+    from minivit.mixers import packed
+
+    assert packed.pieces(tokens) == sizes
+    monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
+    constants = {"head_size": 32} | dict(zip(("size0", "size1"), sizes, strict=True))
+    for kernel in (packed._forward, packed._backward):
+        types = {name: "constexpr" if name in constants else "fp32" if name == "scale" else
+                 "i32" if name in ("n", "num_heads") else "*bf16" for name in kernel.arg_names}
+        compiled = compile(ASTSource(kernel, types, {(kernel.arg_names.index(name),): value
+                                                     for name, value in constants.items()}),
+                           GPUTarget("cuda", 90, 32), {"num_warps": 4, "num_stages": 1})
+        assert compiled.metadata.shared <= 64 * 1024  # bytes of shared memory: at least three programs at once
 
 
 @pytest.mark.gpu

@@ -1,6 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounter
 
 from minivit.layers import CONTEXTS, Factors
@@ -246,7 +248,8 @@ def test_scores_are_written_only_where_a_layer_above_needs_them_and_once(images,
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("options, kinds", [({}, 1), ({"context": "cb"}, 2), ({"attention_layers": [0, 3]}, 3)])
+@pytest.mark.parametrize("options, kinds", [({}, 1), ({"context": "cb"}, 2),
+                                             ({"attention_layers": [0, 3]}, 4)])  # some hand their scores up
 def test_blocks_of_one_kind_are_compiled_once(images, options, kinds):
     torch._dynamo.reset()
     compiled = CompileCounter()
@@ -256,6 +259,25 @@ def test_blocks_of_one_kind_are_compiled_once(images, options, kinds):
         block.compile(fullgraph=True, backend=compiled)
     torch.testing.assert_close(model(images), want)
     assert compiled.frame_count == kinds
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch.compile looks at it
+def test_a_compiled_block_computes_no_gradients_of_scores_that_nobody_takes(images):
+    torch._dynamo.reset()
+    gradients = []
+
+    def forward(graph, _):
+        return make_boxed_func(graph.forward)
+
+    def backward(graph, _):
+        gradients.append(sum(node.name.startswith("tangents") for node in graph.graph.nodes))
+        return make_boxed_func(graph.forward)
+
+    model = make().train()
+    for block in model.blocks:
+        block.compile(backend=aot_autograd(fw_compiler=forward, bw_compiler=backward))
+    model(images).sum().backward()
+    assert gradients and set(gradients) == {1}  # that of the tokens
 
 
 def test_residual_attention_through_the_layers(images):
