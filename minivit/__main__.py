@@ -14,10 +14,13 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from minivit.data import DataError, data_root, fetch, list_datasets, load
+from minivit.data import DataError, Dataset, data_root, fetch, list_datasets, load
+from minivit.data.broken import LIMIT, find_broken
+from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
 from minivit.files import read_names
+from minivit.options import folder_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -138,8 +141,14 @@ def create_parser() -> argparse.ArgumentParser:
     sub = command("data", run_data, "download a data set and print what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
     sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
-                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val")
-    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards")
+                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val. For imagefolder: sort the images in this folder, "
+                     "such as ILSVRC2012_img_val, into class folders")
+    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards, or for the class folders, such "
+                     "as IMAGENET/val")
+    sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: the folder of ImageNet's devkit, "
+                     "or a file with the class of one image per line, such as its WordNet id")
+    sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
+    sub.add_argument("--check", action="store_true", help="read all images, and list those that cannot be read")
     sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
 
@@ -156,6 +165,8 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
                      "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
+    sub.add_argument("--decode", action="store_true",
+                     help="instead of models: how many JPEGs per second one core reads")
     sub.add_argument("--rounds", metavar="N", default="10", help="times to run each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
@@ -211,7 +222,7 @@ def run_eval(options: argparse.Namespace) -> None:
     metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision,
                        task=config.task)
     chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
-    print(f"{config.model} on {len(dataset.test)} test images of {dataset.name}{chosen}: "
+    print(f"{config.model} on {dataset.test.num_read} test images of {dataset.name}{chosen}: "
           f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}")
 
 
@@ -228,10 +239,19 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 def run_data(options: argparse.Namespace) -> None:
     root = options.data
+    if options.labels is not None:
+        if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
+            raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
+                             "imagefolder --from DIR --labels FILE --to DIR/val")
+        images, classes = sort_into_classes(*(folder_path(name, getattr(options, name)) for name in
+                                              ("source", "labels", "target")), copy=options.copy)
+        print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
+              f"{options.target}")
+        return
     if options.source is not None or options.target is not None:
         if options.name != "shards" or None in (options.source, options.target) or root is not None:
-            raise ValueError("--from DIR and --to DIR go together, with shards and without --data: python -m minivit "
-                             "data shards --from DIR --to DIR")
+            raise ValueError("--from DIR and --to DIR go together, without --data: python -m minivit data shards "
+                             "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
         root = options.target
         write_shards(data_root(options.source), data_root(root),
                      **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
@@ -240,16 +260,32 @@ def run_data(options: argparse.Namespace) -> None:
         dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")
+        if options.check:
+            check_images(dataset)
+
+
+def check_images(dataset: Dataset) -> None:
+    """Print the broken images of a data set; raise an error if no run could use it."""
+    found = {name: find_broken(getattr(dataset, name)) for name in ("train", "test")}
+    for name, broken in found.items():
+        print(*broken.errors.values(), f"{name}: {broken}", sep="\n")
+    if many := [name for name, broken in found.items() if len(broken) > LIMIT * broken.total]:
+        raise DataError(f"too many images of {dataset.name} ({', '.join(many)}) cannot be read: replace or delete them")
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    from minivit.bench.models import bench, table  # the other commands need none of it
+    from minivit.bench import decoding  # the other commands need none of it
+    from minivit.bench.models import bench, table
     from minivit.bench.recipes import bench_recipe
 
     chosen = {name: getattr(options, name) for name in ("models", "batch_size", "precision", "compiled", "recorded")
               if name in options}
     common = {"device": options.device, "rounds": read_value("rounds", options.rounds)}
-    if options.recipe is None:
+    if options.decode:
+        if others := [*chosen, *(name for name in ("recipe", "variants", "data") if getattr(options, name))]:
+            raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
+        result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
+    elif options.recipe is None:
         if options.variants:
             raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
         if "batch_size" in chosen:

@@ -126,6 +126,8 @@ def memory(config: Config, dataset: Dataset, gpus: int) -> tuple[dict[str, int],
     with without_numbers():
         # An average can't be copied without numbers, but it's known how large it is.
         every_part = config.override(accumulate=parts, train_images=None, held_out_images=0, ema_decay=None)
+        if config.dataset in DECODED:  # they are cropped as they are read
+            every_part = every_part.override(crop="shift", crop_padding=0)
         trainer = Trainer(every_part, replace(dataset, train=blank(dataset.train, config.batch_size),
                                               test=blank(dataset.test, 1)), torch.device("cpu"))
         trainer.parts = trainer.parts[:2]

@@ -15,8 +15,15 @@ class DataError(Exception):
     """A file or folder of data cannot be used; the message names it and says what to do."""
 
 
+class BrokenImageError(DataError):
+    """One image cannot be read; a run continues without it, see :mod:`minivit.data.broken`."""
+
+
 class Images(Protocol):
-    """Images that are indexed like a uint8 tensor of shape (n, C, H, W), wherever they are kept."""
+    """Images that are indexed like a uint8 tensor of shape (n, C, H, W), wherever they are kept.
+
+    For ``take``, see :meth:`minivit.data.stored.StoredImages.take`.
+    """
 
     @property
     def shape(self) -> torch.Size: ...
@@ -27,6 +34,8 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Tensor) -> Tensor: ...
+
+    def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +68,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def num_read(self) -> int:
+        """Number of images without the broken ones that have been found so far."""
+        return len(self) - len(getattr(self.images, "broken", ()))
 
     def subset(self, indices: Tensor | Sequence[int]) -> Self:
         """Return the rows with these indices, in this order, as a split; files on disk are selected, not read."""

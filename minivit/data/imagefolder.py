@@ -4,17 +4,16 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
+from minivit.data.crops import View
 from minivit.data.dataset import DataError, Dataset, Split
-from minivit.data.decode import WHITE, decode
+from minivit.data.decode import WHITE, decode_part
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 HELD_OUT = ("test", "val")
 TINY_IMAGENET = "val_annotations.txt"
@@ -46,9 +45,9 @@ class ImageFiles(StoredImages):
         """Names of the files, without their folders."""
         return [path.name for path in self.paths]
 
-    def read(self, place: Path) -> "Image":
-        """Read a file."""
-        return decode(place, self.background)
+    def read(self, place: Path, view: View) -> Tensor:
+        """Decode a view of a file."""
+        return decode_part(place, view, self.background)
 
 
 def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = None,

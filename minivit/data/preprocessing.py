@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minivit.data.crops import central_box, resize
 from minivit.data.dataset import DataError
 from minivit.options import image_sides
 
@@ -92,20 +93,8 @@ def fit(image: "Image", image_size: int | Sequence[int], *, crop_pct: float = 1.
     PIL.Image.Image
         Of height and width ``image_size``.
     """
-    from PIL.Image import Resampling
-
-    h, w = image_sides(image_size)
-    height, width = (math.floor(side / crop_pct + 1e-9) for side in (h, w))   # 224 / (224 / 256) may fall below 256
-    if crop_mode == "center":
-        if image.height * width <= image.width * height:
-            width = height * image.width // image.height
-        else:
-            height = width * image.height // image.width
-    top, left = round((height - h) / 2), round((width - w) / 2)
-    # Scale and crop in one step: a very long image, scaled as a whole, would not fit into memory.
-    down, across = image.height / height, image.width / width
-    box = (left * across, top * down, min((left + w) * across, image.width), min((top + h) * down, image.height))
-    return image.resize((w, h), Resampling[interpolation.upper()], box=box)
+    box = central_box(image.height, image.width, image_size, crop_pct=crop_pct, crop_mode=crop_mode)
+    return resize(image, box, image_size, interpolation)
 
 
 def read_preprocessing(path: str | os.PathLike) -> Preprocessing:

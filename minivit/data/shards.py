@@ -8,19 +8,18 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from minivit.data.dataset import DataError, Dataset, Split
-from minivit.data.decode import WHITE, decode
+from minivit.data.crops import View
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split
+from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
 from minivit.files import read_names
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class ShardImages(StoredImages):
@@ -45,8 +44,8 @@ class ShardImages(StoredImages):
         names = self.index.names.decode("utf-8", "surrogateescape").split("\n")
         return [names[row] for row in self.places["name"].tolist()]
 
-    def read(self, place: np.void) -> "Image":
-        """Read one member of a tar."""
+    def read(self, place: np.void, view: View) -> Tensor:
+        """Decode a view of one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:
@@ -57,9 +56,9 @@ class ShardImages(StoredImages):
         if len(content) < size:
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
-            return decode(content, self.background)
-        except DataError:   # look up the name only when it is needed
-            return decode(content, self.background, name=f"{path}: member {self._name(place)!r}")
+            return decode_part(content, view, self.background)
+        except BrokenImageError:   # look up the name only when it is needed
+            return decode_part(content, view, self.background, name=f"{path}: member {self._name(place)!r}")
 
     def _name(self, place: np.void) -> str:
         return self.index.names.split(b"\n")[place["name"]].decode("utf-8", "surrogateescape")

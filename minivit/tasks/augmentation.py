@@ -20,6 +20,7 @@ from minivit.data.augment import (
     random_flip,
     standardize,
 )
+from minivit.data.crops import random_resized_crop
 from minivit.data.erasing import random_erasing
 from minivit.data.randaugment import rand_augment, trivial_augment
 from minivit.options import check_options
@@ -60,16 +61,19 @@ class Augmentation:
         Provides the mean, the standard deviation and the number of classes.
     device
         Where the batches are.
-    crop_padding, flip, augmentation, augmentation_options, erasing, mixup, cutmix
+    crop
+        As for :class:`minivit.training.Config`; or none, for images that were cropped when they were read.
+    crop_padding, smallest_crop, flip, augmentation, augmentation_options, erasing, mixup, cutmix
         As for :class:`minivit.training.Config`.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device, *, crop_padding: int = 0, flip: bool = False,
-                 augmentation: str = "none", augmentation_options: Mapping[str, Any] | None = None,
-                 erasing: float = 0.0, mixup: float = 0.0, cutmix: float = 0.0):
+    def __init__(self, dataset: Dataset, device: torch.device, *, crop: str = "shift", crop_padding: int = 0,
+                 smallest_crop: float = 0.08, flip: bool = False, augmentation: str = "none",
+                 augmentation_options: Mapping[str, Any] | None = None, erasing: float = 0.0, mixup: float = 0.0,
+                 cutmix: float = 0.0):
         self.mean, self.std = channel_statistics(dataset.mean, dataset.std, dataset.image_shape[0], device)
         self.classes = torch.arange(dataset.num_classes, device=device)
-        self.crop_padding, self.flip = crop_padding, flip
+        self.crop, self.crop_padding, self.smallest_crop, self.flip = crop, crop_padding, smallest_crop, flip
         self.policy = create_policy(augmentation, augmentation_options or {})
         self.erasing, self.mixup, self.cutmix = erasing, mixup, cutmix
 
@@ -84,9 +88,12 @@ class Augmentation:
         """Move and recolour the pixels; the labels stay the same."""
         return self.policy(self.move(images)), labels
 
-    def move(self, images: Tensor) -> Tensor:
-        """Crop and mirror, (B, C, H, W) with any C."""
-        images = random_crop(images, self.crop_padding)
+    def move(self, images: Tensor, masks: int = 0) -> Tensor:
+        """Crop and mirror, (B, C, H, W) with any C, of which the last ones may be masks."""
+        if self.crop == "shift":
+            images = random_crop(images, self.crop_padding)
+        elif self.crop == "random_resized":
+            images = random_resized_crop(images, self.smallest_crop, masks)
         return random_flip(images) if self.flip else images
 
     def one_hot(self, targets: Tensor) -> Tensor:
@@ -116,5 +123,5 @@ class MaskAugmentation(Augmentation):
 
     def change(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Move the pixels, with the mask as an additional channel, and recolour them."""
-        both = self.move(torch.cat([images, masks[:, None]], dim=1))
+        both = self.move(torch.cat([images, masks[:, None]], dim=1), masks=1)
         return self.policy(both[:, :-1], both[:, -1])

@@ -108,7 +108,12 @@ class AugmentationConfig:
     repeats: int = Field(1, ge=1, description=(
         "Repeated augmentation (Hoffer et al., 2020): how many times an image occurs in a batch, augmented anew each "
         "time. An epoch keeps its length, so it has this many times fewer different images."))
+    crop: Literal["shift", "random_resized"] = Field("shift", description=(
+        "How to crop: shift moves an image by up to crop_padding pixels; random_resized scales a random part of it to "
+        "the size of the whole (as in DeiT). Images in files are cropped while they are read."))
     crop_padding: int = Field(4, ge=0, description="Largest shift, in pixels.")
+    smallest_crop: float = Field(0.08, gt=0, le=1, description=(
+        "Smallest share of an image's area that random_resized keeps."))
     flip: bool = Field(True, description="Whether to mirror images left to right, half of the time.")
     augmentation: Literal["none", "randaugment", "trivialaugment"] = Field("none", description=(
         "Augmentation after crop and flip: randaugment (as in DeiT), trivialaugment or none."))

@@ -30,6 +30,7 @@ import re
 import warnings
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -123,6 +124,15 @@ def largest(*values: int) -> list[int]:
     most = torch.tensor(values, dtype=torch.int64)
     dist.all_reduce(most, dist.ReduceOp.MAX)
     return most.tolist()
+
+
+def gather(value: Any) -> list[Any]:
+    """Return the values that the processes pass in, ordered by rank."""
+    if world_size() == 1:
+        return [value]
+    values = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
 
 
 def tells(message: str) -> bool:

@@ -27,18 +27,18 @@ from minivit.training import parallel
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
-from minivit.training.evaluate import evaluate
+from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
 from minivit.training.objective import create_objective
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
 from minivit.training.recompute import recompute_blocks
-from minivit.training.seeding import choose_kernels, permutation, seed_torch
+from minivit.training.seeding import choose_kernels, keys, permutation, seed_torch
 from minivit.training.step import MovingAverage, Step
 
 log = logging.getLogger(__name__)
 
-START, STEP, EPOCH, SUBSET = range(4)  # what a random draw is for: the second number of its key
+START, STEP, EPOCH, SUBSET, READ = range(5)  # what a random draw is for: the second number of its key
 
 
 class TrainingError(Exception):
@@ -109,7 +109,10 @@ class Trainer:
         self.precision = resolve_precision(config.precision, device)
         self.images, held_out = choose_images(config, dataset)
         self.dataset = replace(dataset, test=(held_out or dataset.test).to(device))
-        self.images = self.images.to(device)
+        self.images, self.crop = self.images.to(device), config.crop
+        if self.crop == "random_resized" and not isinstance(self.images.images, Tensor):
+            cropped = self.images.images.randomly_cropped(config.smallest_crop)
+            self.images, self.crop = replace(self.images, images=cropped), "none"
         self.batch_size = min(config.batch_size, len(self.images))
         pairs = bool(config.mixup or config.cutmix)
         num_parts = parallel.world_size() * config.accumulate
@@ -139,7 +142,8 @@ class Trainer:
     def create_step(self) -> Step:
         """Assemble a step from the parts that the configuration asks for."""
         config = self.config
-        augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
+        augment = self.task.augmentation(self.dataset, self.device, crop=self.crop, crop_padding=config.crop_padding,
+                                         smallest_crop=config.smallest_crop, flip=config.flip,
                                          augmentation=config.augmentation,
                                          augmentation_options=config.augmentation_options, erasing=config.erasing,
                                          mixup=config.mixup, cutmix=config.cutmix)
@@ -193,8 +197,7 @@ class Trainer:
         start = time.perf_counter()
         if compiles:
             compile_step(self.take_step)
-        rows = self.own_rows(torch.arange(self.batch_size))
-        batch = next(batches(self.images, rows, len(rows), self.device, self.task.target))
+        batch = next(self.read_batches(0, 0, self.batch_size))
         pool = torch.cuda.graph_pool_handle() if records else None
         self.model.train()
         with compiling(self.config.compile), self.take_step.rehearsal():
@@ -232,6 +235,15 @@ class Trainer:
             waits = getattr(self.objective.model, "no_sync", nullcontext)  # gradients are averaged with the last part
             with part_of(self.batch_size, rows), nullcontext() if i == last else waits():
                 yield tuple(part)
+
+    def read_batches(self, epoch: int, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Read this process's share of the images from ``first`` up to ``last`` in the order of an epoch."""
+        config = self.config
+        order = permutation(len(self.images), config.seed, EPOCH, epoch)
+        order = order.repeat_interleave(config.repeats)[:len(self.images)]
+        places = self.own_rows(torch.arange(first, last))
+        return batches(self.images, order[places], sum(map(len, self.parts)), self.device, self.task.target,
+                       keys(places, config.seed, READ, epoch))
 
     def own_rows(self, order: Tensor) -> Tensor:
         """Return this process's share of the rows of one or more batches (n,), in the order of its parts."""
@@ -286,11 +298,9 @@ class Trainer:
 
     def train_epoch(self, after_step: Callable[[int], None]) -> None:
         """Take the remaining steps of this epoch; call ``after_step(number of images)`` after each."""
-        config, epoch = self.config, len(self.history)
-        order = permutation(len(self.images), config.seed, EPOCH, epoch)
-        order = order.repeat_interleave(config.repeats)[:len(self.images)]
+        epoch = len(self.history)
         seen = (self.step - epoch * self.steps_per_epoch) * self.batch_size
-        order = self.own_rows(order[seen:self.steps_per_epoch * self.batch_size])
+        reading = self.read_batches(epoch, seen, self.steps_per_epoch * self.batch_size)
         self.model.train()
         start = time.perf_counter()
 
@@ -300,8 +310,7 @@ class Trainer:
             self.spent_s["training"] += now - start
             self.epoch_time_s, start = self.epoch_time_s + now - start, now
 
-        here = sum(map(len, self.parts))
-        for batch in batches(self.images, order, here, self.device, self.task.target):
+        for batch in reading:
             self.train_step(*batch)
             count_time()
             after_step(self.batch_size)
@@ -311,6 +320,7 @@ class Trainer:
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
+        report_broken(self.images, "were replaced with others")
         last = len(self.history) + 1 == self.config.epochs
         evaluates, = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}

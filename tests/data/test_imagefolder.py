@@ -85,7 +85,8 @@ def test_published_weights_say_what_they_want(root):
         "interpolation": "nearest"}}))
     data = load("imagefolder", root, preprocessing=str(root))
     assert data.mean == data.std == (0.5, 0.5, 0.5) and data.image_shape == (3, 5, 5)
-    assert data.train.images.how == {"crop_pct": 0.5, "crop_mode": "squash", "interpolation": "nearest"}
+    assert data.train.images.view.box(10, 20) == (4, 2, 14, 7)   # squashed to 10 x 10, and about the middle of it
+    assert data.train.images.view.interpolation == "nearest"
     data = load("imagefolder", root, preprocessing=str(root / "config.json"), image_size=7, std=[0.25] * 3, crop_pct=1)
     assert data.mean == (0.5, 0.5, 0.5) and data.std == (0.25,) * 3 and data.image_shape == (3, 7, 7)
     with pytest.raises(DataError, match=r"gone/config\.json cannot be read"):
@@ -106,6 +107,10 @@ def test_bad_options(root, options, message):
 def test_workers_are_the_cores_that_may_be_used(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
     assert ImageFiles([], 5).workers == 3
+    for processes, workers in (("2", 1), ("1", 3), ("5", 1), ("0", 3), ("many", 3)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        assert ImageFiles([], 5).workers == workers
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert ImageFiles([], 5).workers == 5

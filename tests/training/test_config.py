@@ -43,6 +43,8 @@ from minivit.training.config import FIELDS, GROUPS, describe
     ({"augmentation_options": {"magnitude": 9.0}}, "magnitude=9.0 is not an option of augmentation='none'"),
     ({"augmentation": "randaugment", "augmentation_options": {"magnitud": 9.0}}, "did you mean 'magnitude'"),
     ({"augmentation": "randaugment", "augmentation_options": {"magnitude": 11.0}}, r"magnitude=11.0 .* in \[0, 10\]"),
+    ({"crop": "pad"}, "crop='pad'.*'shift' or 'random_resized'"),
+    ({"smallest_crop": 0.0}, r"smallest_crop=0.0 must be in \(0, 1\]"),
     ({"repeats": 0}, "repeats=0 must be at least 1"),
     ({"optimizer": "sgd"}, "optimizer='sgd'.*'adamw' or 'muon'"),
     ({"model_options": "cb"}, "model_options='cb'"),

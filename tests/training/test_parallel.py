@@ -7,14 +7,17 @@ from dataclasses import asdict
 
 import pytest
 import torch
+from PIL import Image
 
 from minivit.data import load
 from minivit.training import Config, Trainer, parallel
 from minivit.training import trainer as module
+from minivit.training.loop import fit_classes
 
 EVERYTHING = {"batch_size": 40, "augmentation": "randaugment", "mixup": 0.2, "cutmix": 1.0,
               "patch_dropout": (0.25, 0.0)}
-KINDS = [EVERYTHING, EVERYTHING | {"optimizer": "adamw", "augmentation": "trivialaugment", "cutmix": 0.0},
+KINDS = [EVERYTHING, EVERYTHING | {"optimizer": "adamw", "augmentation": "trivialaugment", "cutmix": 0.0,
+                                   "crop": "random_resized"},
          {"batch_size": 39, "mixup": 0.0, "cutmix": 0.0, "model_options": {"attention_layers": [0]},
           "diagonality": 0.5},
          EVERYTHING | {"patch_dropout": (0.25,), "epochs": 1, "compile": "default", "recompute": True}]
@@ -29,7 +32,7 @@ def traced_alone(compile_function):
     return lambda f, **options: compile_function(f, backend="eager", fullgraph=True, dynamic=False)
 
 
-def run(config, monkeypatch=None, dtype="float64"):
+def run(config, monkeypatch=None, dtype="float64", root=None):
     """Train for the epochs of a configuration, here; return the weights, the mean loss after each step, the metrics."""
     if dtype == "float64":
         create = module.create_first_model
@@ -37,7 +40,8 @@ def run(config, monkeypatch=None, dtype="float64"):
             monkeypatch.setattr(module, "create_first_model", in_float64(create))
         else:
             module.create_first_model = in_float64(create)
-    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    dataset = load(config.dataset, root, **config.dataset_options)
+    trainer = Trainer(fit_classes(config, dataset), dataset, torch.device("cpu"))
     trainer.prepare()
     losses = []
     for _ in range(config.epochs):
@@ -53,7 +57,7 @@ def work(path):
         options = json.load(file)
     torch.compile = traced_alone(torch.compile)
     parallel.join(torch.device("cpu"))
-    result = run(Config.from_dict(options["config"]), dtype=options["dtype"])
+    result = run(Config.from_dict(options["config"]), dtype=options["dtype"], root=options["root"])
     if parallel.is_first():
         torch.save(result, path + ".pt")
     parallel.leave()
@@ -81,9 +85,10 @@ def start(number, code, *arguments):
     return told, [process.returncode for process in processes]
 
 
-def run_apart(number, config, folder, dtype="float64"):
+def run_apart(number, config, folder, dtype="float64", root=None):
     path = folder / "work.json"
-    path.write_text(json.dumps({"config": asdict(config), "dtype": dtype}), encoding="utf-8")
+    path.write_text(json.dumps({"config": asdict(config), "dtype": dtype, "root": root and str(root)}),
+                    encoding="utf-8")
     told, codes = start(number, "import sys; from tests.training.test_parallel import work; work(sys.argv[1])",
                         str(path))
     assert codes == [0] * number, told
@@ -112,6 +117,24 @@ def test_two_processes_repeat_one(config, options, monkeypatch, tmp_path):
     config = config.override(**options)
     number = 3 if config.batch_size % 2 else 2
     assert_alike(run(config, monkeypatch), run_apart(number, config, tmp_path), 1e-9)
+
+
+def test_processes_repeat_one_with_images_in_files_some_of_them_broken(config, monkeypatch, tmp_path):
+    """Random crops, repetitions and replacements are the same; a broken test image is counted by nobody."""
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 101), ("val", 103)):
+        for i in range(count):
+            path = tmp_path / "data" / split / "ab"[i % 2] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = torch.randint(256, (13 + i % 7, 17, 3), dtype=torch.uint8, generator=generator)
+            Image.fromarray(pixels.numpy()).save(path)
+        path.write_bytes(path.read_bytes()[:60])
+    config = config.override(**EVERYTHING | {"dataset": "imagefolder", "train_images": None, "crop": "random_resized",
+                                             "dataset_options": {"image_size": 8}, "model_options.in_channels": 3})
+    one, two = run(config, monkeypatch, root=tmp_path / "data"), run_apart(2, config, tmp_path, root=tmp_path / "data")
+    assert_alike(one, two, 1e-9)
+    hits = one[1][-1]["test_top1"] / 100 * 102
+    assert hits == pytest.approx(round(hits), abs=1e-3)
 
 
 def test_in_float32_two_processes_repeat_one_but_for_the_keys_bias(config, tmp_path):
