@@ -133,7 +133,7 @@ def test_processes_repeat_one_with_images_in_files_some_of_them_broken(config, m
                                              "dataset_options": {"image_size": 8}, "model_options.in_channels": 3})
     one, two = run(config, monkeypatch, root=tmp_path / "data"), run_apart(2, config, tmp_path, root=tmp_path / "data")
     assert_alike(one, two, 1e-9)
-    hits = one[1][-1]["test_top1"] / 100 * 102
+    hits = one[2][-1]["test_top1"] / 100 * 102
     assert hits == pytest.approx(round(hits), abs=1e-3)
 
 
