@@ -1,4 +1,4 @@
-"""The command line: ``python -m minivit train | sweep | eval | analyze | data | bench``."""
+"""The command line: ``python -m minivit train | sweep | eval | analyze | data | bench | plan``."""
 
 import argparse
 import contextlib
@@ -195,6 +195,20 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--rounds", metavar="N", default="10", help="times to run each model or variant; 10 by default")
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
+
+    sub = command("plan", run_plan, "say what a run takes on another machine: steps, time, memory, bottleneck, cost")
+    sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
+    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of the recipe, as for train")
+    sub.add_argument("--gpus", metavar="N", default="1", help="GPUs that share each batch; 1 by default")
+    sub.add_argument("--images-per-second", metavar="N", required=True, help="that one GPU trains on, as bench "
+                     "measures")
+    sub.add_argument("--decode-per-core", metavar="N", default="null", help="images that a core decodes in a second; "
+                     "without it, decoding keeps up")
+    sub.add_argument("--cores", metavar="N", default="null", help="cores that decode, on all machines")
+    sub.add_argument("--price", metavar="P", default="null", help="of one GPU for an hour")
+    sub.add_argument("--watts", metavar="W", default="1000", help="of one GPU with its share of the machine; 1000 by "
+                     "default")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
 
 
@@ -321,6 +335,15 @@ def run_bench(options: argparse.Namespace) -> None:
     else:
         result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
+
+
+def run_plan(options: argparse.Namespace) -> None:
+    from minivit.bench.plan import plan, table  # the other commands need none of it
+
+    numbers = ("gpus", "images_per_second", "decode_per_core", "cores", "price", "watts")
+    result = plan(load_config(options.recipe).override(**read_overrides(options)), root=options.data,
+                  **{name: read_value(name, getattr(options, name)) for name in numbers})
+    print(json.dumps(result) if options.json else table(result, options.recipe))
 
 
 def tell(message: str) -> None:

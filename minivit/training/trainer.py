@@ -5,12 +5,13 @@ every draw inside a step is a function of (seed, step). So a checkpoint needs no
 same machine a resumed run ends with the same weights, bit for bit, as one that was never stopped.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import inf, isfinite
 from typing import Any
 
@@ -29,9 +30,13 @@ from minivit.training.device import resolve_precision, synchronize
 from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
+from minivit.training.objective import create_objective
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
+from minivit.training.recompute import recompute_blocks
 from minivit.training.seeding import choose_kernels, keys, permutation, seed_torch
-from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
+from minivit.training.step import MovingAverage, Step
+
+log = logging.getLogger(__name__)
 
 START, STEP, EPOCH, SUBSET, READ = range(5)  # what a random draw is for: the second number of its key
 
@@ -53,19 +58,6 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
         raise ValueError(f"patch_dropout={config.patch_dropout} and model={config.model!r} with model_options="
                          f"{config.model_options} do not go together: {why}; leave patch_dropout out")
     return model
-
-
-def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:
-    """Create the function that the configuration minimises."""
-    loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
-    if not config.diagonality:
-        return Objective(model, loss, precision, device)
-    losses = getattr(model, "map_losses", {})
-    if not losses:
-        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers defines a loss on "
-                         "its map, as a less-attention layer with as many keys as queries does")
-    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, losses=losses,
-                           form=config.diagonality_form)
 
 
 def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
@@ -129,8 +121,12 @@ class Trainer:
         self.is_whole = num_parts == 1
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
-        self.model = create_first_model(config, dataset).to(device)
+        self.model = create_first_model(config, dataset)
+        if device.type != "cpu":  # the tensors of a plan, which have no numbers, can't be moved at all
+            self.model.to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
+        if config.recompute:
+            recompute_blocks(self.model)
         self.optimizers = create_optimizers(self.model, config)
         self.objective = create_objective(self.model, config, self.precision, device)
         self.objective.model = parallel.distribute(self.model)
@@ -148,8 +144,9 @@ class Trainer:
         config = self.config
         augment = self.task.augmentation(self.dataset, self.device, crop=self.crop, crop_padding=config.crop_padding,
                                          smallest_crop=config.smallest_crop, flip=config.flip,
-                                         augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
-                                         cutmix=config.cutmix)
+                                         augmentation=config.augmentation,
+                                         augmentation_options=config.augmentation_options, erasing=config.erasing,
+                                         mixup=config.mixup, cutmix=config.cutmix)
         average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
                     average=average, device=self.device, parts=None if self.is_whole else self.take_parts,
@@ -164,6 +161,11 @@ class Trainer:
     def digest(self) -> str:
         """Digest of the training images, which a resumed run compares: see :meth:`minivit.data.Split.digest`."""
         return self.images.digest(self.task.target)
+
+    @property
+    def records(self) -> bool:
+        """Whether steps are recorded as CUDA graphs: see the table in :mod:`minivit.training.parallel`."""
+        return self.config.cuda_graph and self.device.type == "cuda" and self.is_whole and not self.config.recompute
 
     @property
     def images_seen(self) -> int:
@@ -186,8 +188,10 @@ class Trainer:
         This may take a minute, so it isn't part of creating a trainer: there may be reasons not to start the run. It
         doesn't change the state of the run.
         """
-        compiles = self.config.compile != "none"
-        records = self.config.cuda_graph and self.device.type == "cuda" and self.is_whole
+        compiles, records = self.config.compile != "none", self.records
+        if self.config.cuda_graph and self.device.type == "cuda" and not records:
+            log.info("steps aren't recorded: cuda_graph has no effect with more than one process, with accumulate or "
+                     "with recompute")
         if self.step == self.steps or not (compiles or records):
             return
         start = time.perf_counter()
@@ -272,7 +276,7 @@ class Trainer:
         totals = self.totals.clone()
         if parallel.world_size() > 1:
             parallel.add_up(totals[:3])
-            totals[3] = parallel.largest(int(totals[3]))
+            totals[3], = parallel.largest(int(totals[3]))
         return totals
 
     def glance(self) -> tuple[float, float]:
@@ -318,7 +322,7 @@ class Trainer:
         train_loss, _ = self.progress()
         report_broken(self.images, "were replaced with others")
         last = len(self.history) + 1 == self.config.epochs
-        evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
+        evaluates, = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}
