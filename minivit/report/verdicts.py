@@ -1,0 +1,143 @@
+"""What runs say of the claims of a paper: one word for each claim, by the book's one rule."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minivit.analysis import Comparison, compare_pairs
+from minivit.figures import show_table
+from minivit.training import read_records
+from minivit.training.record import conditions
+
+HOLDS, HOLDS_HERE, UNDECIDED, NOT_HERE, WRONG = (
+    "holds", "holds here", "undecided", "does not hold here", "wrong as stated")
+DIGITS = {"points": 2, "nats": 3}
+ALIKE = 0  # the sign of a claim that two models do not differ
+
+Measure = str | Callable[[dict[str, Any]], float]
+
+
+class Measured(NamedTuple):
+    """Differences of pairs, and what a claim says of them.
+
+    ``sign`` is 1 or -1, the claimed sign; ``ALIKE``, if they are claimed to lie within ``margin`` of 0; or None where
+    the numbers are shown, and counted by Holm, but decide nothing. ``unlike`` counts pairs whose two runs differ in
+    device, threads or precision.
+    """
+
+    label: str
+    differences: np.ndarray
+    unit: str = "points"
+    sign: int | None = 1
+    margin: float = 0.0
+    unlike: int = 0
+
+
+class Claim(NamedTuple):
+    """A claim of a paper: in its words and numbers, what we derived, what we measured, what would change our mind.
+
+    ``proven`` is True or False where an argument or a count decides, and None where runs have to.
+    """
+
+    paper: str
+    derived: str
+    measured: Sequence[Measured]
+    mind: str
+    proven: bool | None = None
+
+
+def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+             measure: Measure = "test_top1", **options: Any) -> Measured:
+    """Return the differences of a sweep's variants: the sum of ``plus`` less the sum of ``minus``, one a seed.
+
+    Parameters
+    ----------
+    folder
+        The records of a sweep, ``VARIANT/seedN``.
+    label, options
+        As for :class:`Measured`.
+    plus, minus
+        Variants. Seeds that one of them lacks are left out; a sweep without a variant has no differences.
+    measure
+        A metric of the last epoch, or what takes a number from the content of ``analysis.json``.
+    """
+    plus, minus = ((names,) if isinstance(names, str) else tuple(names) for names in (plus, minus))
+    runs = read_records(folder)
+
+    def value(variant: str, seed: int) -> float:
+        if isinstance(measure, str):
+            return runs[variant][seed][1][-1][measure]
+        return measure(json.loads((folder / variant / f"seed{seed}/analysis.json").read_text(encoding="utf-8")))
+
+    def there(variant: str) -> set[int]:
+        return {seed for seed in runs.get(variant, ())
+                if isinstance(measure, str) or (folder / variant / f"seed{seed}/analysis.json").exists()}
+
+    seeds = sorted(set.intersection(*map(there, plus + minus)))
+    ran = [[conditions(runs[variant][seed][0]) for variant in plus + minus] for seed in seeds]
+    return Measured(label, np.array([sum(value(x, seed) for x in plus) - sum(value(x, seed) for x in minus)
+                                     for seed in seeds]),
+                    unlike=sum(any(one != alike[0] for one in alike) for alike in ran), **options)
+
+
+def both_measures(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+                  sign: int | None = 1) -> list[Measured]:
+    """Return a comparison in top-1, which decides, and in test loss, which is shown."""
+    return [of_pairs(folder, label, plus, minus, sign=sign),
+            of_pairs(folder, "its test loss", plus, minus, "test_loss", unit="nats", sign=None)]
+
+
+def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:
+    """Return the verdict on a claim.
+
+    Parameters
+    ----------
+    compared
+        For each of ``claim.measured``, what Holm leaves of it among all that the page shows; None without two pairs.
+    """
+    if claim.proven is not None:
+        return HOLDS if claim.proven else WRONG
+    said = [answer(one, found) for one, found in zip(claim.measured, compared, strict=True) if one.sign is not None]
+    if False in said:
+        return NOT_HERE
+    return HOLDS_HERE if said and all(said) else UNDECIDED
+
+
+def answer(one: Measured, found: Comparison | None) -> bool | None:
+    """Say whether a comparison bears out the claim; None if it does not tell."""
+    if found is None or one.unlike:
+        return None
+    if one.sign == ALIKE and max(-found.low, found.high) < one.margin:
+        return True
+    return np.sign(found.mean) == one.sign if found.claimed else None
+
+
+def compare(claims: Sequence[Claim]) -> list[list[Comparison | None]]:
+    """Compare all pairs of a page as one family; None where there are fewer than two."""
+    places = [(i, j) for i, claim in enumerate(claims) for j in range(len(claim.measured))]
+    family = compare_pairs({(i, j): claims[i].measured[j].differences for i, j in places
+                            if len(claims[i].measured[j].differences) >= 2})
+    return [[family.get((i, j)) for j in range(len(claim.measured))] for i, claim in enumerate(claims)]
+
+
+def written(one: Measured, found: Comparison | None) -> str:
+    """Write a comparison with its interval; a star if Holm leaves it, a double dagger if pairs ran unlike."""
+    if found is None:
+        return f"{one.label}: {len(one.differences) or 'no'} pair{'' if len(one.differences) == 1 else 's'} on record"
+    numbers = "{:+.{k}f} [{:+.{k}f}, {:+.{k}f}]".format(found.mean, found.low, found.high, k=DIGITS.get(one.unit, 3))
+    return f"{one.label}: {numbers} {one.unit}, n = {found.n}{' ★' * found.claimed}{' ‡' * bool(one.unlike)}"
+
+
+def show_verdicts(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
+    """Show a line for each claim, and return the claims by verdict; all that is shown is one family."""
+    compared, by_word, rows = compare(claims), {}, []
+    for claim, found in zip(claims, compared, strict=True):
+        word = word_for(claim, found)
+        by_word.setdefault(word, []).append(claim)
+        measured = "<br>".join(map(written, claim.measured, found)) or "nothing"
+        rows.append([claim.paper, claim.derived, measured, f"*{word}*", claim.mind])
+    show_table(["the paper", "derived", "measured", "verdict", "what would change our mind"], rows)
+    return by_word
