@@ -128,7 +128,8 @@ def written(one: Measured, found: Comparison | None) -> str:
     if found is None:
         return f"{one.label}: {len(one.differences) or 'no'} pair{'' if len(one.differences) == 1 else 's'} on record"
     numbers = "{:+.{k}f} [{:+.{k}f}, {:+.{k}f}]".format(found.mean, found.low, found.high, k=DIGITS.get(one.unit, 3))
-    return f"{one.label}: {numbers} {one.unit}, n = {found.n}{' ★' * found.claimed}{' ‡' * bool(one.unlike)}"
+    marks = " ★" * found.claimed + " ‡" * bool(one.unlike)
+    return f"{one.label}: {' '.join([numbers, one.unit]).strip()}, n = {found.n}{marks}"
 
 
 def show_verdicts(claims: Sequence[Claim]) -> dict[str, list[Claim]]:

@@ -11,8 +11,10 @@ from tools.paths import ROOT
 
 BOOK = ROOT / "book"
 NOTEBOOKS = notebook_paths(ROOT)
-QUESTIONS = [path for path in NOTEBOOKS if path.stem == "check_yourself"]
-CHAPTERS = [path for path in NOTEBOOKS if path not in QUESTIONS and "appendix" not in path.relative_to(BOOK).parts]
+QUESTIONS, VERDICTS = ([path for path in NOTEBOOKS if path.stem == stem] for stem in ("check_yourself", "verdict"))
+# What ends a part, and what follows the last one, has no box and no exercises.
+CHAPTERS = [path for path in NOTEBOOKS
+            if path not in QUESTIONS + VERDICTS and "appendix" not in path.relative_to(BOOK).parts]
 PAGES = NOTEBOOKS + sorted(BOOK.rglob("*.md"))
 
 IMAGES = ("image/png", "image/svg+xml", "image/jpeg")
