@@ -187,6 +187,8 @@ def distribute(model: nn.Module) -> nn.Module:
     """Wrap a model so that its gradients, after backward, are the mean over all processes."""
     if world_size() == 1:
         return model
+    # With one channel, a convolution's gradient has other strides than its weight. That costs a copy of a small tensor.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # newer versions of PyTorch have another name for the option
         return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)
