@@ -7,11 +7,12 @@ from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
 from minivit.training.recipe import load_config, load_variants
-from minivit.training.record import RESULTS, read_record, read_records
+from minivit.training.record import RECIPES, RESULTS, read_record, read_records
 from minivit.training.trained import Trained, load_data, load_model, load_trained
 from minivit.training.trainer import Trainer, TrainingError
 
 __all__ = [
+    "RECIPES",
     "RESULTS",
     "CheckpointError",
     "Config",
