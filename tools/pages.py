@@ -1,7 +1,11 @@
 """A Sphinx extension: what the book's pages have beyond their theme."""
 
+import io
+import re
+from pathlib import Path
 from typing import Any
 
+from PIL import Image
 from sphinx.application import Sphinx
 
 ELSEWHERE = {
@@ -27,8 +31,60 @@ def add_launch_buttons(app: Sphinx, pagename: str, templatename: str, context: d
             group["buttons"] += launch_buttons(app.config.launch_notebooks, pagename)
 
 
+# What the body of a page has for what the theme's tools write: names that agree with what is seen, roles that belong to
+# their list, and images that are fetched when they come near.
+REWRITTEN = {
+    '<summary aria-label="Toggle hidden content">': "<summary>",
+    'role="doc-biblioentry"': 'role="listitem"',
+    "<img ": '<img loading="lazy" decoding="async" ',
+}
+
+
+def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    if body := context.get("body"):
+        for old, new in REWRITTEN.items():
+            body = body.replace(old, new)
+        context["body"] = body
+
+
+ICON = re.compile(r'"?([\w-]+)"?:\[\d+,\d+,\[([^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
+
+
+def only_icons(script: str, names: set[str]) -> str:
+    """Return Font Awesome's script with these icons alone, each by its name or another name of it."""
+    def kept(icon: re.Match) -> str:
+        return icon.group() if names & {icon[1], *re.findall(r'"([\w-]+)"', icon[2])} else ""
+
+    return ICON.sub(kept, script)
+
+
+def smaller(image: bytes) -> bytes:
+    """Return a plot with 256 colours of its own, which the eye can't tell from it, if that takes fewer bytes."""
+    buffer = io.BytesIO()
+    picture = Image.open(io.BytesIO(image)).convert("RGBA")
+    white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    few = white.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", optimize=True)
+    return min(image, buffer.getvalue(), key=len)
+
+
+def shrink(app: Sphinx, error: Exception | None) -> None:
+    """Make what the pages fetch smaller: icons that no page shows are left out, and plots have fewer colours."""
+    if error or app.builder.format != "html":
+        return
+    out = Path(app.outdir)
+    texts = [path.read_text(encoding="utf-8") for path in [*out.rglob("*.html"), *out.glob("_static/scripts/*theme.js")]]
+    names = set(re.findall(r"\bfa-([a-z0-9-]+)", "".join(texts)))
+    for script in out.glob("_static/scripts/fontawesome.js"):
+        script.write_text(only_icons(script.read_text(encoding="utf-8"), names), encoding="utf-8")
+    for path in out.glob("_images/*.png"):
+        path.write_bytes(smaller(path.read_bytes()))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     # Where GitHub has the learner's notebooks: OWNER/NAME/blob/BRANCH/FOLDER. Empty if the repository is not known.
     app.add_config_value("launch_notebooks", "", "html")
     app.connect("html-page-context", add_launch_buttons, priority=900)  # after the theme's
+    app.connect("html-page-context", rewrite)
+    app.connect("build-finished", shrink)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
