@@ -27,7 +27,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-wheel lab serve notebooks editions speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks editions speedrun pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
 	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
 		--nbval --nbval-cell-timeout 240 tests book
+
+test-browser: book ## Check the built pages in Chromium, if it is installed
+	@$(BIN) -m pytest -m browser tests/browser
 
 test-wheel: $(READY) ## Execute the notebooks against the package's wheel, with Colab's versions
 	@$(BIN) -m tools.wheel --jobs $(JOBS) --torch-cpu "$(TORCH_CPU)" $(NOTEBOOKS)
