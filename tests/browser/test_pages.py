@@ -81,7 +81,7 @@ def test_a_chapter_fetches_little_and_nothing_from_elsewhere(open_page, site, na
 
 def test_every_icon_has_its_drawing(open_page):
     page = open_page(CHAPTERS[0])
-    page.wait_for_selector("svg.svg-inline--fa")
+    page.wait_for_selector("svg.svg-inline--fa", state="attached")
     assert page.evaluate("[...document.querySelectorAll('i[class*=fa-]')].map((icon) => icon.className)") == []
 
 
