@@ -1,5 +1,6 @@
 """A Sphinx extension: what the book's pages have beyond their theme."""
 
+import base64
 import io
 import re
 from pathlib import Path
@@ -41,13 +42,32 @@ REWRITTEN = {
 }
 
 
+def smaller(image: bytes) -> bytes:
+    """Return a plot with 256 colours of its own, which the eye can't tell from it, if that takes fewer bytes."""
+    buffer = io.BytesIO()
+    whole = Image.open(io.BytesIO(image))
+    picture = whole.convert("RGBA")
+    white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
+    few = white.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    if whole.format == "WEBP":
+        few.convert("RGB").save(buffer, format="WEBP", lossless=True)
+    else:
+        few.save(buffer, format="PNG", optimize=True)
+    return min(image, buffer.getvalue(), key=len)
+
+
+def smaller_frame(frame: re.Match) -> str:
+    return frame[1] + base64.b64encode(smaller(base64.b64decode(frame[2]))).decode()
+
+
 def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
     if body := context.get("body"):
         for old, new in REWRITTEN.items():
             body = body.replace(old, new)
-        context["body"] = body
+        context["body"] = FRAME.sub(smaller_frame, body)
 
 
+FRAME = re.compile(r"(data:image/webp;base64,)([A-Za-z0-9+/=]+)")  # of a figure with a slider
 ICON = re.compile(r'"?([\w-]+)"?:\[\d+,\d+,\[([^\]]*)\],"[0-9a-f]+",(?:"[^"]*"|\["[^"]*","[^"]*"\])\],?')
 
 
@@ -77,16 +97,6 @@ def only_points(font: Path, points: set[int]) -> bytes:
         whole.flavor = "woff"
         whole.save(buffer)
     return buffer.getvalue()
-
-
-def smaller(image: bytes) -> bytes:
-    """Return a plot with 256 colours of its own, which the eye can't tell from it, if that takes fewer bytes."""
-    buffer = io.BytesIO()
-    picture = Image.open(io.BytesIO(image)).convert("RGBA")
-    white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    few = white.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    few.save(buffer, format="PNG", optimize=True)
-    return min(image, buffer.getvalue(), key=len)
 
 
 def shrink(app: Sphinx, error: Exception | None) -> None:
