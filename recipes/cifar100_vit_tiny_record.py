@@ -5,9 +5,9 @@
 
 One H100, bfloat16: 50 s per run, training and evaluation together, after up to 8 s of compiling. Top-1, mean ± sd:
 plain 69.58 ± 0.17 %, n = 5, 0.4 points short of the 70 % of the speed run's small track; CB 70.26 ± 0.65 %, n = 4. The
-time on the GPU ended before the fifth run with CB did, twice, at epochs 38 and 57; it is not kept. The records, of commit
-5dc8120, are in results/cifar100_vit_tiny_record. Since then tokens between blocks are in bfloat16. Runs to be compared
-with these need that commit. With a few more epochs the plain model reaches 70 %: see cifar100_vit_tiny_speedrun.py.
+time on the GPU ended before the fifth run with CB did, twice, at epochs 38 and 57; it is not kept. The records are in
+results/cifar100_vit_tiny_record and of commit 5dc8120. Since then tokens between blocks are in bfloat16, so runs to be
+compared with these need that commit. With more epochs the plain model reaches 70 %: cifar100_vit_tiny_speedrun.py.
 
 The settings are a first guess, to be replaced by what recipes/cifar100_vit_tiny_search.py finds on held-out images.
 They were not tuned, but the test set had been used before: one plain run of a draft was scored on it.

@@ -59,6 +59,19 @@ def read_bench(name):
     return json.loads((ROOT / "results/bench" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def test_the_readme_says_how_many_images_a_core_reads():
+    record, readme = read_bench("cpu_decode"), (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.fullmatch("[0-9a-f]{40}", record["commit"])
+    for way in record["ways"].values():
+        assert way["low"] <= way["median"] == statistics.median(way["images_per_second"]) <= way["high"]
+    number = {name: round(way["median"]) for name, way in record["ways"].items()}
+    assert (f"{number['training, 500 x 375, 40 KB']} for\ntraining on images of 500 × 375 pixels and 40 KB, and "
+            f"{number['training, 500 x 375, 110 KB']} at 110 KB") in readme
+    assert (f"reads {number['evaluation, 500 x 375, 40 KB']} and {number['evaluation, 500 x 375, 110 KB']}.") in readme
+    one, all_cores = (record["ways"][f"training, 500 x 375, 40 KB{which}"] for which in ("", ", one thread per core"))
+    assert all_cores["threads"] == 2 and f"read {all_cores['clock'] / one['clock']:.1f} times as many" in readme
+
+
 def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_each_other():
     record = read_bench("h100_steps")
     assert record["device"].startswith("NVIDIA H100") and record["how"] and record["versions"].keys() == {"torch"}

@@ -29,7 +29,7 @@ class Run(Subject):
     def __init__(self, trainer: Trainer):
         self.trainer, self.model, self.optimizers = trainer, trainer.model, trainer.optimizers
         self.precision, self.compiled = trainer.precision, trainer.config.compile != "none"
-        self.recorded = trainer.config.cuda_graph and trainer.device.type == "cuda"
+        self.recorded = trainer.records
         split = trainer.images.subset(range(trainer.batch_size))
         self.images, self.labels = split.images[:].to(trainer.device), split.labels.to(trainer.device)
 

@@ -1,9 +1,11 @@
 """Read a split in batches, in a given order, onto a device."""
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,12 +17,12 @@ LOOK_AHEAD = 2
 Pair = tuple[Tensor, Tensor]   # images and targets
 
 
-def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
-            device: torch.device | str = "cpu", target: str = "labels") -> Iterator[Pair]:
+def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device: torch.device | str = "cpu",
+            target: str = "labels", keys: Tensor | None = None) -> Iterator[Pair]:
     """Go through a split in a given order, one batch at a time.
 
     Images in memory are simply indexed, on the device if they live there. Files are decoded on a thread, up to two
-    batches ahead of the one in use.
+    batches ahead of the one in use. Broken ones are left out or, with ``keys``, replaced with others.
 
     Parameters
     ----------
@@ -34,6 +36,9 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
         Where the batches go.
     target
         What to yield along with the images: ``labels``, or another field of the split, such as ``masks``.
+    keys
+        For training, a seed for each row of ``order``, int64 (n,), for the random draws while its file is read: see
+        :meth:`minivit.data.stored.StoredImages.take`.
 
     Yields
     ------
@@ -43,7 +48,9 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
     Raises
     ------
     ValueError
-        If the order is not a vector of valid indices, or the batch size is less than 1.
+        If the order is not a vector of valid indices, the number of keys differs, or the batch size is less than 1.
+    DataError
+        If more than one in a hundred images are broken.
     """
     order = torch.as_tensor(order, device="cpu")
     if order.ndim != 1 or (len(order) and order.dtype != torch.int64):
@@ -52,31 +59,41 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int,
         raise ValueError(f"order goes from {order.min()} to {order.max()}: it must stay in 0 ... {len(split) - 1}")
     if batch_size < 1:
         raise ValueError(f"batch_size={batch_size!r} is not allowed: use 1 or more images")
+    if keys is not None and len(keys) != len(order):
+        raise ValueError(f"keys has {len(keys)} rows for an order of {len(order)}: there must be one for each")
+    targets = getattr(split, target)
 
-    def read(rows: Tensor) -> Pair:
-        return split.images[rows], getattr(split, target)[rows]
+    def read(rows: Tensor, keys: Tensor | None) -> Pair:
+        images, rows = split.images.take(rows, keys)
+        return images, targets[rows]
 
-    in_memory = isinstance(split.images, Tensor)
-    if in_memory:
+    if isinstance(split.images, Tensor):
         order = order.to(split.images.device)  # once: copying the rows of each batch would wait for the device
-    chunks = order.split(batch_size) if len(order) else ()
-    pairs = (read(rows) for rows in chunks) if in_memory else _ahead(read, chunks)
+        pairs = ((split.images[rows], targets[rows]) for rows in _chunks(order, batch_size))
+    else:
+        chunks_of_keys = repeat(None) if keys is None else _chunks(keys, batch_size)
+        pairs = _ahead(read, zip(_chunks(order, batch_size), chunks_of_keys, strict=False))
     return _on_device(pairs, torch.device(device))
+
+
+def _chunks(rows: Tensor, size: int) -> Sequence[Tensor]:
+    return rows.split(size) if len(rows) else ()
 
 
 def _on_device(pairs: Generator[Pair, None, None], device: torch.device) -> Iterator[Pair]:
     with closing(pairs):
         for images, labels in pairs:
-            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+            if len(images):  # not all of them are broken
+                yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
-def _ahead(read: Callable[[Tensor], Pair], chunks: Sequence[Tensor]) -> Generator[Pair, None, None]:
-    """Yield ``read(chunk)`` for every chunk while a thread reads the next ones."""
+def _ahead(read: Callable[..., Pair], chunks: Iterable[tuple[Any, ...]]) -> Generator[Pair, None, None]:
+    """Yield ``read(*chunk)`` for every chunk while a thread reads the next ones."""
     with ThreadPoolExecutor(1, thread_name_prefix="minivit-batches") as pool:
         waiting = deque()
         try:
             for chunk in chunks:
-                waiting.append(pool.submit(read, chunk))
+                waiting.append(pool.submit(read, *chunk))
                 if len(waiting) > LOOK_AHEAD:
                     yield waiting.popleft().result()
             while waiting:

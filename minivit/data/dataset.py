@@ -15,8 +15,15 @@ class DataError(Exception):
     """A file or folder of data cannot be used; the message names it and says what to do."""
 
 
+class BrokenImageError(DataError):
+    """One image cannot be read; a run continues without it, see :mod:`minivit.data.broken`."""
+
+
 class Images(Protocol):
-    """Images that are indexed like a uint8 tensor of shape (n, C, H, W), wherever they are kept."""
+    """Images that are indexed like a uint8 tensor of shape (n, C, H, W), wherever they are kept.
+
+    For ``take``, see :meth:`minivit.data.stored.StoredImages.take`.
+    """
 
     @property
     def shape(self) -> torch.Size: ...
@@ -27,6 +34,8 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: Tensor) -> Tensor: ...
+
+    def take(self, rows: Tensor, keys: Tensor | None = None) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +49,8 @@ class Split:
     images
         uint8 (n, C, H, W): a tensor, or files on disk that can be indexed like one.
     labels
-        int64 (n,), from 0 to the number of classes - 1.
+        int64 (n,), from 0 to the number of classes - 1. For an evaluation also bool (n, K): which of the K classes are
+        right for each image.
     """
 
     images: Tensor | Images
@@ -50,8 +60,9 @@ class Split:
         if isinstance(self.images, Tensor) and (self.images.dtype != torch.uint8 or self.images.ndim != 4):
             raise ValueError(f"images of dtype {self.images.dtype} and shape {tuple(self.images.shape)}: "
                              "they must be uint8 of shape (n, C, H, W)")
-        if self.labels.dtype != torch.int64:
-            raise ValueError(f"labels of dtype {self.labels.dtype}: they must be int64")
+        if (self.labels.dtype, self.labels.ndim) not in ((torch.int64, 1), (torch.bool, 2)):
+            raise ValueError(f"labels of dtype {self.labels.dtype} and shape {tuple(self.labels.shape)}: they must be "
+                             "int64 of shape (n,), or bool of shape (n, K)")
         for field in fields(self):
             if len(getattr(self, field.name)) != len(self.images):
                 raise ValueError(f"{field.name} has {len(getattr(self, field.name))} rows "
@@ -59,6 +70,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def num_read(self) -> int:
+        """Number of images without the broken ones that have been found so far."""
+        return len(self) - len(getattr(self.images, "broken", ()))
 
     def subset(self, indices: Tensor | Sequence[int]) -> Self:
         """Return the rows with these indices, in this order, as a split; files on disk are selected, not read."""

@@ -14,14 +14,18 @@ In this order:
 """
 
 import io
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from torch import Tensor
 
-from minivit.data.dataset import DataError
+from minivit.data.crops import View
+from minivit.data.dataset import BrokenImageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 # Web pages, paper and most viewers are white, and drawings with a transparent background are made for that.
 WHITE = (255, 255, 255)
 ORIENTATION = 0x0112                                    # EXIF tag
+TURNS = {2: 0, 3: 3, 4: 1, 5: 5, 6: 4, 7: 6, 8: 2}      # its values, and those of PIL.Image.Transpose
+SIDEWAYS = (2, 4, 5, 6)                                 # of these, those that swap height and width
 BITS, PHOTOMETRIC, COLOUR_MAP, EXTRA_SAMPLES, SAMPLE_FORMAT = 258, 262, 320, 338, 339   # TIFF tags
 WHITE_IS_ZERO, SIGNED = 0, 2
 GREY_STEP = {"L;2": 85, "L;4": 17}                      # Pillow multiplies 2- and 4-bit grey by these
@@ -58,34 +64,69 @@ def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE,
 
     Raises
     ------
-    DataError
+    BrokenImageError
         Naming the file and what to do, if it is not an image, damaged, too large, or has pixels without a stated range.
     """
+    with _opened(source, name) as image:
+        return _see(image, background)
+
+
+def decode_part(source: str | os.PathLike | bytes, view: View, background: Sequence[int] = WHITE, *,
+                name: str | None = None) -> Tensor:
+    """Read a view of an image as people see it: uint8 (3, H, W).
+
+    For the other parameters and the errors, see :func:`decode`.
+    """
+    with _opened(source, name) as image:
+        if image.format != "JPEG":   # in the file, the orientation may follow the pixels
+            whole = _see(image, background)
+            return view.scale(whole, view.box(whole.height, whole.width))
+        turn = _turn(image)
+        box = view.box(*(image.size if turn in SIDEWAYS else image.size[::-1]))
+        reduction = view.reduction(box)
+        if turn is not None:   # a side that isn't divisible would have its remainder on the wrong end
+            reduction = math.gcd(reduction, *image.size)
+        if reduction > 1:
+            image.draft(None, (image.width // reduction, image.height // reduction))
+        return view.scale(_see(image, background), tuple(side / reduction for side in box))
+
+
+@contextmanager
+def _opened(source: str | os.PathLike | bytes, name: str | None) -> Iterator["Image"]:
+    """Open an image; turn whatever fails then, or inside the ``with`` block, into a BrokenImageError."""
     from PIL import Image
 
     name = name or ("the image" if isinstance(source, bytes) else os.fspath(source))
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            raw = _raw_mode(image)
-            image.load()
-            colours, alpha = _colours_and_alpha(image, raw)
-            seen = _to_srgb(colours, image.info.get("icc_profile"))
-            if alpha is not None:
-                seen = Image.composite(seen, Image.new("RGB", seen.size, tuple(background)), alpha)
-            return _upright(seen, image)
+            yield image
     except MemoryError:
         raise
     except _Refused as refused:
-        raise DataError(f"{name} {refused}") from None
+        raise BrokenImageError(f"{name} {refused}") from None
     except Image.DecompressionBombError as error:
-        raise DataError(f"{name} has more pixels than Pillow reads ({error}): make it smaller, or raise "
-                        "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
+        raise BrokenImageError(f"{name} has more pixels than Pillow reads ({error}): make it smaller, or raise "
+                               "PIL.Image.MAX_IMAGE_PIXELS if you trust it") from None
     # Broken bytes make Pillow's decoders fail with nearly anything.
     except Exception as error:
         if getattr(error, "filename", None):   # the file could not even be opened
-            raise DataError(f"{name} cannot be read: {error.strerror}") from None
-        raise DataError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
-                        ) from None
+            raise BrokenImageError(f"{name} cannot be read: {error.strerror}") from None
+        raise BrokenImageError(f"{name} cannot be read as an image ({_reason(error, source)}): replace it or delete it"
+                               ) from None
+
+
+def _see(image: "Image", background: Sequence[int]) -> "Image":
+    """Return the whole image, in mode RGB and upright."""
+    from PIL import Image
+
+    raw = _raw_mode(image)
+    image.load()
+    colours, alpha = _colours_and_alpha(image, raw)
+    seen = _to_srgb(colours, image.info.get("icc_profile"))
+    if alpha is not None:
+        seen = Image.composite(seen, Image.new("RGB", seen.size, tuple(background)), alpha)
+    turn = _turn(image)
+    return seen if turn is None else seen.transpose(turn)
 
 
 def _raw_mode(image: "Image") -> str:
@@ -183,16 +224,12 @@ def _transform(profile: bytes, mode: str) -> Any:
         return None
 
 
-def _upright(pixels: "Image", source: "Image") -> "Image":
-    from PIL.Image import Transpose
-
-    ways = {2: Transpose.FLIP_LEFT_RIGHT, 3: Transpose.ROTATE_180, 4: Transpose.FLIP_TOP_BOTTOM, 5: Transpose.TRANSPOSE,
-            6: Transpose.ROTATE_270, 7: Transpose.TRANSVERSE, 8: Transpose.ROTATE_90}
+def _turn(image: "Image") -> int | None:
+    """Return Pillow's number of the transposition that makes an image upright, or None if it is."""
     try:
-        way = ways.get(source.getexif().get(ORIENTATION))
+        return TURNS.get(image.getexif().get(ORIENTATION))
     except Exception:   # damaged EXIF fails with nearly anything, but the pixels are fine
-        way = None
-    return pixels if way is None else pixels.transpose(way)
+        return None
 
 
 def _reason(error: Exception, source: str | os.PathLike | bytes) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minivit.data.crops import central_box, resize
 from minivit.data.dataset import DataError
 from minivit.options import image_sides
 
@@ -92,20 +93,8 @@ def fit(image: "Image", image_size: int | Sequence[int], *, crop_pct: float = 1.
     PIL.Image.Image
         Of height and width ``image_size``.
     """
-    from PIL.Image import Resampling
-
-    h, w = image_sides(image_size)
-    height, width = (math.floor(side / crop_pct + 1e-9) for side in (h, w))   # 224 / (224 / 256) may fall below 256
-    if crop_mode == "center":
-        if image.height * width <= image.width * height:
-            width = height * image.width // image.height
-        else:
-            height = width * image.height // image.width
-    top, left = round((height - h) / 2), round((width - w) / 2)
-    # Scale and crop in one step: a very long image, scaled as a whole, would not fit into memory.
-    down, across = image.height / height, image.width / width
-    box = (left * across, top * down, min((left + w) * across, image.width), min((top + h) * down, image.height))
-    return image.resize((w, h), Resampling[interpolation.upper()], box=box)
+    box = central_box(image.height, image.width, image_size, crop_pct=crop_pct, crop_mode=crop_mode)
+    return resize(image, box, image_size, interpolation)
 
 
 def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
@@ -127,12 +116,21 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
                         "preprocessor_config.json that came with the weights") from None
     except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error})") from None
+        raise DataError(f"{path} is not text ({error})") from None
+    return parse_preprocessing(text, path)
+
+
+def parse_preprocessing(text: str, source: str | os.PathLike) -> Preprocessing:
+    """Read what :func:`read_preprocessing` reads from a text; ``source`` is its name in error messages."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{source} is not JSON ({error})") from None
     try:
         timm = content.get("pretrained_cfg", content)
         if "mean" in timm and "input_size" in timm:
@@ -140,11 +138,11 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
         if "image_mean" in content or "image_processor_type" in content or "feature_extractor_type" in content:
             return _of_transformers(content)
     except KeyError as error:
-        raise DataError(f"{path} lacks the key {error}") from None
+        raise DataError(f"{source} lacks the key {error}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: {error}") from None
-    raise DataError(f"{path} says nothing about images: neither mean, std and input_size, as timm's config.json does, "
-                    "nor image_mean and image_std, as preprocessor_config.json does")
+        raise DataError(f"{source}: {error}") from None
+    raise DataError(f"{source} says nothing about images: neither mean, std and input_size, as timm's config.json "
+                    "does, nor image_mean and image_std, as preprocessor_config.json does")
 
 
 def _of_timm(config: dict[str, Any]) -> Preprocessing:

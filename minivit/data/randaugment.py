@@ -16,12 +16,11 @@ from minivit.options import check_at_least
 RAND_AUGMENT = OPERATIONS[:-1]     # all but identity
 TRIVIAL_AUGMENT = OPERATIONS[2:]   # all but invert and solarize_add
 IDENTITY = OPERATIONS.index("identity")
-PROBABILITY = 0.5                  # that RandAugment applies an operation it has drawn
 GREY, BLACK = 128, 0
 
 
 def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int = 2, magnitude: float = 9.0,
-                 noise: float = 0.5) -> Tensor | tuple[Tensor, Tensor]:
+                 noise: float = 0.5, probability: float = 0.5) -> Tensor | tuple[Tensor, Tensor]:
     """Apply a few random operations of similar magnitude to each image.
 
     The default is DeiT's (Touvron et al., 2021), which timm calls ``rand-m9-mstd0.5-inc1``. Operations are drawn from
@@ -46,6 +45,8 @@ def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int
     noise
         Standard deviation of the magnitude, 0 or more: each operation of each image draws its own magnitude from a
         normal distribution clipped to [0, 10].
+    probability
+        In [0, 1], that an operation that was drawn is applied.
 
     Returns
     -------
@@ -59,10 +60,11 @@ def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int
     check_images(images)
     check_at_least(1, operations=operations)
     for name, value, allowed, is_allowed in (("magnitude", magnitude, "in [0, 10]", 0 <= magnitude <= 10),
-                                             ("noise", noise, "finite and 0 or more", 0 <= noise < inf)):
+                                             ("noise", noise, "finite and 0 or more", 0 <= noise < inf),
+                                             ("probability", probability, "in [0, 1]", 0 <= probability <= 1)):
         if not is_allowed:
             raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
-    return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise), GREY, masks)
+    return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise, probability), GREY, masks)
 
 
 def trivial_augment(images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
@@ -92,12 +94,13 @@ def trivial_augment(images: Tensor, masks: Tensor | None = None) -> Tensor | tup
     return apply_operations(images, *draw_trivial_augment(images), BLACK, masks)
 
 
-def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: float) -> tuple[Tensor, Tensor]:
+def draw_rand_augment(images: Tensor, operations: int, magnitude: float, noise: float, probability: float = 0.5
+                      ) -> tuple[Tensor, Tensor]:
     """Draw operations, as indices into ``OPERATIONS``, and their strengths, both (R, B)."""
     shape, device = (operations, len(images)), images.device
     height, width = images.shape[2:]
     operation = draw_among(RAND_AUGMENT, shape, device)
-    operation = torch.where(draws.rand(*shape, device=device, axis=1) < PROBABILITY, operation, IDENTITY)
+    operation = torch.where(draws.rand(*shape, device=device, axis=1) < probability, operation, IDENTITY)
     level = (magnitude + noise * draws.randn(*shape, device=device, axis=1)).clamp(0, 10)
     signed = level * draw_signs(shape, device)
     factor = (1 + 0.09 * signed).clamp(min=0.1)

@@ -8,19 +8,18 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from minivit.data.dataset import DataError, Dataset, Split
-from minivit.data.decode import WHITE, decode
+from minivit.data.crops import View
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split
+from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
 from minivit.files import read_names
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 
 class ShardImages(StoredImages):
@@ -45,8 +44,8 @@ class ShardImages(StoredImages):
         names = self.index.names.decode("utf-8", "surrogateescape").split("\n")
         return [names[row] for row in self.places["name"].tolist()]
 
-    def read(self, place: np.void) -> "Image":
-        """Read one member of a tar."""
+    def read(self, place: np.void, view: View) -> Tensor:
+        """Decode a view of one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
         try:
@@ -57,9 +56,15 @@ class ShardImages(StoredImages):
         if len(content) < size:
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
-            return decode(content, self.background)
-        except DataError:   # look up the name only when it is needed
-            return decode(content, self.background, name=f"{path}: member {self._name(place)!r}")
+            return decode_part(content, view, self.background)
+        except BrokenImageError:   # look up the name only when it is needed
+            return decode_part(content, view, self.background, name=f"{path}: member {self._name(place)!r}")
+
+    def without_places(self) -> Self:
+        """Return a copy without places, for another process; it doesn't know the names of the members either."""
+        bare = super().without_places()
+        bare.index = Index(bare.index.places[:0], b"")
+        return bare
 
     def _name(self, place: np.void) -> str:
         return self.index.names.split(b"\n")[place["name"]].decode("utf-8", "surrogateescape")
@@ -86,7 +91,8 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
                 image_size: int | Sequence[int] | None = None, mean: Sequence[float] | None = None,
                 std: Sequence[float] | None = None, crop_pct: float | None = None,
                 crop_mode: Literal["center", "squash"] | None = None, interpolation: str | None = None,
-                preprocessing: str | Path | None = None, background: Sequence[int] = WHITE) -> Dataset:
+                preprocessing: str | Path | None = None, background: Sequence[int] = WHITE,
+                only_test: bool = False) -> Dataset:
     """Load a data set of WebDataset tar shards; nothing is unpacked or copied.
 
     The headers of the tars are read once, into an index next to them or, if nothing can be written there, in
@@ -102,6 +108,8 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
         manifest, or else the labels themselves.
     image_size, mean, std, crop_pct, crop_mode, interpolation, preprocessing, background
         As for :func:`minivit.data.imagefolder.load_imagefolder`.
+    only_test
+        Whether to leave out the training images, as an evaluation does: their shards need not be there, nor indexed.
 
     Returns
     -------
@@ -117,7 +125,7 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, listed = find_shards(root)
+    shards, listed = find_shards(root, only_test)
     source = f"{root / MANIFEST}" if classes is None else "the option classes"
     named = listed if classes is None else _read_classes(classes)
     indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}
@@ -127,9 +135,9 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     for name, index in indices.items():
         _check_labels(shards[name], name, index.places, len(named), source)
     options = options_of_images(how, background)
-    splits = (Split(ShardImages(shards[name], index, **options), torch.from_numpy(index.places["label"].copy()))
-              for name, index in indices.items())
-    return Dataset("shards", *splits, named, how.mean, how.std)
+    *others, test = (Split(ShardImages(shards[name], index, **options), torch.from_numpy(index.places["label"].copy()))
+                     for name, index in indices.items())
+    return Dataset("shards", *others or [test.subset([])], test, named, how.mean, how.std)
 
 
 def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:

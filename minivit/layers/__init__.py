@@ -10,7 +10,7 @@ from minivit.layers.context import (
     SqueezeExcite,
     create_context,
 )
-from minivit.layers.embed import PatchDropout, PatchEmbed, check_images
+from minivit.layers.embed import PatchDropout, PatchEmbed, check_images, sine_positions
 from minivit.layers.extra_block import ExtraMlp, ExtraMsa
 from minivit.mixers import (
     Attention,
@@ -48,5 +48,6 @@ __all__ = [
     "check_images",
     "create_context",
     "drop_path_rate",
+    "sine_positions",
     "split_dim",
 ]

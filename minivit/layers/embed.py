@@ -55,6 +55,34 @@ class PatchEmbed(nn.Module):
         return self.proj(images).flatten(2).mT  # (B, C, rows, columns) -> (B, N, C)
 
 
+def sine_positions(grid: tuple[int, int], dim: int) -> Tensor:
+    r"""Return a position embedding for each patch, (1, N, C): sines and cosines of its column, then of its row.
+
+    .. math:: \sin(x \omega_i), \quad \cos(x \omega_i), \quad \sin(y \omega_i), \quad \cos(y \omega_i), \qquad
+              \omega_i = 10000^{-i / (C/4 - 1)}, \quad 0 \le i < C/4
+
+    As in Beyer et al. (2022, *Better plain ViT baselines for ImageNet-1k*).
+
+    Parameters
+    ----------
+    grid
+        Rows and columns of patches.
+    dim
+        Channels C, a multiple of 4 and at least 8.
+
+    Raises
+    ------
+    ValueError
+        If ``dim`` is neither.
+    """
+    if dim % 4 or dim < 8:
+        raise ValueError(f"dim={dim} must be a multiple of 4, at least 8, for sine positions")
+    frequencies = 10000 ** -torch.linspace(0, 1, dim // 4)
+    rows, columns = (torch.arange(side)[:, None] * frequencies for side in grid)             # (R, C/4) and (S, C/4)
+    y, x = rows[:, None].expand(-1, grid[1], -1), columns.expand(grid[0], -1, -1)            # (R, S, C/4) each
+    return torch.cat([x.sin(), x.cos(), y.sin(), y.cos()], dim=2).flatten(0, 1)[None]
+
+
 class PatchDropout(nn.Module):
     """In training, keep a random subset of each image's patches, drawn anew each time (Liu et al., 2023).
 

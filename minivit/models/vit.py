@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minivit.layers import (
@@ -19,6 +20,7 @@ from minivit.layers import (
     PatchDropout,
     PatchEmbed,
     drop_path_rate,
+    sine_positions,
     split_dim,
 )
 from minivit.mixers import create_mixer, mixer_class
@@ -28,6 +30,7 @@ from minivit.models.plan import plan_mixers
 from minivit.options import check_at_least, check_choice, check_rate, layer_indices, scaled_size
 
 GLOBAL_POOLS = ("token", "avg")
+POSITIONS = ("learned", "sine")
 EXTRA_BLOCKS = ("none", "msa", "mlp")
 
 
@@ -71,6 +74,8 @@ class ViT(AttentionClassifier):
     mixer_layers
         Which blocks use this mixer: ``all``, ``upper`` (the deeper half), or a sequence of indices in [0, depth); the
         others compute attention.
+    positions
+        Position embeddings: ``learned``, or ``sine``, which are fixed: see :func:`minivit.layers.sine_positions`.
     global_pool
         What the head reads: ``token`` (the class token) or ``avg`` (the mean of the patches).
 
@@ -95,13 +100,14 @@ class ViT(AttentionClassifier):
                  attention_layers: str | Sequence[int] = "all", less_attention_rank: int | None = None,
                  less_attention_form: str = "scores", mixer: str = "attention",
                  mixer_options: Mapping[str, Any] | None = None, mixer_layers: str | Sequence[int] = "all",
-                 global_pool: str = "token"):
+                 positions: str = "learned", global_pool: str = "token"):
         super().__init__()
         check_rate(dropout=dropout, drop_path=drop_path)
         check_at_least(1, depth=depth, dim=dim)
         scaled_size(dim, "mlp_ratio", mlp_ratio)
         check_choice(EXTRA_BLOCKS, extra_block=extra_block)
         check_choice(GLOBAL_POOLS, global_pool=global_pool)
+        check_choice(POSITIONS, positions=positions)
         if uniform_head == "append":
             dim, num_heads = dim + split_dim(dim, num_heads), num_heads + 1
         elif uniform_head == "matched":  # queries and keys have 2 D (C + 1) weights, D hidden channels D (2 C + 1)
@@ -114,7 +120,10 @@ class ViT(AttentionClassifier):
         with_context = layer_indices("context_layers", context_layers, depth)
         self.global_pool = global_pool
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
-        self.pos_embed = nn.Parameter(torch.empty(1, num_tokens, dim))
+        if positions == "learned":
+            self.pos_embed = nn.Parameter(torch.empty(1, num_tokens, dim))
+        else:
+            self.register_buffer("pos_embed", F.pad(sine_positions(self.patch_embed.grid, dim), (0, 0, 1, 0)))
         # Training may set its rate; some mixers need all patches in their order.
         bound_to_grid = any(mixer_class(name).bound_to_grid for name, _ in plan)
         self.patch_dropout = nn.Identity() if bound_to_grid else PatchDropout()
@@ -144,7 +153,8 @@ class ViT(AttentionClassifier):
         Context modules draw nothing here, so models that differ only in ``context`` start from the same weights.
         """
         init_linear_layers(self)
-        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+        if isinstance(self.pos_embed, nn.Parameter):
+            nn.init.trunc_normal_(self.pos_embed, std=0.02)
         nn.init.normal_(self.cls_token, std=1e-6)
 
     def tokens(self, images: Tensor, maps: list[Tensor] | None = None) -> Tensor:

@@ -24,12 +24,12 @@ from minivit.analysis import (
     scale_statistics,
     shot_noise,
 )
-from minivit.data import Dataset, batches
+from minivit.data import DataError, Dataset, batches
 from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
 from minivit.tasks import find_task
 from minivit.tasks.task import add
-from minivit.training.evaluate import predict
+from minivit.training.evaluate import LEFT_OUT, predict, report_broken
 from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
@@ -97,6 +97,8 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     ------
     ValueError
         If ``images``, ``seed``, ``epsilon`` or ``batch_size`` is out of range.
+    DataError
+        If too many images are broken; those that are count nowhere.
     """
     rows, task = choose_images(dataset, images, seed, epsilon), find_task(task)
     device = first_weights(model).device
@@ -106,7 +108,7 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
 
     conditions = create_conditions(classify, seed, epsilon, device)
     sums: dict[str, Any] = dict.fromkeys(conditions)
-    on_maps, tokens = 0, []
+    on_maps, tokens, n = 0, [], 0
     was_training = model.training
     model.eval()
     try:
@@ -123,13 +125,17 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
                 for name, spoil in conditions.items():
                     logits = classify(spoil(pixels.float(), targets))
                     sums[name] = add(sums[name], task.measure(logits, targets, dataset.num_classes))
+                n += len(targets)
                 bar.update(len(targets))
     finally:
         model.train(was_training)
-    return {"images": len(rows), "seed": seed, "epsilon": epsilon,
-            "attention": summarize(tokens, on_maps / len(rows)) if tokens else None,
+    report_broken(dataset.test, LEFT_OUT)
+    if n == 0:
+        raise DataError(f"none of the {len(rows)} images chosen of {dataset.name} can be read; choose more")
+    return {"images": n, "seed": seed, "epsilon": epsilon,
+            "attention": summarize(tokens, on_maps / n) if tokens else None,
             "scale": measure_scales(model),
-            "robustness": {name: round(task.summarize(total, len(rows))[task.score], 4)
+            "robustness": {name: round(task.summarize(total, n)[task.score], 4)
                            for name, total in sums.items()}}
 
 

@@ -191,14 +191,16 @@ def draw_robustness(robustness: Mapping[str, float], color: str, xlabel: str = "
 @torch.no_grad()
 def draw_rollout(model: nn.Module, dataset: Dataset, rows: Tensor,
                  task: Task = TASKS["classification"]) -> Any:
-    """Draw the rollout of the class token; None if there is no class token or N differs between layers."""
-    images, targets = next(batches(dataset.test, rows, len(rows), first_weights(model).device, task.target))
+    """Draw the rollout of the class token; None if there is no class token, N differs between layers, or no image."""
+    images, targets = next(batches(dataset.test, rows, len(rows), first_weights(model).device, task.target), (None, ()))
+    if images is None:  # all are broken
+        return None
     _, maps = predict(model, images, dataset, return_attention=True)
     grid, class_tokens = token_grid(model, maps[0].shape[-1])
     if len({layer.shape[-1] for layer in maps}) > 1 or class_tokens != 1:
         return None
     weights = attention_rollout(maps)[:, 0, 1:].unflatten(1, grid).cpu()
-    figure, axes = new_figure(2, len(rows), squeeze=False)
+    figure, axes = new_figure(2, len(images), squeeze=False)
     for column, image, target, weight in zip(axes.T, images.cpu(), targets, weights, strict=True):
         mesh = plot_rollout(column, image, weight, vmax=weights.max())
         column[0].set_title(task.caption(target, dataset.classes), parse_math=False)  # names may contain a dollar sign

@@ -3,6 +3,10 @@
 Axes: B batch, C channels, H and W height and width in pixels, K classes.
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -16,8 +20,10 @@ from minivit.data.augment import (
     random_flip,
     standardize,
 )
+from minivit.data.crops import random_resized_crop
 from minivit.data.erasing import random_erasing
 from minivit.data.randaugment import rand_augment, trivial_augment
+from minivit.options import check_options
 
 
 def keep(images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, Tensor]:
@@ -26,6 +32,21 @@ def keep(images: Tensor, masks: Tensor | None = None) -> Tensor | tuple[Tensor, 
 
 
 POLICIES = {"none": keep, "randaugment": rand_augment, "trivialaugment": trivial_augment}
+
+
+def create_policy(name: str, options: Mapping[str, Any]) -> Callable:
+    """Return one of the policies with these keyword arguments.
+
+    Raises
+    ------
+    ValueError
+        If the policy has no such argument, or doesn't allow the value.
+    """
+    check_options(POLICIES[name], options, f"augmentation={name!r}", given=("images", "masks"))
+    policy = partial(POLICIES[name], **options)
+    with torch.random.fork_rng([]):
+        policy(torch.zeros(1, 1, 2, 2, dtype=torch.uint8))  # what isn't allowed is told before the first step
+    return policy
 
 
 class Augmentation:
@@ -40,15 +61,20 @@ class Augmentation:
         Provides the mean, the standard deviation and the number of classes.
     device
         Where the batches are.
-    crop_padding, flip, augmentation, erasing, mixup, cutmix
+    crop
+        As for :class:`minivit.training.Config`; or none, for images that were cropped when they were read.
+    crop_padding, smallest_crop, flip, augmentation, augmentation_options, erasing, mixup, cutmix
         As for :class:`minivit.training.Config`.
     """
 
-    def __init__(self, dataset: Dataset, device: torch.device, *, crop_padding: int = 0, flip: bool = False,
-                 augmentation: str = "none", erasing: float = 0.0, mixup: float = 0.0, cutmix: float = 0.0):
+    def __init__(self, dataset: Dataset, device: torch.device, *, crop: str = "shift", crop_padding: int = 0,
+                 smallest_crop: float = 0.08, flip: bool = False, augmentation: str = "none",
+                 augmentation_options: Mapping[str, Any] | None = None, erasing: float = 0.0, mixup: float = 0.0,
+                 cutmix: float = 0.0):
         self.mean, self.std = channel_statistics(dataset.mean, dataset.std, dataset.image_shape[0], device)
         self.classes = torch.arange(dataset.num_classes, device=device)
-        self.crop_padding, self.flip, self.policy = crop_padding, flip, POLICIES[augmentation]
+        self.crop, self.crop_padding, self.smallest_crop, self.flip = crop, crop_padding, smallest_crop, flip
+        self.policy = create_policy(augmentation, augmentation_options or {})
         self.erasing, self.mixup, self.cutmix = erasing, mixup, cutmix
 
     def __call__(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -62,9 +88,12 @@ class Augmentation:
         """Move and recolour the pixels; the labels stay the same."""
         return self.policy(self.move(images)), labels
 
-    def move(self, images: Tensor) -> Tensor:
-        """Crop and mirror, (B, C, H, W) with any C."""
-        images = random_crop(images, self.crop_padding)
+    def move(self, images: Tensor, masks: int = 0) -> Tensor:
+        """Crop and mirror, (B, C, H, W) with any C, of which the last ones may be masks."""
+        if self.crop == "shift":
+            images = random_crop(images, self.crop_padding)
+        elif self.crop == "random_resized":
+            images = random_resized_crop(images, self.smallest_crop, masks)
         return random_flip(images) if self.flip else images
 
     def one_hot(self, targets: Tensor) -> Tensor:
@@ -94,5 +123,5 @@ class MaskAugmentation(Augmentation):
 
     def change(self, images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
         """Move the pixels, with the mask as an additional channel, and recolour them."""
-        both = self.move(torch.cat([images, masks[:, None]], dim=1))
+        both = self.move(torch.cat([images, masks[:, None]], dim=1), masks=1)
         return self.policy(both[:, :-1], both[:, -1])

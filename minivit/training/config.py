@@ -25,6 +25,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from minivit.options import did_you_mean, explain, range_in_words, type_in_words
 from minivit.tasks import find_task
+from minivit.tasks.augmentation import create_policy
 from minivit.training.interval import Interval
 from minivit.training.optimizer import OPTIMIZERS
 
@@ -107,14 +108,26 @@ class AugmentationConfig:
     repeats: int = Field(1, ge=1, description=(
         "Repeated augmentation (Hoffer et al., 2020): how many times an image occurs in a batch, augmented anew each "
         "time. An epoch keeps its length, so it has this many times fewer different images."))
+    crop: Literal["shift", "random_resized"] = Field("shift", description=(
+        "How to crop: shift moves an image by up to crop_padding pixels; random_resized scales a random part of it to "
+        "the size of the whole (as in DeiT). Images in files are cropped while they are read."))
     crop_padding: int = Field(4, ge=0, description="Largest shift, in pixels.")
+    smallest_crop: float = Field(0.08, gt=0, le=1, description=(
+        "Smallest share of an image's area that random_resized keeps."))
     flip: bool = Field(True, description="Whether to mirror images left to right, half of the time.")
     augmentation: Literal["none", "randaugment", "trivialaugment"] = Field("none", description=(
         "Augmentation after crop and flip: randaugment (as in DeiT), trivialaugment or none."))
+    augmentation_options: dict[str, Any] = Field(default_factory=dict, description=(
+        "Keyword arguments for it: operations, magnitude, noise and probability of randaugment."))
     erasing: float = Field(0.0, ge=0, le=1, description="Probability of replacing a box of an image by noise.")
     mixup: float = Field(0.0, ge=0, description=(
         "Alpha of Mixup; 0 is off. If CutMix is on too, each batch uses one of the two at random."))
     cutmix: float = Field(0.0, ge=0, description="Alpha of CutMix; 0 is off.")
+
+    @model_validator(mode="after")
+    def check_augmentation(self) -> "AugmentationConfig":
+        create_policy(self.augmentation, self.augmentation_options)
+        return self
 
 
 @settings
@@ -128,6 +141,9 @@ class RunConfig:
     accumulate: int = Field(1, ge=1, description=(
         "Number of parts in which a process handles its share of a batch, one after the other, so that a small machine "
         "can take the same steps as a large one."))
+    recompute: bool = Field(False, description=(
+        "Save memory by computing each block a second time in the backward pass, from what went into it, instead of "
+        "keeping what was computed inside (activation checkpointing). The steps are the same and take a third longer."))
     seed: int = Field(0, ge=0, description="Seed of the initial weights, the order of images and all random draws.")
     precision: Literal["auto", "float32", "bfloat16"] = Field("float32", description=(
         "float32, bfloat16 for autocast, or auto: bfloat16 if the device multiplies it in hardware."))
@@ -135,7 +151,7 @@ class RunConfig:
         "none, or default: use torch.compile on the blocks, which share their code, and on the augmentation."))
     cuda_graph: bool = Field(True, description=(
         "On an NVIDIA GPU, record a whole step once for each number of patches, and replay it. It has no effect on "
-        "other devices, with more than one process, or with accumulate."))
+        "other devices, with more than one process, with accumulate or with recompute."))
     deterministic: bool = Field(True, description=(
         "On a GPU, use kernels that give the same bits each time, so that a resumed run ends with the weights of one "
         "that was never stopped. Those of a CPU always do."))

@@ -3,24 +3,31 @@
 Axes: B batch, C channels, H and W height and width in pixels.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minivit.data import Dataset, batches
+from minivit.data import Dataset, Split, batches
 from minivit.data.augment import normalize
+from minivit.data.broken import join
 from minivit.tasks import find_task
 from minivit.tasks.task import add
 from minivit.training import parallel
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
 
+LEFT_OUT = "were left out"
+
+log = logging.getLogger(__name__)
+
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
-             after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
+             after_batch: Callable[[], Any] = lambda: None, task: str = "classification",
+             spoil: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict[str, float]:
     """Measure a model on the whole test set; several processes share the images.
 
     Parameters
@@ -37,6 +44,8 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         Called after each batch.
     task
         The task, which defines the scores: a key of :data:`minivit.tasks.TASKS`.
+    spoil
+        What to do to the images first: maps float images in pixel units, (B, C, H, W), and targets to such images.
 
     Returns
     -------
@@ -53,17 +62,39 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     device, task = first_weights(model).device, find_task(task)
     was_training = model.training
     model.eval()
-    sums = None
+    split, rows, sums, n = dataset.test, parallel.share(torch.arange(len(dataset.test))), None, 0
+
+    def measure(images: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+        logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
+        return task.measure(logits[:len(targets)], targets, dataset.num_classes)
+
     try:
-        mine = parallel.share(torch.arange(len(dataset.test)))
-        rows = mine if len(mine) else torch.arange(1)  # without a share, evaluate one image and discard it
-        for images, targets in batches(dataset.test, rows, batch_size, device, task.target):
-            logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
-            sums = add(sums, task.measure(logits, targets, dataset.num_classes))
+        for images, targets in batches(split, rows, batch_size, device, task.target):
+            images = spoil(images.float(), targets) if spoil else images
+            sums, n = add(sums, measure(images, targets)), n + len(targets)
             after_batch()
+        if sums is None:  # a process without images adds nothing
+            black = torch.zeros(1, *dataset.image_shape, device=device)
+            sums = measure(black, getattr(split, task.target)[:0].to(device))
     finally:
         model.train(was_training)
-    return task.summarize([parallel.add_up(total * bool(len(mine))) for total in sums], len(dataset.test))
+    report_broken(split, LEFT_OUT)
+    return task.summarize([parallel.add_up(total) for total in sums], int(parallel.add_up(torch.tensor(n))))
+
+
+def report_broken(split: Split, action: str) -> None:
+    """Log which images of a split are broken, over all processes, and what was done about them; each one only once.
+
+    Raises
+    ------
+    DataError
+        If more than one in a hundred images of the split are broken.
+    """
+    if (broken := getattr(split.images, "broken", None)) is not None:
+        for errors in parallel.gather(broken.errors):
+            broken.add(errors)
+        if (new := broken.unreported()) and parallel.is_first():
+            log.warning(f"{broken} and {action}: {join(new)}")
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:

@@ -1,10 +1,8 @@
-"""Stop a run cleanly: Ctrl-C, SIGTERM and SIGUSR1 take effect once the current step is finished."""
+"""Stop a run cleanly: Ctrl-C, SIGTERM and SIGUSR1 are noted, and the run looks for them where it can be saved."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from minivit.training import parallel
 
 # Sent by Ctrl-C, by a system that shuts down, and by a scheduler before the time is up.
 SIGNALS = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGUSR1] if hasattr(signal, "SIGUSR1") else [])
@@ -19,11 +17,11 @@ class Stopped(Exception):  # noqa: N818, it is not an error
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], None]]:
-    """Provide a function to call where it is safe to stop: it raises :class:`Stopped` once a signal has arrived.
+def note_signals() -> Iterator[Callable[[], int]]:
+    """Provide a function that returns the number of the first signal that has arrived, or 0.
 
     A second Ctrl-C stops the program at once, as usual. Outside the main thread signals can't be caught, and the
-    function has no effect.
+    function returns 0.
     """
     came: list[int] = []
 
@@ -31,17 +29,12 @@ def stop_on_signals() -> Iterator[Callable[[], None]]:
         came.append(signum)
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def stop_if_asked() -> None:
-        signum = parallel.largest(came[0] if came else 0)  # all stop, and after the same step
-        if signum:
-            raise Stopped(signum)
-
     try:
         before = {signum: signal.signal(signum, note) for signum in SIGNALS}
     except ValueError:
         before = {}
     try:
-        yield stop_if_asked
+        yield lambda: came[0] if came else 0
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

@@ -28,7 +28,7 @@ from minivit.training.checkpoint import (
 from minivit.training.config import Config
 from minivit.training.device import choose_device, failure
 from minivit.training.files import CheckpointError
-from minivit.training.interrupt import Stopped, stop_on_signals
+from minivit.training.interrupt import Stopped, note_signals
 from minivit.training.interval import Interval
 from minivit.training.record import RUN, write_metrics, write_run, write_spent
 from minivit.training.trained import differences
@@ -111,9 +111,17 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
     looked = time.monotonic()
     saves, inside = Interval("save_every", config.save_every, looked), Interval("SAVE_INSIDE", SAVE_INSIDE, looked)
 
-    with bar, Writer() as writer, stop_on_signals() as stop_if_asked:
+    with bar, Writer() as writer, note_signals() as asked_to_stop:
         save(out, trainer, writer)
         writer.wait()  # if it can't be written, fail before the first step
+
+        def save_or_stop(due: bool = False) -> None:
+            due, signum = parallel.largest(due, asked_to_stop())  # all do the same, after the same step
+            if signum:
+                raise Stopped(signum)
+            if due:
+                save(out, trainer, writer)
+                inside.last = time.monotonic()
 
         def after_step(images: int) -> None:
             nonlocal looked
@@ -125,23 +133,17 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                                     f"accuracy {accuracy:.1f} %")
                 parallel.stand_at(trainer.step)
                 looked = now
-            if parallel.largest(saves.is_over(None, now) or inside.is_over(None, now)):
-                save(out, trainer, writer)
-                inside.last = now
-            stop_if_asked()
+            save_or_stop(saves.is_over(None, now) or inside.is_over(None, now))
 
         try:
             while len(trainer.history) < config.epochs:
                 trainer.train_epoch(after_step)
                 # Processes evaluate different numbers of batches, so they can't agree after each whether to stop.
-                metrics = trainer.finish_epoch(after_batch=stop_if_asked if parallel.world_size() == 1 else list)
-                done, now = len(trainer.history), time.monotonic()
-                if parallel.largest(saves.is_over(done, now) or done == config.epochs):
-                    save(out, trainer, writer)
-                    inside.last = now
+                metrics = trainer.finish_epoch(after_batch=save_or_stop if parallel.world_size() == 1 else list)
                 if progress and first:
                     bar.write(describe_epoch(trainer.task, metrics))
-                stop_if_asked()
+                done = len(trainer.history)
+                save_or_stop(saves.is_over(done, time.monotonic()) or done == config.epochs)
         except Stopped:
             save(out, trainer, writer)
             writer.wait()  # when the user is told that the run is saved, it must be

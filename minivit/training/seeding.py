@@ -16,6 +16,11 @@ def permutation(n: int, *key: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(key).permutation(n))
 
 
+def keys(places: torch.Tensor, *key: int) -> torch.Tensor:
+    """Return a seed for each place, int64 (n,), that depends only on the place and ``key``."""
+    return places + int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 2)  # the sum must not overflow
+
+
 def choose_kernels(device: torch.device, deterministic: bool) -> None:
     """Make a GPU use deterministic kernels, or the fastest; those of a CPU are deterministic anyway.
 

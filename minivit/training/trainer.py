@@ -5,12 +5,13 @@ every draw inside a step is a function of (seed, step). So a checkpoint needs no
 same machine a resumed run ends with the same weights, bit for bit, as one that was never stopped.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, replace
-from functools import cached_property, partial
+from functools import cached_property
 from math import inf, isfinite
 from typing import Any
 
@@ -26,14 +27,18 @@ from minivit.training import parallel
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision, synchronize
-from minivit.training.evaluate import evaluate
+from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
+from minivit.training.objective import create_objective
 from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
-from minivit.training.seeding import choose_kernels, permutation, seed_torch
-from minivit.training.step import MovingAverage, Objective, ObjectiveOnMaps, Step
+from minivit.training.recompute import recompute_blocks
+from minivit.training.seeding import choose_kernels, keys, permutation, seed_torch
+from minivit.training.step import MovingAverage, Step
 
-START, STEP, EPOCH, SUBSET = range(4)  # what a random draw is for: the second number of its key
+log = logging.getLogger(__name__)
+
+START, STEP, EPOCH, SUBSET, READ = range(5)  # what a random draw is for: the second number of its key
 
 
 class TrainingError(Exception):
@@ -53,19 +58,6 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
         raise ValueError(f"patch_dropout={config.patch_dropout} and model={config.model!r} with model_options="
                          f"{config.model_options} do not go together: {why}; leave patch_dropout out")
     return model
-
-
-def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:
-    """Create the function that the configuration minimises."""
-    loss = partial(find_task(config.task).loss, label_smoothing=config.label_smoothing)
-    if not config.diagonality:
-        return Objective(model, loss, precision, device)
-    losses = getattr(model, "map_losses", {})
-    if not losses:
-        raise ValueError(f"diagonality={config.diagonality} must be 0: none of the model's mixers defines a loss on "
-                         "its map, as a less-attention layer with as many keys as queries does")
-    return ObjectiveOnMaps(model, loss, precision, device, weight=config.diagonality, losses=losses,
-                           form=config.diagonality_form)
 
 
 def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
@@ -117,7 +109,10 @@ class Trainer:
         self.precision = resolve_precision(config.precision, device)
         self.images, held_out = choose_images(config, dataset)
         self.dataset = replace(dataset, test=(held_out or dataset.test).to(device))
-        self.images = self.images.to(device)
+        self.images, self.crop = self.images.to(device), config.crop
+        if self.crop == "random_resized" and not isinstance(self.images.images, Tensor):
+            cropped = self.images.images.randomly_cropped(config.smallest_crop)
+            self.images, self.crop = replace(self.images, images=cropped), "none"
         self.batch_size = min(config.batch_size, len(self.images))
         pairs = bool(config.mixup or config.cutmix)
         num_parts = parallel.world_size() * config.accumulate
@@ -126,8 +121,12 @@ class Trainer:
         self.is_whole = num_parts == 1
         self.steps_per_epoch = len(self.images) // self.batch_size
         self.steps = config.epochs * self.steps_per_epoch
-        self.model = create_first_model(config, dataset).to(device)
+        self.model = create_first_model(config, dataset)
+        if device.type != "cpu":  # the tensors of a plan, which have no numbers, can't be moved at all
+            self.model.to(device)
         self.average = deepcopy(self.model) if config.ema_decay else None
+        if config.recompute:
+            recompute_blocks(self.model)
         self.optimizers = create_optimizers(self.model, config)
         self.objective = create_objective(self.model, config, self.precision, device)
         self.objective.model = parallel.distribute(self.model)
@@ -143,9 +142,11 @@ class Trainer:
     def create_step(self) -> Step:
         """Assemble a step from the parts that the configuration asks for."""
         config = self.config
-        augment = self.task.augmentation(self.dataset, self.device, crop_padding=config.crop_padding, flip=config.flip,
-                                         augmentation=config.augmentation, erasing=config.erasing, mixup=config.mixup,
-                                         cutmix=config.cutmix)
+        augment = self.task.augmentation(self.dataset, self.device, crop=self.crop, crop_padding=config.crop_padding,
+                                         smallest_crop=config.smallest_crop, flip=config.flip,
+                                         augmentation=config.augmentation,
+                                         augmentation_options=config.augmentation_options, erasing=config.erasing,
+                                         mixup=config.mixup, cutmix=config.cutmix)
         average = MovingAverage(self.average, self.model, config.ema_decay) if self.average else None
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
                     average=average, device=self.device, parts=None if self.is_whole else self.take_parts,
@@ -160,6 +161,11 @@ class Trainer:
     def digest(self) -> str:
         """Digest of the training images, which a resumed run compares: see :meth:`minivit.data.Split.digest`."""
         return self.images.digest(self.task.target)
+
+    @property
+    def records(self) -> bool:
+        """Whether steps are recorded as CUDA graphs: see the table in :mod:`minivit.training.parallel`."""
+        return self.config.cuda_graph and self.device.type == "cuda" and self.is_whole and not self.config.recompute
 
     @property
     def images_seen(self) -> int:
@@ -182,15 +188,16 @@ class Trainer:
         This may take a minute, so it isn't part of creating a trainer: there may be reasons not to start the run. It
         doesn't change the state of the run.
         """
-        compiles = self.config.compile != "none"
-        records = self.config.cuda_graph and self.device.type == "cuda" and self.is_whole
+        compiles, records = self.config.compile != "none", self.records
+        if self.config.cuda_graph and self.device.type == "cuda" and not records:
+            log.info("steps aren't recorded: cuda_graph has no effect with more than one process, with accumulate or "
+                     "with recompute")
         if self.step == self.steps or not (compiles or records):
             return
         start = time.perf_counter()
         if compiles:
             compile_step(self.take_step)
-        rows = self.own_rows(torch.arange(self.batch_size))
-        batch = next(batches(self.images, rows, len(rows), self.device, self.task.target))
+        batch = next(self.read_batches(0, 0, self.batch_size))
         pool = torch.cuda.graph_pool_handle() if records else None
         self.model.train()
         with compiling(self.config.compile), self.take_step.rehearsal():
@@ -229,6 +236,15 @@ class Trainer:
             with part_of(self.batch_size, rows), nullcontext() if i == last else waits():
                 yield tuple(part)
 
+    def read_batches(self, epoch: int, first: int, last: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Read this process's share of the images from ``first`` up to ``last`` in the order of an epoch."""
+        config = self.config
+        order = permutation(len(self.images), config.seed, EPOCH, epoch)
+        order = order.repeat_interleave(config.repeats)[:len(self.images)]
+        places = self.own_rows(torch.arange(first, last))
+        return batches(self.images, order[places], sum(map(len, self.parts)), self.device, self.task.target,
+                       keys(places, config.seed, READ, epoch))
+
     def own_rows(self, order: Tensor) -> Tensor:
         """Return this process's share of the rows of one or more batches (n,), in the order of its parts."""
         return order if self.is_whole else order.view(-1, self.batch_size)[:, torch.cat(self.parts).cpu()].flatten()
@@ -260,7 +276,7 @@ class Trainer:
         totals = self.totals.clone()
         if parallel.world_size() > 1:
             parallel.add_up(totals[:3])
-            totals[3] = parallel.largest(int(totals[3]))
+            totals[3], = parallel.largest(int(totals[3]))
         return totals
 
     def glance(self) -> tuple[float, float]:
@@ -282,11 +298,9 @@ class Trainer:
 
     def train_epoch(self, after_step: Callable[[int], None]) -> None:
         """Take the remaining steps of this epoch; call ``after_step(number of images)`` after each."""
-        config, epoch = self.config, len(self.history)
-        order = permutation(len(self.images), config.seed, EPOCH, epoch)
-        order = order.repeat_interleave(config.repeats)[:len(self.images)]
+        epoch = len(self.history)
         seen = (self.step - epoch * self.steps_per_epoch) * self.batch_size
-        order = self.own_rows(order[seen:self.steps_per_epoch * self.batch_size])
+        reading = self.read_batches(epoch, seen, self.steps_per_epoch * self.batch_size)
         self.model.train()
         start = time.perf_counter()
 
@@ -296,8 +310,7 @@ class Trainer:
             self.spent_s["training"] += now - start
             self.epoch_time_s, start = self.epoch_time_s + now - start, now
 
-        here = sum(map(len, self.parts))
-        for batch in batches(self.images, order, here, self.device, self.task.target):
+        for batch in reading:
             self.train_step(*batch)
             count_time()
             after_step(self.batch_size)
@@ -307,8 +320,9 @@ class Trainer:
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
         train_loss, _ = self.progress()
+        report_broken(self.images, "were replaced with others")
         last = len(self.history) + 1 == self.config.epochs
-        evaluates = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
+        evaluates, = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
         test = self.evaluate(after_batch) if evaluates else {}
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}

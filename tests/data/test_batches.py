@@ -51,11 +51,11 @@ class Recorder:
     def __len__(self):
         return 23
 
-    def __getitem__(self, index):
-        self.asked.append(index.tolist())
-        if self.fail_at in index.tolist():
-            raise DataError("22.png cannot be read")
-        return torch.zeros(len(index), 1, 1, 1, dtype=torch.uint8)
+    def take(self, rows, keys=None):
+        self.asked.append(rows.tolist())
+        if self.fail_at in rows.tolist():
+            raise DataError("22.tar has changed")
+        return torch.zeros(len(rows), 1, 1, 1, dtype=torch.uint8), rows
 
 
 def reading_threads():
@@ -72,12 +72,12 @@ def test_looks_ahead_but_not_far():
     assert not reading_threads()
 
 
-def test_an_unreadable_file_stops_the_loop_where_it_is():
+def test_an_error_stops_the_loop_where_it_is():
     split = Split(Recorder(fail_at=9), torch.zeros(23, dtype=torch.int64))
     going = batches(split, range(23), 2)
     for _ in range(4):
         next(going)
-    with pytest.raises(DataError, match=r"22\.png"):
+    with pytest.raises(DataError, match=r"22\.tar"):
         next(going)
     assert not reading_threads()
 

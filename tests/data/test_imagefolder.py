@@ -85,7 +85,8 @@ def test_published_weights_say_what_they_want(root):
         "interpolation": "nearest"}}))
     data = load("imagefolder", root, preprocessing=str(root))
     assert data.mean == data.std == (0.5, 0.5, 0.5) and data.image_shape == (3, 5, 5)
-    assert data.train.images.how == {"crop_pct": 0.5, "crop_mode": "squash", "interpolation": "nearest"}
+    assert data.train.images.view.box(10, 20) == (4, 2, 14, 7)   # squashed to 10 x 10, and about the middle of it
+    assert data.train.images.view.interpolation == "nearest"
     data = load("imagefolder", root, preprocessing=str(root / "config.json"), image_size=7, std=[0.25] * 3, crop_pct=1)
     assert data.mean == (0.5, 0.5, 0.5) and data.std == (0.25,) * 3 and data.image_shape == (3, 7, 7)
     with pytest.raises(DataError, match=r"gone/config\.json cannot be read"):
@@ -106,6 +107,10 @@ def test_bad_options(root, options, message):
 def test_workers_are_the_cores_that_may_be_used(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
     assert ImageFiles([], 5).workers == 3
+    for processes, workers in (("2", 1), ("1", 3), ("5", 1), ("0", 3), ("many", 3)):
+        monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+        assert ImageFiles([], 5).workers == workers
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert ImageFiles([], 5).workers == 5
@@ -287,3 +292,31 @@ def test_a_class_without_images(root):
     (root / "train" / "cat" / "1.heic").write_bytes(b"")
     with pytest.raises(DataError, match=r"train/cat has no image.* \.heic files \(1, such as .*cat/1\.heic\)"):
         load("imagefolder", root)
+
+
+@pytest.mark.parametrize("inside", ["val", "test", ""])
+def test_an_evaluation_needs_no_training_images(tmp_path, caplog, inside):
+    for name in ("bee", "ant"):
+        save(tmp_path / inside / name / "0.png", colour=(10, 20, len(name)))
+    (tmp_path / inside / "README.txt").write_text("about")
+    with caplog.at_level(logging.INFO):
+        data = load("imagefolder", tmp_path, image_size=5, only_test=True)
+    assert data.classes == ("ant", "bee") and len(data.train) == 0 and data.image_shape == (3, 5, 5)
+    assert data.test.labels.tolist() == [0, 1] and data.test.images[:].shape == (2, 3, 5, 5)
+    assert f"found 2 test images in {tmp_path / inside}, of 2 classes; skipped: .txt files (1" in caplog.text
+    assert len(data.select_classes(["bee"]).test) == 1
+
+
+def test_an_evaluation_does_not_search_the_training_images(root):
+    save(root / "val" / "other" / "0.png")   # shares no class with train
+    (root / "train" / "ant" / "0.png").write_text("broken")
+    (root / "train" / "new").mkdir()
+    data = load("imagefolder", root, image_size=5, only_test=True)
+    assert data.classes == ("ant", "bee", "wolf") and (len(data.train), len(data.test)) == (0, 6)
+
+
+@pytest.mark.parametrize("inside", ["", "train/ant", "val"])
+def test_without_class_folders_there_is_nothing_to_evaluate(tmp_path, inside):
+    (tmp_path / inside).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(DataError, match="(test|val) is missing or has no class folder"):
+        load("imagefolder", tmp_path, only_test=True)

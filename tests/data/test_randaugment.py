@@ -65,6 +65,11 @@ def test_rand_augment_draws_every_operation_as_often_and_does_half_of_them():
         assert uniform(one[one != IDENTITY], [OPERATIONS.index(name) for name in RAND_AUGMENT])
 
 
+def test_rand_augment_does_as_many_as_was_asked():
+    assert (draw_rand_augment(many(), 3, 9, 0.5, 1.0)[0] != IDENTITY).all()
+    assert fair(draw_rand_augment(many(), 3, 9, 0.5, 0.2)[0] != IDENTITY, 0.2)
+
+
 def test_rand_augments_rounds_are_independent():
     first, second = draw_rand_augment(many(), 2, 9, 0.5)[0]
     again = (first == second) & (first != IDENTITY)  # both done, and the same: with replacement
@@ -175,6 +180,7 @@ def test_a_gpu_is_not_waited_for(augment, images, waiting_is_an_error):
 @pytest.mark.parametrize("options, message", [
     ({"operations": 0}, "operations=0 must be at least 1"), ({"magnitude": 11}, r"magnitude=11 .* in \[0, 10\]"),
     ({"magnitude": -1}, "magnitude=-1"), ({"noise": -0.5}, "noise=-0.5 .* 0 or more"),
+    ({"probability": 1.1}, r"probability=1.1 .* in \[0, 1\]"),
 ])
 def test_bad_options_are_named(images, options, message):
     with pytest.raises(ValueError, match=message):

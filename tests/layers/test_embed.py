@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from minivit.layers import PatchDropout, PatchEmbed
+from minivit.layers import PatchDropout, PatchEmbed, sine_positions
 from minivit.layers.embed import FirstRows
 from minivit.models import create_model
 
@@ -40,6 +40,20 @@ def test_patches_are_read_row_by_row(image_size, grid):
     images = torch.randn(B, *embed.image_shape)
     at = images[:, :, 10:15, 5:10].flatten(1) @ embed.proj.weight.flatten(1).T + embed.proj.bias
     torch.testing.assert_close(embed(images)[:, 2 * grid[1] + 1], at)
+
+
+def test_the_product_of_sine_positions_depends_on_how_far_apart_they_are():
+    dim, (rows, columns) = 20, (3, 7)
+    positions = sine_positions((rows, columns), dim)
+    assert positions.shape == (1, rows * columns, dim)
+    products = (positions @ positions.mT).view(rows, columns, rows, columns)
+    torch.testing.assert_close(products[0, 1, 2, 5], products[2, 2, 0, 6])   # two rows and four columns apart
+    assert products[0, 1, 2, 5] != pytest.approx(products[0, 1, 0, 3])
+    y, x = 2, 5
+    place = positions[0, y * columns + x].view(4, dim // 4)
+    slow = 10000 ** -0.75                                                    # the last frequency but one
+    want = [np.sin(x * slow), np.cos(x * slow), np.sin(y * slow), np.cos(y * slow)]
+    np.testing.assert_allclose(place[:, 3], want, rtol=1e-5)
 
 
 @pytest.mark.parametrize("image_size, patch_size", [(32, 5), (32, 0), (0, 4)])

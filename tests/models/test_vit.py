@@ -1,6 +1,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from functorch.compile import make_boxed_func
+from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounter
 
 from minivit.layers import CONTEXTS, Factors
@@ -117,6 +119,15 @@ def test_the_head_reads_the_class_token_or_the_mean_patch(images):
     torch.testing.assert_close(avg(images), token.head(x[:, 1:].mean(1)))
 
 
+def test_sine_positions_are_fixed_and_leave_the_keys(images):
+    learned, sine = (make(dim=24, positions=positions) for positions in ("learned", "sine"))
+    assert sine.state_dict().keys() == learned.state_dict().keys()
+    assert "pos_embed" not in dict(sine.named_parameters())
+    assert not sine.pos_embed[:, 0].any()  # the class token has no place
+    sine.load_state_dict(learned.state_dict())
+    torch.testing.assert_close(sine(images), learned(images))
+
+
 def test_weights_of_a_plain_model_load_into_one_with_cb(images):
     plain, cb = make(), create_model("vit_nano_patch4_32", **SMALL, context="cb", context_layers=[])
     cb.load_state_dict(plain.state_dict())
@@ -156,6 +167,8 @@ def test_bf16_autocast_stays_close(images):
     ("vit_nano_patch4_32", {"uniform_head": "replace", "num_heads": 1}, "num_heads=1 must be at least 2"),
     ("vit_nano_patch4_32", {"extra_block": "attn"}, "extra_block='attn'.*none, msa, mlp"),
     ("vit_nano_patch4_32", {"global_pool": "mean"}, "global_pool='mean'.*token, avg"),
+    ("vit_nano_patch4_32", {"positions": "sin"}, "positions='sin'.*learned, sine"),
+    ("vit_nano_patch4_32", {"positions": "sine", "dim": 126, "num_heads": 3}, "dim=126 must be a multiple of 4"),
     ("vit_nano_patch4_32", {"depth": "6"}, "depth='6'.*integer"),
     ("vit_nano_patch4_32", {"depth": 0}, "depth=0"),
     ("vit_nano_patch4_32", {"num_classes": -1}, "num_classes=-1"),
@@ -246,6 +259,25 @@ def test_blocks_of_one_kind_are_compiled_once(images, options, kinds):
         block.compile(fullgraph=True, backend=compiled)
     torch.testing.assert_close(model(images), want)
     assert compiled.frame_count == kinds
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch.compile looks at it
+def test_a_compiled_block_computes_no_gradients_of_scores_that_nobody_takes(images):
+    torch._dynamo.reset()
+    gradients = []
+
+    def forward(graph, _):
+        return make_boxed_func(graph.forward)
+
+    def backward(graph, _):
+        gradients.append(sum(node.name.startswith("tangents") for node in graph.graph.nodes))
+        return make_boxed_func(graph.forward)
+
+    model = make().train()
+    for block in model.blocks:
+        block.compile(backend=aot_autograd(fw_compiler=forward, bw_compiler=backward))
+    model(images).sum().backward()
+    assert gradients and set(gradients) == {1}  # that of the tokens
 
 
 def test_residual_attention_through_the_layers(images):

@@ -50,7 +50,7 @@ def test_a_moved_mask_is_pillows(name, strength, matrix):
 
 @pytest.mark.parametrize("options", [
     {"crop_padding": 3}, {"flip": True}, {"cutmix": 1.0}, {"augmentation": "randaugment", "crop_padding": 2},
-    {"augmentation": "trivialaugment"}, {"erasing": 1.0},
+    {"augmentation": "trivialaugment"}, {"erasing": 1.0}, {"crop": "random_resized", "flip": True},
 ], ids=str)
 def test_masks_follow_the_pixels(options, shapes):
     torch.manual_seed(0)
@@ -59,13 +59,18 @@ def test_masks_follow_the_pixels(options, shapes):
     images, targets = augment(shapes.train.images, masks)
     assert images.shape == (13, 3, 16, 16) and targets.shape == (13, 6, 16, 16)
     torch.testing.assert_close(targets.sum(1), torch.ones(13, 16, 16))
-    if "augmentation" not in options and "erasing" not in options:  # a picture of the mask moves as the mask does
+    if not {"augmentation", "erasing", "crop"} & options.keys():  # a picture of the mask moves as the mask does
         torch.manual_seed(0)
         pictures = (40 * masks)[:, None].expand(-1, 3, -1, -1)
         shown, targets = augment(pictures, masks)
         levels = (shown * augment.std + augment.mean)[:, 0] * 255 / 40
         torch.testing.assert_close(levels, targets.argmax(1).float(), atol=1e-3, rtol=0)
         assert not torch.equal(targets.argmax(1), masks.long())
+    if "crop" in options:  # a picture is blended at its edges alone
+        torch.manual_seed(0)
+        shown, targets = augment((255 * (masks > 0))[:, None].expand(-1, 3, -1, -1).to(torch.uint8), masks)
+        levels = (shown * augment.std + augment.mean)[:, 0]
+        assert ((levels > 0.5) == (targets.argmax(1) > 0)).float().mean() > 0.97
     if "erasing" in options:
         assert torch.equal(targets.argmax(1), masks.long())
 

@@ -6,7 +6,7 @@ from minivit.training import Trainer
 
 cuda = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")])
 PARTS = [{"patch_dropout": (0.5, 0.0)}, {"augmentation": "trivialaugment", "ema_decay": None, "optimizer": "adamw"},
-         {"diagonality": 0.5, "model_options": {"attention_layers": [0]}}]
+         {"diagonality": 0.5, "model_options": {"attention_layers": [0]}, "crop": "random_resized"}]
 
 
 def create(config, device, **options):

@@ -84,6 +84,15 @@ def test_an_epoch_that_lasts_is_saved_meanwhile(config, tmp_path, clock, saved, 
     assert saved == [(0, 0), (2, 0), (4, 1), (6, 1), (6, 2)]
 
 
+def test_processes_agree_once_a_step_on_whether_to_save_or_stop(config, tmp_path, monkeypatch):
+    agreed, original = [], loop.parallel.largest
+    monkeypatch.setattr(trainer, "parallel", SimpleNamespace(**vars(loop.parallel)))  # of the loop's alone
+    monkeypatch.setattr(loop.parallel, "largest", lambda *values: agreed.append(values) or original(*values))
+    train(config.override(evaluate_every=2), tmp_path / "run", progress=False)
+    in_steps, at_ends, in_evaluation = 2 * 3, 2, 1
+    assert len(agreed) == in_steps + at_ends + in_evaluation
+
+
 def test_how_often_changes_no_weights_and_a_run_goes_on_as_it_was(config, tmp_path, monkeypatch):
     often, seldom = (config.override(epochs=3, evaluate_every=every, save_every=every) for every in (1, 2))
     train(often, tmp_path / "often", progress=False)
