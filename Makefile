@@ -3,6 +3,8 @@ PYTHON ?= python3
 JOBS ?= $(or $(shell $(BIN) -m tools.cores 2>/dev/null),1)
 # A folder of wheels, or the address of an index, with torch's small build without CUDA, for Linux; see README.md.
 TORCH_CPU ?=
+# Names of the notebooks that `make test-wheel` executes; all if it is empty.
+NOTEBOOKS ?=
 # The public address of this repository. If it is empty, the book has no launch buttons and no edit links.
 REPOSITORY_URL ?=
 
@@ -25,10 +27,10 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test lab serve notebooks editions speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks editions speedrun pins clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(READY) ## Build the book in _build/html from the outputs stored in the notebooks
 	@$(BIN) -m tools.book
@@ -37,6 +39,12 @@ test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m ruff check .
 	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
 		--nbval --nbval-cell-timeout 240 tests book
+
+test-browser: book ## Check the built pages in Chromium, if it is installed
+	@$(BIN) -m pytest -m browser tests/browser
+
+test-wheel: $(READY) ## Execute the notebooks against the package's wheel, with Colab's versions
+	@$(BIN) -m tools.wheel --jobs $(JOBS) --torch-cpu "$(TORCH_CPU)" $(NOTEBOOKS)
 
 lab: $(READY) ## Open the chapters in JupyterLab
 	@$(BIN) -m jupyterlab --notebook-dir book

@@ -1,4 +1,4 @@
-"""Write files completely or not at all, and read lists of names."""
+"""Write files completely or not at all, read lists of names, and find the files that come with the package."""
 
 import os
 from collections.abc import Callable
@@ -26,3 +26,10 @@ def read_names(path: str | os.PathLike) -> list[str]:
     """Return the lines of a text file, stripped, without empty ones."""
     lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
     return [line.strip() for line in lines if line.strip()]
+
+
+def shipped(name: str) -> Path:
+    """Return a folder that comes with the package: inside it where it was installed, beside it in a clone."""
+    package = Path(__file__).resolve().parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name

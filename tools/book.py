@@ -10,6 +10,9 @@ import yaml
 from tools.notebooks import name_of, notebook_paths, stored_problem
 from tools.paths import BUILD, ROOT
 
+GITHUB = "https://github.com/"
+NOTEBOOKS_BRANCH = "notebooks"  # the workflow publishes the editions there
+
 
 def configuration(base: dict, repository_url: str) -> dict:
     """Return the settings of Jupyter Book: the base and, if it is known, the address of the repository.
@@ -23,15 +26,17 @@ def configuration(base: dict, repository_url: str) -> dict:
     """
     if not repository_url:
         return base
-    return base | {
-        "repository": {"url": repository_url.removesuffix("/"), "branch": "main", "path_to_book": "book"},
-        "launch_buttons": {
-            "notebook_interface": "jupyterlab",
-            "binderhub_url": "https://mybinder.org",
-            "colab_url": "https://colab.research.google.com",
-        },
+    url = repository_url.removesuffix("/")
+    book = base | {
+        "repository": {"url": url, "branch": "main", "path_to_book": "book"},
+        "launch_buttons": {"notebook_interface": "jupyterlab", "binderhub_url": "https://mybinder.org"},
         "html": base["html"] | {"use_repository_button": True, "use_edit_page_button": True},
     }
+    if url.startswith(GITHUB):  # the only place that Colab and Kaggle open notebooks from
+        sphinx = base["sphinx"]
+        notebooks = f"{url.removeprefix(GITHUB)}/blob/{NOTEBOOKS_BRANCH}/learner"
+        book["sphinx"] = sphinx | {"config": sphinx["config"] | {"launch_notebooks": notebooks}}
+    return book
 
 
 def without_outputs(root: Path) -> dict[str, str]:

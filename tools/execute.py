@@ -1,5 +1,6 @@
 """Execute the book's notebooks in parallel, each in its own kernel, and measure their time and memory."""
 
+import argparse
 import re
 import resource
 import sys
@@ -102,3 +103,23 @@ def _position(notebook: nbformat.NotebookNode) -> str:
 def _children_memory_gb() -> float:
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+
+
+def main() -> int:
+    """Execute notebooks with the Python that runs this, keep nothing, and say which failed."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("paths", nargs="+", type=Path, help="notebooks")
+    parser.add_argument("--jobs", type=int, default=1, help="number of notebooks to execute in parallel")
+    options = parser.parse_args()
+    failed = 0
+    for path, execution in execute_all(options.paths, options.jobs):
+        print(f"  {path.stem:<35} {execution}", flush=True)
+        if execution.error:
+            print(f"\n{path.stem}, {execution.error}\n", file=sys.stderr, flush=True)
+            failed += 1
+    print(f"{len(options.paths) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -55,6 +55,8 @@ class SliderFigure:
             import ipywidgets as widgets
         except ImportError:  # the plain slider is enough
             return {}
+        if not hasattr(widgets.Widget, "_repr_mimebundle_"):  # ipywidgets 7, as on Colab: it can't hand out its form
+            return {}
         slider = widgets.SelectionSlider(
             options=[(text, i) for i, text in enumerate(self.texts)], value=self.start, description=self.label,
             style={"description_width": "initial"}, layout={"width": "28em", "max_width": "100%"})

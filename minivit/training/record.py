@@ -16,6 +16,7 @@ import torch
 
 import minivit
 from minivit.data import DataInfo
+from minivit.files import shipped
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision
 from minivit.training.files import read_json, write_json, write_whole
@@ -23,8 +24,7 @@ from minivit.training.files import read_json, write_json, write_whole
 log = logging.getLogger(__name__)
 
 RUN, METRICS = "run.json", "metrics.jsonl"
-# The book's records: they are in the repository, beside the package, but not in an installed copy.
-RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
+RESULTS, RECIPES = shipped("results"), shipped("recipes")  # the book's own
 
 
 def describe(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
@@ -134,7 +134,7 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     folder = Path(folder).expanduser()
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
-                         "the book's records are in a clone of its repository, in results/")
+                         f"the book's own records are in {RESULTS}")
     return read_json(folder / RUN), read_json(folder / METRICS, lines=True)
 
 
@@ -152,5 +152,5 @@ def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any]
         records.setdefault(variant, {})[int(seed.removeprefix("seed"))] = read_record(run.parent)
     if not records:
         raise ValueError(f"{folder} holds no records of a sweep (VARIANT/seedN/{RUN}); "
-                         "the book's records are in a clone of its repository, in results/")
+                         f"the book's own records are in {RESULTS}")
     return records

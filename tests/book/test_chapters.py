@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
 from tools.notebooks import notebook_paths, stored_problem
 from tools.paths import ROOT
@@ -161,6 +162,17 @@ def test_citations_are_in_the_bibliography(path):
     known = set(re.findall(r"^@\w+\{(.+),$", (BOOK / "references.bib").read_text(encoding="utf-8"), re.MULTILINE))
     cited = {key.strip() for keys in CITATION.findall(prose(path)) for key in keys.split(",")}
     assert cited <= known
+
+
+def test_chapters_have_one_number_in_the_sidebar_the_introduction_and_the_course():
+    parts = yaml.safe_load((BOOK.parent / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    sidebar = [f"{chapter['file']}.ipynb" for part in parts if "numbered" in part for chapter in part["chapters"]]
+    listed = re.findall(r"^  (\d+)\. \[(.+?)\]\((.+?)\)", (BOOK / "intro.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [file for _, _, file in listed] == sidebar
+    assert [number for number, _, _ in listed] == [str(number) for number in range(1, len(sidebar) + 1)]
+    course = (BOOK.parent / "course" / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## Lesson (\d+)\. (.+)$", course, re.MULTILINE) == [entry[:2] for entry in listed]
+    assert re.findall(r"^\| (\d+) \| (.+?) \|", course, re.MULTILINE) == [entry[:2] for entry in listed]
 
 
 def test_every_page_is_in_the_table_of_contents():

@@ -59,6 +59,12 @@ def test_without_ipywidgets_the_page_does(monkeypatch):
     assert set(make()._repr_mimebundle_()) == {"text/html", "text/plain"}
 
 
+def test_with_ipywidgets_7_the_page_does(monkeypatch):
+    widgets = pytest.importorskip("ipywidgets")
+    monkeypatch.delattr(widgets.Widget, "_repr_mimebundle_")
+    assert set(make()._repr_mimebundle_()) == {"text/html", "text/plain"}
+
+
 @pytest.mark.parametrize("values, options, message", [
     ([3], {}, r"values=\[3\] has 1"),
     ([3, 4], {"start": 2}, r"start=2 is not an index in \[0, 2\)"),

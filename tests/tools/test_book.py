@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -11,6 +12,7 @@ from nbformat.v4 import new_output
 
 from tools import book
 from tools.book import configuration
+from tools.pages import add_launch_buttons, launch_buttons
 from tools.store import tidy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,9 +34,28 @@ def test_without_a_repository_there_is_no_button():
 def test_with_a_repository_there_are_links_to_it(url):
     config = configuration(BASE, url)
     assert config["repository"] == {"url": URL, "branch": "main", "path_to_book": "book"}
-    assert {"binderhub_url", "colab_url"} <= config["launch_buttons"].keys()
+    assert "binderhub_url" in config["launch_buttons"]
     assert config["html"]["use_repository_button"] and config["html"]["use_edit_page_button"]
     assert config["html"]["favicon"] == BASE["html"]["favicon"]
+
+
+def test_colab_and_kaggle_open_the_learners_notebooks_on_github():
+    assert "launch_notebooks" not in configuration(BASE, URL)["sphinx"]["config"]
+    where = configuration(BASE, "https://github.com/someone/book/")["sphinx"]["config"]["launch_notebooks"]
+    assert where == "someone/book/blob/notebooks/learner"
+    colab, kaggle = launch_buttons(where, "less/lavit")
+    at = "github.com/someone/book/blob/notebooks/learner/less/lavit.ipynb"
+    assert colab["url"] == "https://colab.research.google.com/" + at.replace(".com", "")
+    assert kaggle["url"] == "https://www.kaggle.com/kernels/welcome?src=https://" + at
+
+
+@pytest.mark.parametrize("where", ["", "someone/book/blob/notebooks/learner"])
+def test_pages_have_these_buttons_only_with_an_address(where):
+    app = SimpleNamespace(config=SimpleNamespace(launch_notebooks=where))
+    context = {"header_buttons": [{"label": "launch-buttons", "buttons": [{"text": "Binder"}]}, {"label": "search"}]}
+    add_launch_buttons(app, "less/lavit", "page.html", context, None)
+    names = [button["text"] for button in context["header_buttons"][0]["buttons"]]
+    assert names == (["Binder", "Colab", "Kaggle"] if where else ["Binder"])
 
 
 def test_the_base_is_left_as_it_was():

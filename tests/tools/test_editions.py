@@ -1,9 +1,12 @@
 """The learner's edition holds the question and not the answer."""
 
+import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools.editions import MarkerError, learner_edition, without_solutions
+from tools.editions import MarkerError, folded_in_html, for_any_jupyter, learner_edition, without_solutions
+from tools.notebooks import notebook_paths
+from tools.paths import ROOT
 
 MARKED = """\
 def halve(x):
@@ -65,3 +68,30 @@ def test_learner_edition_keeps_everything_but_solutions_and_outputs():
     ]
     assert all(cell.outputs == [] and cell.execution_count is None for cell in learner.cells[1:])
     assert notebook.cells[1].source == MARKED and notebook.cells[1].outputs, "the instructor's notebook was changed"
+
+
+def test_a_hint_folds_in_any_jupyter_and_stays_closed():
+    hint = "Why?\n\n:::{hint}\n:class: dropdown\nTake $\\ln 3$.\n\nThen halve it.\n:::\n\nGo on."
+    folded = "<details>\n<summary><b>Hint</b></summary>\n\nTake $\\ln 3$.\n\nThen halve it.\n\n</details>"
+    assert folded_in_html(hint) == f"Why?\n\n{folded}\n\nGo on."
+
+
+def test_a_box_with_a_title_is_open_and_one_within_code_is_left():
+    box = "::::{admonition} Where it differs\n:class: note\nHere.\n::::"
+    assert folded_in_html(box) == ("<details open>\n<summary><b>Where it differs</b></summary>\n\nHere.\n\n</details>")
+    assert folded_in_html("x ::: y\n::: z") == "x ::: y\n::: z"
+
+
+@pytest.mark.parametrize("path", notebook_paths(ROOT), ids=lambda path: path.stem)
+def test_no_directive_of_the_book_is_left(path):
+    portable = for_any_jupyter(nbformat.read(path, as_version=4))
+    assert not [cell.source for cell in portable.cells if cell.cell_type == "markdown" and ":::" in cell.source]
+
+
+def test_the_package_is_installed_where_it_is_missing_once_the_address_is_known():
+    notebook = new_notebook(cells=[new_markdown_cell("# Title")])
+    assert for_any_jupyter(notebook) == notebook
+    install, title = for_any_jupyter(notebook, "https://example.org/someone/book/").cells
+    assert title.source == "# Title"
+    assert '%pip install --quiet "minivit[figures] @ git+https://example.org/someone/book"' in install.source
+    exec(install.source.replace("%pip", "raise AssertionError  # "), {})  # here it is not missing

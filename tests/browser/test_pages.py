@@ -1,0 +1,94 @@
+"""What a reader meets in a browser: pages that everyone can use, code that fits, and little to fetch."""
+
+import gzip
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tools.notebooks import notebook_paths
+from tools.paths import ROOT
+
+pytestmark = pytest.mark.browser
+
+BOOK = ROOT / "book"
+CHAPTERS = [path.relative_to(BOOK).with_suffix("").as_posix() for path in notebook_paths(ROOT)]
+PAGES = [*CHAPTERS, *(path.relative_to(BOOK).with_suffix("").as_posix() for path in BOOK.rglob("*.md")), "search"]
+WIDTHS, THEMES = (1280, 390), ("light", "dark")
+UNPACKED = ("font/", "image/png", "image/webp")  # sent as they are; the rest is compressed
+
+
+def axe():
+    package = pytest.importorskip("axe_playwright_python")
+    return Path(package.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def open_page(browser, site):
+    """Return a function that opens a page, and the requests and console errors of pages opened so far."""
+    contexts = []
+
+    def open_it(name):
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
+        page = contexts[-1].new_page()
+        page.errors, page.got = [], []
+        page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.on("response", lambda answer: page.got.append(answer))
+        page.goto(f"{site}/{name}.html", wait_until="networkidle")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_serious_is_in_the_way_of_anyone(open_page, name):
+    page = open_page(name)
+    assert page.errors == []
+    page.evaluate(axe())
+    faults = []
+    for width, theme in product(WIDTHS, THEMES):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+        found = page.evaluate("""() => axe.run({
+            resultTypes: ["violations"], rules: {"label-content-name-mismatch": {enabled: true}}})""")
+        faults += [(width, theme, fault["id"], fault["nodes"][0]["html"]) for fault in found["violations"]
+                   if fault["impact"] in ("serious", "critical")]
+    assert faults == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_code_fits_at_1280_pixels(open_page, name):
+    wide = open_page(name).evaluate("""() => {
+        document.querySelectorAll("details").forEach((folded) => { folded.open = true; });
+        return [...document.querySelectorAll(".cell_input pre")]
+            .filter((code) => code.scrollWidth > code.clientWidth + 1).map((code) => code.textContent);
+    }""")
+    assert wide == []
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_a_chapter_fetches_little_and_nothing_from_elsewhere(open_page, site, name):
+    got = open_page(name).got
+    assert [answer.url for answer in got if not answer.url.startswith((site, "data:"))] == []
+    sizes = {answer.url: len(body if answer.headers.get("content-type", "").startswith(UNPACKED)
+                             else gzip.compress(body))
+             for answer in got if answer.url.startswith(site) for body in [answer.body()]}
+    assert sum(sizes.values()) <= 1_000_000, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+
+
+def test_every_icon_has_its_drawing(open_page):
+    page = open_page(CHAPTERS[0])
+    page.wait_for_selector("svg.svg-inline--fa", state="attached")
+    assert page.evaluate("[...document.querySelectorAll('i[class*=fa-]')].map((icon) => icon.className)") == []
+
+
+def test_equations_are_set_when_they_come_into_view(open_page):
+    page = open_page("attention/softmax_jacobian")
+    page.locator("div.math").last.scroll_into_view_if_needed()
+    page.wait_for_function("""() => {
+        const last = [...document.querySelectorAll("div.math")].at(-1);
+        return last.querySelector("mjx-math") && !last.querySelector("mjx-lazy");
+    }""")
