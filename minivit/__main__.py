@@ -1,7 +1,6 @@
 """The command line: ``python -m minivit train | sweep | eval | analyze | data | bench | plan``."""
 
 import argparse
-import ast
 import contextlib
 import io
 import json
@@ -9,34 +8,30 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
 
-from pydantic.fields import FieldInfo
-
-from minivit.data import DataError, Dataset, data_root, fetch, list_datasets, load
+from minivit.arguments import OF_DATA, OF_MODEL, parse, read_classes, read_overrides, read_value
+from minivit.data import DataError, Dataset, data_root, fetch, load
 from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
-from minivit.files import read_names
 from minivit.options import folder_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
     Stopped,
+    Trained,
     TrainingError,
-    evaluate,
+    choose_data,
     load_config,
     load_data,
+    load_published,
     load_trained,
     parallel,
     train,
 )
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import merge
 from minivit.training.device import choose_device, failure
-
-DEVICE_HELP = "cpu, cuda, ...; by default an accelerator if there is one"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +41,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # where the output's encoding lacks a character
     try:
         with told_to_the_user(options.level):
-            options.run(options)
+            COMMANDS[options.command](options)
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always resumes
         if parallel.is_first():
@@ -68,135 +63,6 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line; ``KEY=VALUE`` may also come between or after options, which argparse doesn't support."""
-    parser = create_parser()
-    options, others = parser.parse_known_args(arguments)
-    if wrong := [word for word in others if "settings" not in options or word.startswith("-") or "=" not in word]:
-        parser.error(f"unrecognized arguments: {' '.join(wrong)}")
-    if others:
-        options.settings = [*options.settings, *others]
-    return options
-
-
-def create_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m minivit", description="Vision Transformers from scratch.",
-                                     epilog="MINIVIT_DATA names the folder with the data sets where --data does not; "
-                                            "MINIVIT_TRACEBACK=1 shows where an error came from.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Any, summary: str, data: bool = True, level: int = logging.WARNING
-                ) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        sub.set_defaults(run=run, level=level)
-        if data:
-            sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
-        return sub
-
-    def trained_command(name: str, run: Any, summary: str) -> argparse.ArgumentParser:
-        sub = command(name, run, summary)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT",
-                         help="a run's folder, its model.safetensors or checkpoint.pt")
-        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
-                         "model's classes, or to those in a file with one name per line; without a name, to those "
-                         "that the data set has")
-        return sub
-
-    def training_command(name: str, run: Any, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-        sub = command(name, run, summary)
-        sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
-        sub.add_argument("settings", metavar="KEY=VALUE", nargs="*",
-                         help="replace values of the recipe, under any of the names below, with or without the group, "
-                         "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values are written as in "
-                         "JSON or Python: null or None, [0,1] or (0,1)")
-        sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
-        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        for group, its in GROUPS.items():
-            section = sub.add_argument_group(group, its.__doc__)
-            for field_name, field in its.__pydantic_fields__.items():
-                if field_name not in without:
-                    add_flag(section, field_name, field)
-        return sub
-
-    sub = training_command("train", run_train, "train a model from a recipe, or again from the run.json of an earlier "
-                           "run")
-    sub.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, if there is one")
-
-    sub = training_command("sweep", run_sweep, "train every variant of a recipe with every seed, each in VARIANT/seedN "
-                           "below --out, and sum up; the same command again continues where it stopped",
-                           without=("seed",))
-    sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
-    sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
-
-    trained_command("eval", run_eval, "measure a trained model on its test set")
-
-    sub = trained_command("analyze", run_analyze, "measure a trained model's attention and robustness, and draw both")
-    sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
-                     "folder by default")
-    sub.add_argument("--images", metavar="N", default="null", help="test images, drawn by the seed; all by default")
-    sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), in 255ths; 1 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="seed of the images and the noise; 0 by default")
-
-    sub = command("data", run_data, "download a data set and print what is in it", level=logging.INFO)
-    sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
-    sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
-                     "train/CLASS/*.jpg and test/CLASS/*.jpg, or val. For imagefolder: sort the images in this folder, "
-                     "such as ILSVRC2012_img_val, into class folders")
-    sub.add_argument("--to", dest="target", metavar="DIR", help="folder for the shards, or for the class folders, such "
-                     "as IMAGENET/val")
-    sub.add_argument("--labels", metavar="FILE", help="with imagefolder and --from: the folder of ImageNet's devkit, "
-                     "or a file with the class of one image per line, such as its WordNet id")
-    sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
-    sub.add_argument("--check", action="store_true", help="read all images, and list those that cannot be read")
-    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
-
-    sub = command("bench", run_bench, "compare the speed of our models with timm's and vit-pytorch's, or of the "
-                  "variants of a recipe")
-    sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
-                     help="models; vit_tiny_patch4_32 by default")
-    sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")
-    sub.add_argument("--precision", default=argparse.SUPPRESS, help="float32 (default), or bfloat16 for autocast")
-    sub.add_argument("--compile", dest="compiled", action="store_true", default=argparse.SUPPRESS,
-                     help="compile the blocks of every model with torch.compile")
-    sub.add_argument("--cuda-graph", dest="recorded", action="store_true", default=argparse.SUPPRESS,
-                     help="record every step as a CUDA graph, on an NVIDIA GPU")
-    sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
-                     "exactly the steps of their runs")
-    sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")
-    sub.add_argument("--decode", action="store_true",
-                     help="instead of models: how many JPEGs per second one core reads")
-    sub.add_argument("--rounds", metavar="N", default="10", help="times to run each model or variant; 10 by default")
-    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-    sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
-
-    sub = command("plan", run_plan, "say what a run takes on another machine: steps, time, memory, bottleneck, cost")
-    sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
-    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of the recipe, as for train")
-    sub.add_argument("--gpus", metavar="N", default="1", help="GPUs that share each batch; 1 by default")
-    sub.add_argument("--images-per-second", metavar="N", required=True, help="that one GPU trains on, as bench "
-                     "measures")
-    sub.add_argument("--decode-per-core", metavar="N", default="null", help="images that a core decodes in a second; "
-                     "without it, decoding keeps up")
-    sub.add_argument("--cores", metavar="N", default="null", help="cores that decode, on all machines")
-    sub.add_argument("--price", metavar="P", default="null", help="of one GPU for an hour")
-    sub.add_argument("--watts", metavar="W", default="1000", help="of one GPU with its share of the machine; 1000 by "
-                     "default")
-    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return parser
-
-
-def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo) -> None:
-    is_options, kind = name.endswith("_options"), get_origin(field.annotation)
-    metavar = "KEY=VALUE" if is_options else getattr(field.annotation, "__name__", "value").upper()
-    section.add_argument("--" + name.replace("_", "-"), dest=name, default=argparse.SUPPRESS,
-                         nargs="+" if is_options or kind is tuple else None,
-                         action="extend" if is_options else "store",
-                         metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
-                         help=describe(name).replace("%", "%%"))
-
-
 def run_train(options: argparse.Namespace) -> None:
     parallel.join(choose_device(options.device, many=True))  # so that errors are printed once
     config = load_config(options.recipe).override(**read_overrides(options))
@@ -212,25 +78,49 @@ def run_sweep(options: argparse.Namespace) -> None:
     from minivit.report.sweep import sweep, table
 
     rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
-                 overrides=read_overrides(options), root=options.data, device=options.device, tell=tell)
+                 overrides=read_overrides(options), root=options.data, device=options.device,
+                 compare=not options.no_comparison, tell=tell)
     print(table(rows))
 
 
 def run_eval(options: argparse.Namespace) -> None:
-    trained = load_trained(options.checkpoint)
-    config, (model, dataset) = trained.config, load_data(trained, options.data, read_classes(options.classes))
-    metrics = evaluate(model.to(choose_device(options.device)), dataset, precision=config.precision,
-                       task=config.task)
-    chosen = "" if options.classes is None else f", {dataset.num_classes} classes"
-    print(f"{config.model} on {dataset.test.num_read} test images of {dataset.name}{chosen}: "
-          f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}")
+    from minivit.report.evaluation import evaluate_under  # the other commands need none of it
+
+    numbers = {name: read_value(name, getattr(options, name)) for name in ("epsilon", "seed", "batch_size")}
+    trained, classes = choose_trained(options)
+    config, (model, dataset) = trained.config, load_data(trained, options.data, classes, options.labels)
+    chosen = "" if classes is None else f", {dataset.num_classes} classes"
+    for name, metrics in evaluate_under(model.to(choose_device(options.device)), dataset, options.conditions,
+                                        precision=config.precision, task=config.task, **numbers):
+        condition = "" if name == "clean" else f", {name}"
+        print(f"{config.model} on {dataset.test.num_read} test images of {dataset.name}{chosen}{condition}: "
+              f"{find_task(config.task).read(metrics)}, loss {metrics['test_loss']:.4f}", flush=True)
+
+
+def choose_trained(options: argparse.Namespace) -> tuple[Trained, list[str] | None]:
+    """Return the run or the published weights to evaluate, and the classes to choose among."""
+    overrides = merge({}, read_overrides(options, OF_DATA | OF_MODEL))
+    published = options.weights is not None
+    if published == (options.checkpoint is not None) or published != ("model" in overrides):
+        raise ValueError("name what to evaluate: eval CHECKPOINT, or eval --weights FILE --model NAME --classes FILE")
+    if published:
+        names, options.classes = read_classes(options.classes) or None, None
+        return load_published(options.weights, classes=names, **overrides), choose_classes(options)
+    return choose_data(load_trained(options.checkpoint), **overrides), choose_classes(options)
+
+
+def choose_classes(options: argparse.Namespace) -> list[str] | None:
+    """Return the classes to choose among: empty for those that the data set has, None for all of the model's."""
+    if options.subset and options.classes:
+        raise ValueError("--classes names classes, --subset takes all that the data set has: leave out one of the two")
+    return [] if options.subset else read_classes(options.classes)
 
 
 def run_analyze(options: argparse.Namespace) -> None:
     from minivit.report.folder import report, table  # the other commands need none of it
 
     result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
-                         classes=read_classes(options.classes),
+                         classes=choose_classes(options),
                          **{name: read_value(name, getattr(options, name)) for name in ("images", "epsilon", "seed")})
     print(table(result))
     print(f"\n{result['config']['model']} on {result['images']} test images of {result['config']['dataset']}, "
@@ -308,39 +198,8 @@ def run_plan(options: argparse.Namespace) -> None:
     print(json.dumps(result) if options.json else table(result, options.recipe))
 
 
-def read_classes(words: list[str] | None) -> list[str] | None:
-    """Return the given classes, or the lines of the file if a single word names one."""
-    if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
-        return words
-    return read_names(words[0])
-
-
-def read_overrides(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the values that replace the recipe's, given as flags or as ``KEY=VALUE``."""
-    flags = {name: text for name, text in vars(options).items() if name in FIELDS}
-    values = {name: read_value(name, text) for name, text in flags.items() if not name.endswith("_options")}
-    pairs = [("", word) for word in options.settings]
-    pairs += [(f"{name}.", word) for name, words in flags.items() if name.endswith("_options") for word in words]
-    for begin, word in pairs:
-        key, equals, text = word.partition("=")
-        if not key or not equals:
-            raise ValueError(f"{word!r} must be KEY=VALUE, such as {begin or 'model_options.'}context=cb")
-        # A flag that takes several words also takes KEY=VALUE that follow it but aren't meant for it.
-        key = key if key.partition(".")[0] in GROUPS else begin + key
-        if key in values:
-            raise ValueError(f"{key} is given twice; leave one out")
-        values[key] = read_value(key, text)
-    return values
-
-
-def read_value(name: str, text: str | list[str]) -> Any:
-    """Parse a value as JSON, or else as a Python literal, or else return the text itself."""
-    if isinstance(text, list):
-        return tuple(read_value(name, word) for word in text)
-    for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
-            return read(text)
-    return text
+COMMANDS = {"train": run_train, "sweep": run_sweep, "eval": run_eval, "analyze": run_analyze, "data": run_data,
+            "bench": run_bench, "plan": run_plan}
 
 
 def tell(message: str) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "minivit"
-FLOORS = [["__main__"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"], ["layers"],
-          ["mixers", "data"], ["analysis", "scratch"],
+FLOORS = [["__main__"], ["arguments"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"],
+          ["layers"], ["mixers", "data"], ["analysis", "scratch"],
           ["options", "checks", "draws", "files", "lessons", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

@@ -84,6 +84,41 @@ def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkey
     assert capsys.readouterr().err == "minivit: error: classes: 'zebra' is not a class of the model\n"
 
 
+def test_eval_on_other_images_than_the_runs(tmp_path, capsys):
+    logits = sorted(f"c{k}" for k in range(12))  # c0, c1, c10, c11, c2, ...: those of the model
+    for i in range(24):
+        own = f"c{i % 12}"
+        for folder, name in (("data/train", own), ("data/val", own), ("numbers", str(logits.index(own))),
+                             ("few", f"c{i % 3}")):
+            path = tmp_path / folder / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (20 * (i % 12), 90, 255 - 20 * (i % 12))).save(path)
+    path = tmp_path / "recipe.py"
+    path.write_text(RECIPE.replace('"digits"', '"imagefolder", dataset_options=dict(image_size=8)')
+                    .replace("train_images=50", "batch_size=8").replace("in_channels=1", "in_channels=3"))
+    run = str(tmp_path / "run")
+    assert main(["train", str(path), "--data", str(tmp_path / "data"), "--out", run]) == 0
+    capsys.readouterr()
+
+    def line(*words):
+        assert main(["eval", run, "--data", *map(str, words)]) == 0
+        return capsys.readouterr().out.splitlines()[-1]
+    whole = line(tmp_path / "data")
+    assert whole.startswith("vit_nano_patch4_32 on 24 test images of imagefolder: ")
+    assert line(tmp_path / "numbers") == whole
+    assert "24 test images of imagefolder, 3 classes: " in (few := line(tmp_path / "few", "--subset"))
+    assert line(tmp_path / "few", "--classes") == few
+    occluded = line(tmp_path / "few", "--subset", "--conditions", "centre_occlusion", "--batch-size", "5")
+    assert occluded.startswith("vit_nano_patch4_32 on 24 test images of imagefolder, 3 classes, centre_occlusion: ")
+    assert line(tmp_path / "data", "--dataset-options", "crop_pct=0.5") == whole  # images of one colour
+    for words, message in ((["--classes", "c1", "--subset"], "leave out one of the two"),
+                           (["--dataset-options", "crop_pct=7"], "crop_pct=7"),
+                           (["--dataset", "digits"], "images of digits have shape (1, 8, 8)"),
+                           (["--labels", str(tmp_path / "real.json")], "real.json cannot be read")):
+        assert main(["eval", run, "--data", str(tmp_path / "data"), *words]) == 1
+        assert message in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_console_without_greek_ends_nothing(recipe, tmp_path, monkeypatch, encoding):
     monkeypatch.setattr("minivit.report.folder.draw_figures", lambda *_: {})

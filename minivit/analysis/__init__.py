@@ -10,13 +10,14 @@ from minivit.analysis.density import (
 )
 from minivit.analysis.diagonality import diagonality_loss
 from minivit.analysis.distance import attention_distance
-from minivit.analysis.paired import chance_of, holm, paired_difference
+from minivit.analysis.paired import Comparison, chance_of, compare_pairs, holm, paired_difference, paired_p
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
 from minivit.analysis.saturation import attention_similarity
 from minivit.analysis.scales import scale_statistics
 
 __all__ = [
+    "Comparison",
     "Cost",
     "EntropyStatistics",
     "Latency",
@@ -28,6 +29,7 @@ __all__ = [
     "break_even_tokens",
     "centre_occlusion",
     "chance_of",
+    "compare_pairs",
     "cost",
     "diagonality_loss",
     "entropy_statistics",
@@ -37,6 +39,7 @@ __all__ = [
     "holm",
     "latency",
     "paired_difference",
+    "paired_p",
     "scale_statistics",
     "shot_noise",
     "softmax_jacobian_norm",

@@ -1,9 +1,24 @@
 """Statistics of results: differences between pairs (same seeds, same images), distance from a target, many claims."""
 
 import warnings
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
+
+Name = TypeVar("Name", bound=Hashable)
+
+
+class Comparison(NamedTuple):
+    """A difference between pairs, and what a family leaves of it; see :func:`compare_pairs`."""
+
+    n: int
+    mean: float
+    low: float
+    high: float
+    p: float
+    claimed: bool
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, float]:
@@ -44,6 +59,61 @@ def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, f
         warnings.simplefilter("ignore", RuntimeWarning)  # if all differences are equal, the interval has zero width
         low, high = ttest_rel(a, np.broadcast_to(b, a.shape)).confidence_interval(0.95)
     return float((a - b).mean()), float(low), float(high)
+
+
+def paired_p(differences: ArrayLike) -> np.ndarray:
+    r"""Return the two-sided p-value of differences: how likely a mean this far from 0 is if the true mean is 0.
+
+    .. math:: P(|T_{n-1}| \ge t), \quad t = |\bar d|\, \sqrt n / s_d
+
+    It is below 0.05 exactly where the interval of :func:`paired_difference` excludes 0.
+
+    Parameters
+    ----------
+    differences
+        (..., n), n at least 2: the differences of n pairs, assumed to be independent and normal.
+
+    Returns
+    -------
+    p-values, of shape (...)
+        In [0, 1]. If all differences of n pairs are equal, 1 if they are 0, and otherwise 0.
+
+    References
+    ----------
+    Student, "The probable error of a mean", Biometrika 6, 1908.
+    """
+    from scipy.stats import t
+
+    d = np.asarray(differences, float)
+    if d.ndim < 1 or d.shape[-1] < 2 or not np.isfinite(d).all():
+        raise ValueError(f"differences have the shape {d.shape}; they must be finite numbers (..., n), n at least 2")
+    mean, error = np.abs(d.mean(axis=-1)), d.std(axis=-1, ddof=1) / d.shape[-1] ** 0.5
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(mean == 0, 1.0, 2 * t.sf(mean / error, d.shape[-1] - 1))
+
+
+def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict[Name, Comparison]:
+    """Compare pairs by the one rule of the book: an interval for each comparison, and Holm's correction for all.
+
+    Parameters
+    ----------
+    family
+        Differences of pairs, (n,), by name: all the comparisons that a table shows, in all its measures.
+    level
+        As for :func:`holm`.
+
+    Returns
+    -------
+    dict
+        By name, in the order of ``family``: the number of pairs ``n``; the ``mean`` with the interval ``low`` to
+        ``high`` of :func:`paired_difference`; ``p``, of :func:`paired_p`; and whether a difference may be
+        ``claimed``, by :func:`holm`.
+    """
+    intervals = {name: paired_difference(d) for name, d in family.items()}
+    p = np.array([paired_p(d) for d in family.values()])
+    claimed = holm(p, level)
+    return {name: Comparison(len(np.asarray(family[name])), *interval, float(p[i]), bool(claimed[i]))
+            for i, (name, interval) in enumerate(intervals.items())}
 
 
 def chance_of(results: ArrayLike, target: float) -> float:

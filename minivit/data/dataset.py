@@ -49,7 +49,8 @@ class Split:
     images
         uint8 (n, C, H, W): a tensor, or files on disk that can be indexed like one.
     labels
-        int64 (n,), from 0 to the number of classes - 1.
+        int64 (n,), from 0 to the number of classes - 1. For an evaluation also bool (n, K): which of the K classes are
+        right for each image.
     """
 
     images: Tensor | Images
@@ -59,8 +60,9 @@ class Split:
         if isinstance(self.images, Tensor) and (self.images.dtype != torch.uint8 or self.images.ndim != 4):
             raise ValueError(f"images of dtype {self.images.dtype} and shape {tuple(self.images.shape)}: "
                              "they must be uint8 of shape (n, C, H, W)")
-        if self.labels.dtype != torch.int64:
-            raise ValueError(f"labels of dtype {self.labels.dtype}: they must be int64")
+        if (self.labels.dtype, self.labels.ndim) not in ((torch.int64, 1), (torch.bool, 2)):
+            raise ValueError(f"labels of dtype {self.labels.dtype} and shape {tuple(self.labels.shape)}: they must be "
+                             "int64 of shape (n,), or bool of shape (n, K)")
         for field in fields(self):
             if len(getattr(self, field.name)) != len(self.images):
                 raise ValueError(f"{field.name} has {len(getattr(self, field.name))} rows "

@@ -54,7 +54,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
                      mean: Sequence[float] | None = None, std: Sequence[float] | None = None,
                      crop_pct: float | None = None, crop_mode: Literal["center", "squash"] | None = None,
                      interpolation: str | None = None, preprocessing: str | Path | None = None,
-                     background: Sequence[int] = WHITE) -> Dataset:
+                     background: Sequence[int] = WHITE, only_test: bool = False) -> Dataset:
     """Load a data set of image files, one folder per class.
 
     A class folder is searched with all its subfolders, and links are followed. A file is an image if Pillow reads its
@@ -80,6 +80,9 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
         weights, or of their folder; options given above take precedence over it.
     background
         Red, green and blue, 0 ... 255, shown where images are transparent; white by default.
+    only_test
+        Whether to leave out the training images, as an evaluation does: they need not be there, and aren't searched
+        for. A ``root`` without ``train``, ``test`` and ``val`` may then hold the class folders itself: ``ROOT/CLASS/``.
 
     Returns
     -------
@@ -96,46 +99,55 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    listed = list_splits(root)
-    classes, options = tuple(listed["train"]), options_of_images(how, background)
-    splits = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
-                    torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
-              for files in listed.values())
-    return Dataset("imagefolder", *splits, classes, how.mean, how.std)
+    listed = list_splits(root, only_test)
+    classes, options = tuple(next(iter(listed.values()))), options_of_images(how, background)
+    *others, test = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
+                           torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
+                     for files in listed.values())
+    return Dataset("imagefolder", *others or [test.subset([])], test, classes, how.mean, how.std)
 
 
-def list_splits(root: Path) -> dict[str, dict[str, list[Path]]]:
+def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
     """Return the image files of each class for the training and the held-out split, by name; log what was skipped.
+
+    With ``only_test``, return the held-out split alone, which may be in ``root`` itself.
 
     Raises
     ------
     DataError
         As for :func:`load_imagefolder`.
     """
+    places = {name: root / name for name in ("train", *HELD_OUT)}
     try:
-        suffixes, passed = image_suffixes(), {name: PassedOver() for name in ("train", *HELD_OUT)}
-        folders = {name: class_folders(root / name, suffixes, passed[name]) for name in passed}
+        if only_test and not any(place.is_dir() for place in places.values()):
+            places[HELD_OUT[0]] = root
+        suffixes, passed = image_suffixes(), {name: PassedOver() for name in places}
+        folders = {name: class_folders(place, suffixes, passed[name]) for name, place in places.items()}
         held_out = _choose_held_out(root, folders)
-        for name in ("train", held_out):
+        wanted = [held_out] if only_test else ["train", held_out]
+        for name in wanted:
             if not folders[name]:
                 raise DataError(_missing(root, name))
         splits = {split: {name: find_images(folder, suffixes, passed[split])
-                          for name, folder in folders[split].items()} for split in ("train", held_out)}
+                          for name, folder in folders[split].items()} for split in wanted}
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
-    both = passed["train"]
-    both.update(passed[held_out])
-    over = f"; skipped: {both if both.counts else 'nothing'}"
+    passed_over = PassedOver()
+    for split in wanted:
+        passed_over.update(passed[split])
+    over = f"; skipped: {passed_over if passed_over.counts else 'nothing'}"
     for split, files in splits.items():
         if empty := [name for name, paths in files.items() if not paths]:
             raise DataError(f"{folders[split][empty[0]]} has no image that Pillow reads: add some or delete it{over}")
-    _compare_classes(root, folders, held_out)
-    train, test = (sum(map(len, files.values())) for files in splits.values())
+    if not only_test:
+        _compare_classes(root, folders, held_out)
+    found = " and ".join(f"{sum(map(len, files.values()))} {'training' if split == 'train' else 'test'} images in "
+                         f"{places[split]}" for split, files in splits.items())
+    classes = len(splits[held_out])
     unread = "".join(f"; {root / name} is not used" for name in HELD_OUT if name != held_out and folders[name])
-    log.log(logging.WARNING if both.lost else logging.INFO,
-            f"imagefolder: found {train} training images in {root / 'train'} and {test} test images in "
-            f"{root / held_out}, of {len(folders['train'])} class{'es' * (len(folders['train']) != 1)}{over}{unread}")
-    _warn_of_one_class(folders["train"], splits["train"])
+    log.log(logging.WARNING if passed_over.lost else logging.INFO,
+            f"imagefolder: found {found}, of {classes} class{'es' * (classes != 1)}{over}{unread}")
+    _warn_of_one_class(folders[wanted[0]], splits[wanted[0]])
     return splits
 
 

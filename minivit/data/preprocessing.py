@@ -116,12 +116,21 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
                         "preprocessor_config.json that came with the weights") from None
     except ValueError as error:
-        raise DataError(f"{path} is not JSON ({error})") from None
+        raise DataError(f"{path} is not text ({error})") from None
+    return parse_preprocessing(text, path)
+
+
+def parse_preprocessing(text: str, source: str | os.PathLike) -> Preprocessing:
+    """Read what :func:`read_preprocessing` reads from a text; ``source`` is its name in error messages."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise DataError(f"{source} is not JSON ({error})") from None
     try:
         timm = content.get("pretrained_cfg", content)
         if "mean" in timm and "input_size" in timm:
@@ -129,11 +138,11 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
         if "image_mean" in content or "image_processor_type" in content or "feature_extractor_type" in content:
             return _of_transformers(content)
     except KeyError as error:
-        raise DataError(f"{path} lacks the key {error}") from None
+        raise DataError(f"{source} lacks the key {error}") from None
     except (ValueError, TypeError, AttributeError) as error:
-        raise DataError(f"{path}: {error}") from None
-    raise DataError(f"{path} says nothing about images: neither mean, std and input_size, as timm's config.json does, "
-                    "nor image_mean and image_std, as preprocessor_config.json does")
+        raise DataError(f"{source}: {error}") from None
+    raise DataError(f"{source} says nothing about images: neither mean, std and input_size, as timm's config.json "
+                    "does, nor image_mean and image_std, as preprocessor_config.json does")
 
 
 def _of_timm(config: dict[str, Any]) -> Preprocessing:

@@ -1,5 +1,6 @@
 """Data sets by name."""
 
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,12 @@ OWN = {"imagefolder": "ROOT/train/CLASS/*.jpg and ROOT/test/CLASS/*.jpg", "shard
 def list_datasets() -> list[str]:
     """Return the names that :func:`load` knows, sorted."""
     return sorted(LOADERS)
+
+
+def has_option(name: str, option: str) -> bool:
+    """Return whether :func:`load` takes this option for a data set."""
+    _check_name(name)
+    return option in inspect.signature(LOADERS[name]).parameters
 
 
 def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Dataset:

@@ -73,8 +73,10 @@ class Index:
     names: bytes
 
 
-def find_shards(root: Path) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
+def find_shards(root: Path, only_test: bool = False) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
     """Return the shards of the training and the held-out split, and the classes if the manifest names them.
+
+    With ``only_test``, return the shards of the held-out split alone.
 
     Raises
     ------
@@ -85,18 +87,19 @@ def find_shards(root: Path) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
         there = sorted(entry.name for entry in os.scandir(root) if SHARD.fullmatch(entry.name))
         manifest = _read_manifest(root)
         splits = {name: _find_split(root, name, there, manifest.get("splits", {}).get(name))
-                  for name in (TRAIN, *HELD_OUT)}
+                  for name in (HELD_OUT if only_test else (TRAIN, *HELD_OUT))}
     except OSError as error:
         raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}; shards expects {LAYOUT}"
                         ) from None
     held_out = next((name for name in HELD_OUT if splits[name]), HELD_OUT[1])
-    for name in (TRAIN, held_out):
+    wanted = (held_out,) if only_test else (TRAIN, held_out)
+    for name in wanted:
         if splits[name] is None:
             raise DataError(f"{root} has no {name} shards; shards expects {LAYOUT}")
     if unused := [name for name in HELD_OUT if name != held_out and splits[name]]:
         log.info(f"shards: the {held_out} shards in {root} are used; those of {' and '.join(unused)} are not")
     classes = manifest.get("classes")
-    return {name: splits[name] for name in (TRAIN, held_out)}, None if classes is None else tuple(classes)
+    return {name: splits[name] for name in wanted}, None if classes is None else tuple(classes)
 
 
 def _read_manifest(root: Path) -> dict[str, Any]:

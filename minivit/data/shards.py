@@ -91,7 +91,8 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
                 image_size: int | Sequence[int] | None = None, mean: Sequence[float] | None = None,
                 std: Sequence[float] | None = None, crop_pct: float | None = None,
                 crop_mode: Literal["center", "squash"] | None = None, interpolation: str | None = None,
-                preprocessing: str | Path | None = None, background: Sequence[int] = WHITE) -> Dataset:
+                preprocessing: str | Path | None = None, background: Sequence[int] = WHITE,
+                only_test: bool = False) -> Dataset:
     """Load a data set of WebDataset tar shards; nothing is unpacked or copied.
 
     The headers of the tars are read once, into an index next to them or, if nothing can be written there, in
@@ -107,6 +108,8 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
         manifest, or else the labels themselves.
     image_size, mean, std, crop_pct, crop_mode, interpolation, preprocessing, background
         As for :func:`minivit.data.imagefolder.load_imagefolder`.
+    only_test
+        Whether to leave out the training images, as an evaluation does: their shards need not be there, nor indexed.
 
     Returns
     -------
@@ -122,7 +125,7 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, listed = find_shards(root)
+    shards, listed = find_shards(root, only_test)
     source = f"{root / MANIFEST}" if classes is None else "the option classes"
     named = listed if classes is None else _read_classes(classes)
     indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}
@@ -132,9 +135,9 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     for name, index in indices.items():
         _check_labels(shards[name], name, index.places, len(named), source)
     options = options_of_images(how, background)
-    splits = (Split(ShardImages(shards[name], index, **options), torch.from_numpy(index.places["label"].copy()))
-              for name, index in indices.items())
-    return Dataset("shards", *splits, named, how.mean, how.std)
+    *others, test = (Split(ShardImages(shards[name], index, **options), torch.from_numpy(index.places["label"].copy()))
+                     for name, index in indices.items())
+    return Dataset("shards", *others or [test.subset([])], test, named, how.mean, how.std)
 
 
 def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:

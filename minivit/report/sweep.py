@@ -3,20 +3,22 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import torch
 
-from minivit.analysis import paired_difference
+from minivit.analysis import Comparison, compare_pairs
 from minivit.report.table import text_table
 from minivit.tasks import find_task
 from minivit.training.config import Config, places
 from minivit.training.device import choose_device
+from minivit.training.files import read_json
 from minivit.training.loop import SharedData, fit_classes, flatten, train
 from minivit.training.recipe import choose_variants, load_recipe
-from minivit.training.record import METRICS, read_record
+from minivit.training.record import METRICS, RUN, conditions, read_record, sitting
 from minivit.training.trainer import Trainer, TrainingError
 
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
@@ -24,7 +26,7 @@ Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by var
 
 def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, names: Sequence[str] | None = None,
           overrides: Mapping[str, Any] | None = None, root: str | Path | None = None, device: str = "auto",
-          progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
+          compare: bool = True, progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
     """Train every variant of a recipe with every seed, each in its own folder.
 
     All variants run with the first seed before any runs with the second, so that an early stop leaves complete pairs.
@@ -44,6 +46,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
         Values that replace the recipe's in all variants.
     root, device, progress
         As for :func:`train`.
+    compare
+        Whether each variant is compared with the first; False only lists the runs.
     tell
         Called with a line for each run, and for each failure.
 
@@ -55,7 +59,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     Raises
     ------
     ValueError
-        Before the first run, if the recipe, a variant or a seed is wrong, or a folder holds another run.
+        Before the first run, if the recipe, a variant or a seed is wrong, a folder holds another run, or runs that are
+        to be compared differ in device, threads or precision.
     DataError, CheckpointError, Stopped
         As from :func:`train`. Finished runs are kept; the interrupted one continues with the next sweep.
     """
@@ -76,6 +81,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
     check_fit(path, {name: variants[name] for name in unfinished}, data)
     device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
+    if compare:
+        check_alike(runs, histories, device)
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
@@ -84,7 +91,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
                                        progress=progress)
             except TrainingError as error:
                 tell(f"{folder} failed: {error}")
-    return summarize(base, variants, histories)
+    return summarize(base, variants, histories, compare=compare)
 
 
 def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
@@ -111,6 +118,27 @@ def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> N
             raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 
 
+def check_alike(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, device: str) -> None:
+    """Raise if a run and its partner, the first variant with the same seed, differ in more than their recipe."""
+    for (name, seed), (folder, config) in runs.items():
+        partner = next(run for run in runs if run[1] == seed)
+        (other, base), found = runs[partner], conditions_of(runs[name, seed], histories[name, seed], device)
+        for what, value in conditions_of(runs[partner], histories[partner], device).items():
+            if found[what] != value and (what != "precision" or config.precision == base.precision):
+                raise ValueError(f"{folder} and {other} can't be compared: {what} {found[what]!r} and {value!r}; train "
+                                 "one of them again, or only list them (--no-comparison)")
+
+
+def conditions_of(run: tuple[Path, Config], history: list[dict[str, Any]] | None, device: str) -> dict[str, str]:
+    """Return the conditions of a run; those of one that isn't finished include what it will have on ``device``."""
+    folder, config = run
+    record = read_json(folder / RUN) if (folder / RUN).exists() else {}
+    if history is None:
+        now = sitting(config, torch.device(device))
+        record = record | {"resumed": [*record.get("resumed", []), now]} if record else now
+    return conditions({"config": asdict(config)} | record)
+
+
 def changes(base: Config, config: Config) -> str:
     """Describe briefly how ``config`` differs from ``base``."""
     before, now = flatten(asdict(base)), flatten(asdict(config))
@@ -118,7 +146,8 @@ def changes(base: Config, config: Config) -> str:
                      if before.get(name) != now.get(name))
 
 
-def summarize(base: Config, variants: Mapping[str, Config], histories: Histories) -> list[dict[str, Any]]:
+def summarize(base: Config, variants: Mapping[str, Config], histories: Histories, *, compare: bool = True
+              ) -> list[dict[str, Any]]:
     """Summarise each variant over its seeds.
 
     Parameters
@@ -129,47 +158,59 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
         Configurations by name; all others are compared with the first.
     histories
         The metrics of each run, by variant and seed; None if it failed.
+    compare
+        Whether to compare.
 
     Returns
     -------
     list of dict
         One per variant, in order: ``variant``; ``n`` and ``failed``, numbers of runs; ``score``, the task's name for
         it; ``mean`` and ``sd`` of the score after the last epoch, in % (None for n < 1 and n < 2); ``time_s``, the mean
-        time of training and evaluation (None for n < 1); ``changes``, in brief; and ``difference`` to the first
-        variant's score over the seeds that both finished: ``n`` and the ``mean``, ``low`` and ``high`` of
-        :func:`minivit.analysis.paired_difference`, or None for fewer than two seeds.
+        time of training and evaluation (None for n < 1); ``changes``, in brief; and ``difference`` and
+        ``loss_difference``, to the first variant's score and test loss over the seeds that both finished: a
+        :class:`minivit.analysis.Comparison`, or None for fewer than two seeds. All differences are one family.
     """
     rows, task = [], find_task(base.task)
     last = {run: history[-1] for run, history in histories.items() if history}
-    first = next(iter(variants))
+    first, family = next(iter(variants)), {}
+    for name in variants if compare else ():
+        for measure in (task.score, "test_loss"):
+            pairs = [(last[name, seed][measure], last[first, seed][measure]) for variant, seed in last
+                     if variant == name != first and (first, seed) in last]
+            differences = [a - b for a, b in pairs if isfinite(a) and isfinite(b)]  # a loss may overflow in a test
+            if len(differences) >= 2:
+                family[name, measure] = differences
+    compared = compare_pairs(family)
     for name, config in variants.items():
         seeds = [seed for variant, seed in histories if variant == name]
         done = [last[name, seed] for seed in seeds if (name, seed) in last]
         scores = [metrics[task.score] for metrics in done]
-        pairs = [(last[name, seed][task.score], last[first, seed][task.score]) for seed in seeds
-                 if name != first and (name, seed) in last and (first, seed) in last]
-        difference = None
-        if len(pairs) >= 2:
-            difference = dict(zip(("mean", "low", "high"), paired_difference(*zip(*pairs, strict=True)), strict=True))
-            difference["n"] = len(pairs)
         rows.append({"variant": name, "n": len(done), "failed": len(seeds) - len(done),
                      "score": task.score_name, "mean": mean(scores) if done else None,
                      "sd": stdev(scores) if len(done) >= 2 else None,
                      "time_s": mean(metrics["time_s"] for metrics in done) if done else None,
-                     "changes": changes(base, config), "difference": difference})
+                     "changes": changes(base, config), "difference": compared.get((name, task.score)),
+                     "loss_difference": compared.get((name, "test_loss"))})
     return rows
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Format the result of :func:`summarize` as a text table."""
     name = rows[0]["score"]
-    cells = [["variant", "n", f"{name}, %", "difference to the first", "time, s", "what differs"]]
+    cells = [["variant", "n", f"{name}, %", "difference to the first", "in test loss, nats", "time, s", "what differs"]]
     for row in rows:
-        sd, difference = row["sd"], row["difference"]
+        sd = row["sd"]
         cells.append([row["variant"] or "-", str(row["n"]) + (f" ({row['failed']} failed)" if row["failed"] else ""),
                       (f"{row['mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
-                      "{mean:+.2f} [{low:+.2f}, {high:+.2f}], n = {n}".format(**difference) if difference else "-",
+                      shown(row["difference"], 2), shown(row["loss_difference"], 3),
                       f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
     return "\n".join([text_table(cells, "<"), "", f"{name[0].upper()}{name[1:]} of the last epoch: mean ± sd of n "
-                      "runs. Difference: mean [95 % interval] of n pairs with\nthe same seed. Time: mean of training "
-                      "and evaluation."])
+                      "runs. Difference: mean [95 % interval] of n pairs with\nthe same seed; * if Holm's correction "
+                      "for all differences of the table leaves it. Time: mean of\ntraining and evaluation."])
+
+
+def shown(found: Comparison | None, digits: int) -> str:
+    if found is None:
+        return "-"
+    mean, low, high = (f"{value:+.{digits}f}" for value in (found.mean, found.low, found.high))
+    return f"{mean} [{low}, {high}], n = {found.n}{' *' if found.claimed else ''}"

@@ -4,6 +4,7 @@ Axes: B batch, K classes.
 """
 
 from collections.abc import Sequence
+from math import inf
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,7 +16,7 @@ from minivit.tasks.task import Task
 
 
 class Classification(Task):
-    """Predict the class of each image: logits (B, K), labels (B,)."""
+    """Predict the class of each image: logits (B, K), labels (B,), or bool (B, K) if several may be right."""
 
     target = "labels"
     scores = {"test_top1": "top-1", "test_top5": "top-5"}
@@ -29,9 +30,17 @@ class Classification(Task):
         return dataset
 
     def measure(self, logits: Tensor, targets: Tensor, num_classes: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the sum of the losses, and how often the label was the top class, or among the top five."""
-        hits = logits.topk(min(5, num_classes), dim=1).indices == targets[:, None]  # (B, best)
-        return F.cross_entropy(logits, targets, reduction="sum"), hits[:, 0].sum(), hits.sum()
+        """Return the sum of the losses, and how often the top class was right, or one of the top five.
+
+        Where several classes are right, the loss is that of all together, and any of them is a hit.
+        """
+        best = logits.topk(min(5, num_classes), dim=1).indices  # (B, best)
+        if targets.ndim == 1:
+            loss, hits = F.cross_entropy(logits, targets, reduction="sum"), best == targets[:, None]
+        else:
+            right = logits.log_softmax(1).masked_fill(~targets, -inf)
+            loss, hits = -right.logsumexp(1).sum(), targets.gather(1, best)
+        return loss, hits[:, 0].sum(), hits.any(1).sum()
 
     def summarize(self, sums: Sequence[Tensor], images: int) -> dict[str, float]:
         """Return ``test_loss`` in nats, ``test_top1`` and ``test_top5`` in per cent."""

@@ -6,9 +6,10 @@ from minivit.training.evaluate import evaluate
 from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped
 from minivit.training.loop import train
+from minivit.training.published import load_published
 from minivit.training.recipe import load_config, load_variants
 from minivit.training.record import RESULTS, read_record, read_records
-from minivit.training.trained import Trained, load_data, load_model, load_trained
+from minivit.training.trained import Trained, choose_data, load_data, load_model, load_trained
 from minivit.training.trainer import Trainer, TrainingError
 
 __all__ = [
@@ -19,10 +20,12 @@ __all__ = [
     "Trained",
     "Trainer",
     "TrainingError",
+    "choose_data",
     "evaluate",
     "load_config",
     "load_data",
     "load_model",
+    "load_published",
     "load_trained",
     "load_variants",
     "read_record",

@@ -26,7 +26,8 @@ log = logging.getLogger(__name__)
 
 @torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", batch_size: int = 500,
-             after_batch: Callable[[], Any] = lambda: None, task: str = "classification") -> dict[str, float]:
+             after_batch: Callable[[], Any] = lambda: None, task: str = "classification",
+             spoil: Callable[[Tensor, Tensor], Tensor] | None = None) -> dict[str, float]:
     """Measure a model on the whole test set; several processes share the images.
 
     Parameters
@@ -43,6 +44,8 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
         Called after each batch.
     task
         The task, which defines the scores: a key of :data:`minivit.tasks.TASKS`.
+    spoil
+        What to do to the images first: maps float images in pixel units, (B, C, H, W), and targets to such images.
 
     Returns
     -------
@@ -67,6 +70,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
 
     try:
         for images, targets in batches(split, rows, batch_size, device, task.target):
+            images = spoil(images.float(), targets) if spoil else images
             sums, n = add(sums, measure(images, targets)), n + len(targets)
             after_batch()
         if sums is None:  # a process without images adds nothing

@@ -25,8 +25,11 @@ for the backward pass, which ``recompute`` is for; and checkpoints, the moving a
 matrices, would each have to gather them. From some billion weights on it pays.
 """
 
+import ctypes
 import os
 import re
+import signal
+import sys
 import warnings
 from collections.abc import Iterable
 from datetime import timedelta
@@ -35,6 +38,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+PR_SET_PDEATHSIG = 1  # of Linux's prctl
 
 
 def asked_for() -> int:
@@ -73,6 +78,7 @@ def join(device: torch.device) -> None:
     ValueError
         If the launcher hasn't set the variables that a process needs to find the others.
     """
+    end_with_launcher()
     if asked_for() == 1 or dist.is_initialized():
         return
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if name not in os.environ]
@@ -81,6 +87,15 @@ def join(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=timeout())
+
+
+def end_with_launcher() -> None:
+    """Have Linux send this process SIGTERM if torchrun dies.
+
+    A launcher that's killed can't end its workers. They would go on, and the other launchers would wait for them.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def leave() -> None:
@@ -172,6 +187,8 @@ def distribute(model: nn.Module) -> nn.Module:
     """Wrap a model so that its gradients, after backward, are the mean over all processes."""
     if world_size() == 1:
         return model
+    # With one channel, a convolution's gradient has other strides than its weight. That costs a copy of a small tensor.
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # newer versions of PyTorch have another name for the option
         return nn.parallel.DistributedDataParallel(model, broadcast_buffers=False, gradient_as_bucket_view=True)

@@ -5,6 +5,7 @@ import logging
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -29,11 +30,36 @@ RESULTS = Path(minivit.__file__).resolve().parents[1] / "results"
 def describe(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
     """Return the content of ``run.json``; ``python -m minivit train run.json`` repeats the run."""
     return {"config": asdict(config), "data": asdict(data), "seed": config.seed, "commit": commit(),
-            "device": describe_device(device), "precision": resolve_precision(config.precision, device),
-            "prepare_s": prepare_s,
+            **sitting(config, device), "prepare_s": prepare_s,
             "versions": {"python": platform.python_version(), "minivit": minivit.__version__}
                         | {name: version(name) for name in ("torch", "numpy")},
             "started": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def sitting(config: Config, device: torch.device) -> dict[str, str]:
+    """Return on what, and in which precision, ``config`` is run on this device."""
+    return {"device": describe_device(device), "precision": resolve_precision(config.precision, device)}
+
+
+def conditions(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return what, beside its configuration, a run's numbers depend on: its ``device``, ``threads`` and ``precision``.
+
+    Sittings that differ are all named, as in ``"1, then 2"``. Threads are those of a CPU; the records of a GPU don't
+    count them. A record older than its ``precision`` has that of its configuration.
+
+    Parameters
+    ----------
+    run
+        The content of ``run.json``.
+    """
+    found: dict[str, dict[str, None]] = {"device": {}, "threads": {}, "precision": {}}  # a dict, to keep their order
+    for part in (run, *run.get("resumed", [])):
+        device, _, threads = part["device"].rpartition(", ") if part["device"].endswith(" threads") else (
+            part["device"], "", "not counted")
+        precision = part.get("precision") or Config.from_dict(run["config"]).precision
+        for name, value in zip(found, (device, threads.removesuffix(" threads"), precision), strict=True):
+            found[name][value] = None
+    return {name: ", then ".join(values) for name, values in found.items()}
 
 
 def describe_device(device: torch.device) -> str:

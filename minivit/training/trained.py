@@ -5,11 +5,13 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import nn
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.data.registry import has_option
+from minivit.data.relabel import relabel
 from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, from_json
@@ -32,6 +34,7 @@ class Trained(NamedTuple):
         Configuration of the run.
     data
         Its classes, and shape, mean and deviation of its images; None for a run of version 0.1, which didn't save them.
+        There are no classes if nothing says which they are.
     """
 
     model: nn.Module
@@ -80,9 +83,29 @@ def load_trained(path: str | Path) -> Trained:
         raise CheckpointError(f"{path} does not fit this version of minivit: {error}") from error
 
 
-def load_data(trained: Trained, root: str | Path | None = None, classes: Sequence[str] | None = None
-              ) -> tuple[nn.Module, Dataset]:
-    """Load the data set of a run and match it with the model, so that label k and logit k mean the same class.
+def choose_data(trained: Trained, **overrides: Any) -> Trained:
+    """Let a model be evaluated on other images than those of its run.
+
+    Parameters
+    ----------
+    trained
+        The result of :func:`load_trained`.
+    **overrides
+        ``dataset`` and ``dataset_options``, as for :meth:`Config.override`. Options of the run's data set that the new
+        one lacks are dropped.
+    """
+    config = trained.config
+    if (dataset := overrides.get("dataset", config.dataset)) != config.dataset:
+        kept = {name: value for name, value in config.dataset_options.items() if has_option(dataset, name)}
+        config = replace(config, dataset=dataset, dataset_options=kept)
+    return trained._replace(config=config.override(**overrides))
+
+
+def load_data(trained: Trained, root: str | Path | None = None, classes: Sequence[str] | None = None,
+              labels: str | Path | None = None) -> tuple[nn.Module, Dataset]:
+    """Load the test images of a run and match them with the model, so that label k and logit k mean the same class.
+
+    Classes that are numbers, such as the folders of ImageNet-V2, are positions among the model's, counted from 0.
 
     Parameters
     ----------
@@ -93,6 +116,9 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
     classes
         Restrict the model and the images to these of its classes; an empty sequence means the classes that the data
         set has. None keeps all classes, and the data set must then have the same.
+    labels
+        ``real.json``, for :func:`minivit.data.relabel.relabel`: several classes may then be right for an image. None
+        for the data set's own labels.
 
     Returns
     -------
@@ -108,7 +134,10 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
     """
     model, config, known = trained
     task = find_task(config.task)
-    dataset = task.fit(load(config.dataset, root, **config.dataset_options))
+    alone = {"only_test": True} if has_option(config.dataset, "only_test") else {}
+    dataset = task.fit(load(config.dataset, root, **config.dataset_options | alone))
+    if labels is not None and (known is None or not task.chooses_classes):
+        raise ValueError(f"labels={str(labels)!r} needs a model that classifies images and says its classes")
     if known is None:
         return model, match_unknown(config, dataset, classes)
     if dataset.image_shape != known.image_shape:
@@ -118,13 +147,46 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
         log.warning("images are normalised as in the model's training, with mean %s and std %s; those of %s are %s and "
                     "%s", known.mean, known.std, dataset.name, dataset.mean, dataset.std)
         dataset = replace(dataset, mean=known.mean, std=known.std)
-    chosen = choose_classes(known.classes, dataset, classes)
+    names = known.classes or assume_classes(model, dataset)
+    dataset = name_by_number(names, dataset)
+    chosen = choose_classes(names, dataset, classes)
     if not task.chooses_classes:
-        if not tuple(chosen) == dataset.classes == known.classes:
+        if not tuple(chosen) == dataset.classes == names:
             raise ValueError(f"classes: a model for {config.task} can't choose among some of its classes, or have them "
                              f"in another order than {dataset.name}")
         return model, dataset
-    return keep_classes(model, [known.classes.index(name) for name in chosen]), dataset.select_classes(chosen)
+    kept, dataset = [names.index(name) for name in chosen], dataset.select_classes(chosen)
+    if labels is not None:
+        dataset = replace(dataset, test=relabel(dataset.test, labels, len(names), kept))
+    return keep_classes(model, kept), dataset
+
+
+def assume_classes(model: nn.Module, dataset: Dataset) -> tuple[str, ...]:
+    """Assume that a model whose classes nobody names has those of the data set, in the order of their names."""
+    names = sorted(dataset.classes, key=int if are_numbers(dataset.classes) else None)
+    if len(names) != model.head.out_features:
+        raise ValueError(f"{dataset.name} has {len(names)} classes ({listed(names)}), the model "
+                         f"{model.head.out_features}: give --classes FILE, with the name of each logit in a line")
+    log.warning("nothing says which classes the model knows; assuming those of %s, in this order: %s", dataset.name,
+                listed(names))
+    return tuple(names)
+
+
+def name_by_number(known: Sequence[str], dataset: Dataset) -> Dataset:
+    """Name classes that are numbers by the model's classes at these positions, unless those are numbers too."""
+    if are_numbers(known) or not are_numbers(dataset.classes):
+        return dataset
+    if outside := [name for name in dataset.classes if int(name) >= len(known)]:
+        raise ValueError(f"{dataset.name} has the class {outside[0]!r}, but the model's {len(known)} are "
+                         "counted from 0")
+    named = replace(dataset, classes=tuple(known[int(name)] for name in dataset.classes))
+    log.warning("classes of %s are taken for the model's, counted from 0: %r for %r", dataset.name, dataset.classes[0],
+                named.classes[0])
+    return named
+
+
+def are_numbers(names: Sequence[str]) -> bool:
+    return all(name.isdecimal() for name in names) and len(set(map(int, names))) == len(names)
 
 
 def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str] | None) -> list[str]:
@@ -133,7 +195,7 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
         if set(known) != set(dataset.classes):
             raise ValueError(f"the classes of {dataset.name} are not the model's: "
                              f"{differences(known, dataset.classes)}. Use the folders that it was trained on, or "
-                             "choose some of the classes with --classes")
+                             "choose some of the classes with --classes, or those that there are with --subset")
         return list(known)
     for name in classes:
         if name not in known:

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from scipy.stats import ttest_1samp
 
-from minivit.analysis import chance_of, holm, paired_difference
+from minivit.analysis import chance_of, compare_pairs, holm, paired_difference, paired_p
 
 
 def test_by_hand():
@@ -81,3 +82,34 @@ def test_holm_claims_one_false_of_many_in_one_of_twenty_families():
 def test_what_is_no_family_is_told(p, level):
     with pytest.raises(ValueError, match="p-values"):
         holm(p, level)
+
+
+@pytest.mark.parametrize("scale", [0.1, 1.0, 3.0])
+def test_p_is_below_a_twentieth_where_the_interval_excludes_0(scale):
+    d = np.random.default_rng(3).normal(1, scale, size=(50, 5))
+    p = paired_p(d)
+    assert p == pytest.approx([ttest_1samp(x, 0).pvalue for x in d])
+    intervals = [paired_difference(x) for x in d]
+    assert (p < 0.05).tolist() == [low > 0 or high < 0 for _, low, high in intervals]
+
+
+def test_equal_differences_are_certain_unless_they_are_0():
+    assert paired_p([[2.0, 2.0, 2.0], [0.0, 0.0, 0.0]]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("d", [[1.0], 1.0, [1.0, np.nan]])
+def test_what_has_no_p_is_told(d):
+    with pytest.raises(ValueError, match="n at least 2"):
+        paired_p(d)
+
+
+def test_a_family_is_compared_by_one_rule():
+    rng = np.random.default_rng(5)
+    family = {"seen": rng.normal(9, 1, 7), ("nothing", 2): rng.normal(0, 1, 5), "alone": rng.normal(1, 1, 11)}
+    found = compare_pairs(family)
+    assert list(found) == list(family)
+    for name, d in family.items():
+        assert found[name].n == len(d) and found[name][1:4] == paired_difference(d) and found[name].p == paired_p(d)
+    assert [found[name].claimed for name in family] == holm([paired_p(d) for d in family.values()]).tolist()
+    alone = compare_pairs({"alone": family["alone"]})["alone"]
+    assert alone.claimed and not compare_pairs({i: rng.normal(0, 1, 3) for i in range(40)} | family)["alone"].claimed

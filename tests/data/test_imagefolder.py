@@ -292,3 +292,31 @@ def test_a_class_without_images(root):
     (root / "train" / "cat" / "1.heic").write_bytes(b"")
     with pytest.raises(DataError, match=r"train/cat has no image.* \.heic files \(1, such as .*cat/1\.heic\)"):
         load("imagefolder", root)
+
+
+@pytest.mark.parametrize("inside", ["val", "test", ""])
+def test_an_evaluation_needs_no_training_images(tmp_path, caplog, inside):
+    for name in ("bee", "ant"):
+        save(tmp_path / inside / name / "0.png", colour=(10, 20, len(name)))
+    (tmp_path / inside / "README.txt").write_text("about")
+    with caplog.at_level(logging.INFO):
+        data = load("imagefolder", tmp_path, image_size=5, only_test=True)
+    assert data.classes == ("ant", "bee") and len(data.train) == 0 and data.image_shape == (3, 5, 5)
+    assert data.test.labels.tolist() == [0, 1] and data.test.images[:].shape == (2, 3, 5, 5)
+    assert f"found 2 test images in {tmp_path / inside}, of 2 classes; skipped: .txt files (1" in caplog.text
+    assert len(data.select_classes(["bee"]).test) == 1
+
+
+def test_an_evaluation_does_not_search_the_training_images(root):
+    save(root / "val" / "other" / "0.png")   # shares no class with train
+    (root / "train" / "ant" / "0.png").write_text("broken")
+    (root / "train" / "new").mkdir()
+    data = load("imagefolder", root, image_size=5, only_test=True)
+    assert data.classes == ("ant", "bee", "wolf") and (len(data.train), len(data.test)) == (0, 6)
+
+
+@pytest.mark.parametrize("inside", ["", "train/ant", "val"])
+def test_without_class_folders_there_is_nothing_to_evaluate(tmp_path, inside):
+    (tmp_path / inside).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(DataError, match="(test|val) is missing or has no class folder"):
+        load("imagefolder", tmp_path, only_test=True)

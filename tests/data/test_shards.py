@@ -243,6 +243,17 @@ def test_what_is_not_there(tmp_path, root):
         load("shards", root)
 
 
+def test_an_evaluation_needs_no_training_shards(root):
+    whole = load("shards", root, image_size=8)
+    for path in root.glob("*train*"):
+        path.unlink()
+    with pytest.raises(DataError, match="train"):
+        load("shards", root)
+    data = load("shards", root, image_size=8, only_test=True)
+    assert len(data.train) == 0 and data.classes == whole.classes and data.image_shape == (3, 8, 8)
+    assert torch.equal(data.test.labels, whole.test.labels) and torch.equal(data.test.images[:], whole.test.images[:])
+
+
 def test_a_broken_image_is_named_with_its_shard(tmp_path):
     for split in ("train", "val"):
         tar(tmp_path / f"{split}-0.tar", [("ü.jpg", jpeg(3)[:150]), ("ü.cls", b"0")])

@@ -6,7 +6,7 @@ import pytest
 
 import minivit.report.sweep as sweep_module
 from minivit.__main__ import main
-from minivit.analysis import paired_difference
+from minivit.analysis import compare_pairs
 from minivit.report.sweep import summarize, sweep, table
 from minivit.training import (
     Config,
@@ -246,7 +246,8 @@ def test_the_numbers_of_the_table(config):
     variants = {name: config.override(model_options=options)
                 for name, options in {"plain": {}, "cb": {"context": "cb"}, "wide": {"dim": 24}}.items()}
     top1 = {"plain": [30.0, 32.0, 37.0], "cb": [31.0, 34.0, None], "wide": [None, None, 50.0]}  # None: it failed
-    best_then_last = {x: x and [{"test_top1": 99.0, "time_s": 1.0}, {"test_top1": x, "time_s": 10 + x}]
+    best_then_last = {x: x and [{"test_top1": 99.0, "time_s": 1.0},
+                                {"test_top1": x, "test_loss": 5 - x / 20, "time_s": 10 + x}]
                       for values in top1.values() for x in values}
     histories = {(name, seed): best_then_last[top1[name][seed]] for seed in range(3) for name in variants}
     plain, cb, wide = rows = summarize(config, variants, histories)
@@ -255,13 +256,71 @@ def test_the_numbers_of_the_table(config):
         (3, 0, 33, 43), (2, 1, 32.5, 42.5), (1, 2, 50, 60)]
     # The deviations of the first are -3, -1 and 4: a variance of 26 / 2. Those of the second are -1.5 and 1.5.
     assert (plain["sd"], cb["sd"], wide["sd"]) == (pytest.approx(13**0.5), pytest.approx(4.5**0.5), None)
-    mean, low, high = paired_difference([31, 34], [30, 32])
-    assert cb["difference"] == pytest.approx({"n": 2, "mean": mean, "low": low, "high": high})
-    assert plain["difference"] is None and wide["difference"] is None
+    family = compare_pairs({"score": [1, 2], "loss": [-0.05, -0.1]})
+    assert cb["difference"] == pytest.approx(family["score"])
+    assert cb["loss_difference"] == pytest.approx(family["loss"])
+    assert plain["difference"] is None and wide["difference"] is wide["loss_difference"] is None
     lines = table(rows).splitlines()
-    assert lines[1].split() == ["plain", "3", "33.00", "±", "3.61", "-", "43", "-"]
+    assert lines[1].split() == ["plain", "3", "33.00", "±", "3.61", "-", "-", "43", "-"]
     assert "32.50 ± 2.12" in lines[2] and "+1.50 [-4.85, +7.85], n = 2" in lines[2] and "context=cb" in lines[2]
-    assert lines[3].split() == ["wide", "1", "(2", "failed)", "50.00", "-", "60", "dim=24"]
+    assert lines[3].split() == ["wide", "1", "(2", "failed)", "50.00", "-", "-", "60", "dim=24"]
+    assert "difference" in lines[0] and summarize(config, variants, histories, compare=False)[1] == cb | {
+        "difference": None, "loss_difference": None}
+
+
+def test_the_correction_runs_over_all_variants_and_both_measures(config):
+    top1 = {"plain": [30.0, 31.0, 32.0], "clear": [34.0, 35.0, 36.1], "likely": [31.0, 32.3, 33.8]}
+    variants = {name: config.override(learning_rate=1e-3 * (2 + i)) for i, name in enumerate(top1)}
+    histories = {(name, seed): [{"test_top1": x, "test_loss": 2 + (seed * x) % 1, "time_s": 1.0}]
+                 for name, values in top1.items() for seed, x in enumerate(values)}
+    _, clear, likely = rows = summarize(config, variants, histories)
+    assert clear["difference"].claimed and not likely["difference"].claimed
+    assert likely["difference"].p < 0.05  # alone it would pass
+    assert [line.count("*") for line in table(rows).splitlines()[1:4]] == [0, 1, 0]
+
+
+def as_if_on(folder, **changed):
+    """Rewrite the record of a run as if it had been made elsewhere."""
+    path = folder / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | changed))
+
+
+@pytest.mark.parametrize("changed, what", [
+    ({"device": "NVIDIA X1"}, "device 'NVIDIA X1' and 'cpu, .*'"),
+    ({"device": "cpu, Z80, 1 cores, 3 threads"}, "device 'cpu, Z80, 1 cores' and 'cpu, "),
+    ({"precision": "bfloat16"}, "precision 'bfloat16' and 'float32'"),
+    ({"resumed": [{"device": "NVIDIA X1", "precision": "float32"}]}, "device 'cpu, .*, then NVIDIA X1' and 'cpu, "),
+])
+def test_runs_from_unlike_conditions_are_listed_and_not_compared(recipe, runs, tmp_path, changed, what):
+    path, out = recipe(VARIANTS), tmp_path / "out"
+    both = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1})
+    assert both[1]["difference"].n == 2
+    runs.clear()
+    as_if_on(out / "cb-0.5/seed1", **changed)
+    with pytest.raises(ValueError, match=f"{out}/cb-0.5/seed1 and {out}/plain/seed1 can't be compared: {what}"):
+        run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1})
+    listed = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1}, compare=False)
+    assert [row["mean"] for row in listed] == [row["mean"] for row in both] and not runs
+    assert listed[1]["difference"] is listed[1]["loss_difference"] is None
+
+
+def test_a_run_that_would_have_no_like_partner_is_told_before_it_runs(recipe, runs, tmp_path, capsys):
+    path, out = recipe(VARIANTS), tmp_path / "out"
+    run(path, tmp_path, names=["plain"], overrides={"epochs": 1})
+    device, threads = json.loads((out / "plain/seed0/run.json").read_text())["device"].rsplit(", ", 1)
+    as_if_on(out / "plain/seed0", device=f"{device}, 97 threads")
+    runs.clear()
+    line = ["sweep", str(path), "--out", str(out), "--epochs", "1", "--device", "cpu"]
+    assert main(line) == 1 and not runs
+    assert f"threads '{threads.split()[0]}' and '97'; train one of them again" in capsys.readouterr().err
+    assert main([*line, "--no-comparison"]) == 0 and runs == ["cb-0.5/seed0"]
+
+
+def test_a_precision_that_the_variant_asks_for_is_what_is_compared(recipe, tmp_path):
+    path = recipe({"plain": {}, "half": {"precision": "bfloat16"}})
+    rows = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1})
+    assert rows[1]["difference"].n == 2
 
 
 def test_the_command_sweeps_and_prints_the_table(recipe, runs, tmp_path, capsys):

@@ -71,6 +71,15 @@ def test_all_stop_when_one_is_asked_and_one_process_goes_on(recipe, tmp_path):
     assert losses(stopped) == pytest.approx(losses(whole), abs=1.5e-4)  # they are rounded to four digits
 
 
+def start_launcher(out, recipe, *options):
+    """Start torchrun on a recipe, with its output and that of its workers in one pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "torch.distributed.run", "--monitor-interval", "0.5", *options, "-m", "minivit", "train",
+         recipe, "--out", str(out), "--device", "cpu", "--resume"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
+        env=os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"})
+
+
 def workers_of(launcher):
     told = subprocess.run(["pgrep", "-P", str(launcher.pid)], capture_output=True, text=True, encoding="utf-8")
     return [int(pid) for pid in told.stdout.split()]
@@ -79,11 +88,7 @@ def workers_of(launcher):
 @pytest.mark.slow
 def test_a_worker_that_is_killed_is_started_again_and_the_run_goes_on(recipe, tmp_path):
     out = tmp_path / "run"
-    launcher = subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "2",
-         "--monitor-interval", "0.5", "-m", "minivit", "train", recipe(40), "--out", str(out), "--device", "cpu",
-         "--resume"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-        env=os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"})
+    launcher = start_launcher(out, recipe(40), "--standalone", "--nproc-per-node", "2", "--max-restarts", "2")
     wait_for(out, 3)
     os.kill(workers_of(launcher)[-1], signal.SIGKILL)
     told, _ = launcher.communicate(timeout=180)
@@ -93,16 +98,24 @@ def test_a_worker_that_is_killed_is_started_again_and_the_run_goes_on(recipe, tm
     assert json.loads((out / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])["test_top1"] > 10
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent died")
+def test_workers_end_with_a_launcher_that_is_killed(recipe, tmp_path):
+    out = tmp_path / "run"
+    launcher = start_launcher(out, recipe(400), "--standalone", "--nproc-per-node", "2")
+    wait_for(out, 1)
+    workers = workers_of(launcher)
+    launcher.kill()
+    told, _ = launcher.communicate(timeout=60)  # until the last worker has closed the pipe
+    assert len(workers) == 2 and "stopped by SIGTERM and saved" in told
+
+
 def start_node(out, recipe, port):
     """Start a launcher with a worker, as one of the one or two nodes of a run."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts",
-         "3", "--monitor-interval", "0.5", "--rdzv-backend", "c10d", "--rdzv-id", "two", "--rdzv-endpoint",
-         f"127.0.0.1:{port}", "--local-addr", "127.0.0.1", "--rdzv-conf",
-         "last_call_timeout=5,keep_alive_interval=1,keep_alive_max_attempt=3", "-m", "minivit", "train", recipe,
-         "--out", str(out), "--device", "cpu", "--resume"],
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8",
-        env=os.environ | {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1", "OMP_NUM_THREADS": "1"})
+    return start_launcher(
+        out, recipe, "--nnodes", "1:2", "--nproc-per-node", "1", "--max-restarts", "3", "--rdzv-backend", "c10d",
+        "--rdzv-id", "two", "--rdzv-endpoint", f"127.0.0.1:{port}", "--local-addr", "127.0.0.1", "--rdzv-conf",
+        "last_call_timeout=5,keep_alive_interval=1,keep_alive_max_attempt=3")
 
 
 @pytest.mark.slow
