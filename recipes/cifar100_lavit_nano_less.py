@@ -27,7 +27,7 @@ def get_variants(depths=(1, 3, 4, 2), tokens=64):
         return dict(model_options=options)
 
     everywhere = dict(attention_depths=depths)
-    alike = dict(optimizer="adamw", weight_decay=0.0)  # what maps scores is stepped as queries and keys are
+    alike = dict(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0)  # for what maps scores and what makes them
     return {
         "va": model(**everywhere),
         "va_no_residual": model(**everywhere, attention_residual=False),
