@@ -1,4 +1,4 @@
-"""Preserve the diagonal of a map: the loss of less attention (Zhang et al., 2024), in two forms.
+"""Preserve the diagonal of a map: the loss of less attention (Zhang et al., 2024), in three forms.
 
 Axes: any number of axes, then N queries, N keys.
 """
@@ -8,7 +8,7 @@ from torch import Tensor
 from minivit.analysis.maps import as_maps
 from minivit.options import check_choice
 
-DIAGONALITY_FORMS = ("bounded", "printed")
+DIAGONALITY_FORMS = ("bounded", "printed", "reversed")
 
 
 def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
@@ -21,13 +21,15 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
       meant to preserve; for scores before softmax, which are unbounded, it has no minimum.
     - ``bounded`` is :math:`(L_{\text{sym}} - D) / N^2`: the sign rewards the diagonal, and the weight of the loss means
       the same for any N. For maps it is in [-(1 - 1/N), 3/N], and smallest for the identity map alone.
+    - ``reversed`` is :math:`(L_{\text{sym}} + D) / N^2`: the sign of ``printed`` and the scale of ``bounded``, from which
+      it differs in the sign of D alone.
 
     Parameters
     ----------
     attn
         Maps, (..., N, N), whose rows sum to 1; or scores, to see what ``printed`` does to them.
     form
-        ``bounded`` or ``printed``.
+        ``bounded``, ``printed`` or ``reversed``.
 
     Returns
     -------
@@ -46,5 +48,5 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
     attn = as_maps(attn, ("N", "N"))
     asymmetry = (attn - attn.mT).abs().sum(dim=(-2, -1))
     dominance = n * attn.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - attn.sum(dim=(-2, -1))
-    loss = asymmetry + dominance if form == "printed" else (asymmetry - dominance) / n**2
-    return loss.mean()
+    loss = asymmetry - dominance if form == "bounded" else asymmetry + dominance
+    return (loss if form == "printed" else loss / n**2).mean()

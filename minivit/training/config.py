@@ -88,7 +88,8 @@ class OptimizerConfig:
     diagonality: float = Field(0.0, ge=0, description=(
         "Weight of minivit.analysis.diagonality_loss, whose mean over the less-attention layers with square maps is "
         "added to the cross-entropy. 0 is off."))
-    diagonality_form: Literal["bounded", "printed"] = Field("bounded", description="Form of the diagonality loss.")
+    diagonality_form: Literal["bounded", "printed", "reversed"] = Field("bounded", description=(
+        "Form of the diagonality loss."))
     ema_decay: float | None = Field(None, gt=0, lt=1, description=(
         "Evaluate an exponential moving average of the weights with this decay, updated every step; None for the "
         "weights themselves."))

@@ -18,6 +18,7 @@ def test_by_hand_and_mean_over_the_other_axes():
     maps = torch.randn(2, 3, N, N, dtype=torch.float64).softmax(-1)
     parts = [by_hand(a) for a in maps.flatten(0, 1)]
     torch.testing.assert_close(diagonality_loss(maps, "printed"), sum(s + d for s, d in parts) / 6)
+    torch.testing.assert_close(diagonality_loss(maps, "reversed"), sum(s + d for s, d in parts) / 6 / N**2)
     torch.testing.assert_close(diagonality_loss(maps), sum(s - d for s, d in parts) / 6 / N**2)
 
 
@@ -52,7 +53,7 @@ def test_printed_has_no_minimum_over_scores():
     assert losses == pytest.approx([0, -20, -200, -2000])
 
 
-@pytest.mark.parametrize("form", ["bounded", "printed"])
+@pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])
 def test_gradients(form):
     torch.manual_seed(0)
     scores = torch.randn(2, N, N, dtype=torch.float64, requires_grad=True)  # no two numbers alike, so no kinks

@@ -334,7 +334,7 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
         trainer.glance()
 
 
-@pytest.mark.parametrize("form", ["bounded", "printed"])
+@pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])
 def test_diagonality_is_added_with_its_weight(config, form):
     options = {"num_classes": 10, "depth": 4, "attention_layers": [0, 2]}
     config = config.override(model_options=options, diagonality_form=form)
