@@ -21,8 +21,8 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
       meant to preserve; for scores before softmax, which are unbounded, it has no minimum.
     - ``bounded`` is :math:`(L_{\text{sym}} - D) / N^2`: the sign rewards the diagonal, and the weight of the loss means
       the same for any N. For maps it is in [-(1 - 1/N), 3/N], and smallest for the identity map alone.
-    - ``reversed`` is :math:`(L_{\text{sym}} + D) / N^2`: the sign of ``printed`` and the scale of ``bounded``. It differs
-      from the latter in the sign of D alone.
+    - ``reversed`` is :math:`(L_{\text{sym}} + D) / N^2`: the sign of ``printed`` and the scale of ``bounded``. It
+      differs from the latter in the sign of D alone.
 
     Parameters
     ----------
