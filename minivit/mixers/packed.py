@@ -41,6 +41,15 @@ def _read_keys(qkv, token, n, width, head_size: tl.constexpr):
 
 
 @triton.jit
+def _read_pieces(qkv, n, width, head_size: tl.constexpr, size0: tl.constexpr, size1: tl.constexpr):
+    k0, v0 = _read_keys(qkv, tl.arange(0, size0), n, width, head_size)
+    k1, v1 = k0, v0
+    if size1:
+        k1, v1 = _read_keys(qkv, size0 + tl.arange(0, size1), n, width, head_size)
+    return k0, k1, v0, v1
+
+
+@triton.jit
 def _scores(q, k, token, n, scale):
     return tl.where(token[None, :] < n, tl.dot(q, tl.trans(k)) * scale, -float("inf"))
 
@@ -76,14 +85,11 @@ def _forward(qkv, out, n, num_heads, scale, head_size: tl.constexpr, size0: tl.c
     image, head, width = tl.program_id(0).to(tl.int64), tl.program_id(1), num_heads * head_size
     qkv += image * n * 3 * width + head * head_size
     out += image * n * width + head * head_size
-    token0 = tl.arange(0, size0)
-    k0, v0 = _read_keys(qkv, token0, n, width, head_size)
-    k1, v1 = k0, v0
+    k0, k1, v0, v1 = _read_pieces(qkv, n, width, head_size, size0, size1)
     if size1:
         token1 = size0 + tl.arange(0, size1)
-        k1, v1 = _read_keys(qkv, token1, n, width, head_size)
         _mix(qkv, out, token1, k0, k1, v0, v1, n, width, scale, head_size, size0, size1)
-    _mix(qkv, out, token0, k0, k1, v0, v1, n, width, scale, head_size, size0, size1)
+    _mix(qkv, out, tl.arange(0, size0), k0, k1, v0, v1, n, width, scale, head_size, size0, size1)
 
 
 @triton.jit
@@ -117,14 +123,11 @@ def _backward(qkv, d_out, d_qkv, n, num_heads, scale, head_size: tl.constexpr, s
     d_qkv += image * n * 3 * width + head * head_size
     d_out += image * n * width + head * head_size
     token0 = tl.arange(0, size0)
-    k0, v0 = _read_keys(qkv, token0, n, width, head_size)
-    k1, v1 = k0, v0
-    if size1:
-        token1 = size0 + tl.arange(0, size1)
-        k1, v1 = _read_keys(qkv, token1, n, width, head_size)
+    k0, k1, v0, v1 = _read_pieces(qkv, n, width, head_size, size0, size1)
     d_k0, d_k1, d_v0, d_v1 = _differentiate_rows(qkv, d_out, d_qkv, token0, k0, k1, v0, v1, n, width, scale, head_size,
                                                  size0, size1)
     if size1:
+        token1 = size0 + tl.arange(0, size1)
         more_k0, more_k1, more_v0, more_v1 = _differentiate_rows(qkv, d_out, d_qkv, token1, k0, k1, v0, v1, n, width,
                                                                  scale, head_size, size0, size1)
         d_k0, d_v0 = d_k0 + more_k0, d_v0 + more_v0
