@@ -29,7 +29,7 @@ from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
 from minivit.tasks import find_task
 from minivit.tasks.task import add
-from minivit.training.evaluate import LEFT_OUT, predict, report_broken
+from minivit.training.evaluate import LEFT_OUT, predict, predict_logits, report_broken
 from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
@@ -104,7 +104,7 @@ def analyze(model: nn.Module, dataset: Dataset, *, images: int | None = None, ba
     device = first_weights(model).device
 
     def classify(pixels: Tensor) -> Tensor:
-        return task.check_logits(predict(model, pixels, dataset, precision).float(), dataset)
+        return predict_logits(model, pixels, dataset, precision, task)
 
     conditions = create_conditions(classify, seed, epsilon, device)
     sums: dict[str, Any] = dict.fromkeys(conditions)

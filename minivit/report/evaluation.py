@@ -8,7 +8,7 @@ from minivit.data import Dataset
 from minivit.options import check_at_least, check_choice, check_options
 from minivit.report.analyze import create_conditions
 from minivit.tasks import find_task
-from minivit.training.evaluate import evaluate, predict
+from minivit.training.evaluate import evaluate, predict_logits
 from minivit.wrappers import first_weights
 
 
@@ -47,7 +47,7 @@ def evaluate_under(model: nn.Module, dataset: Dataset, conditions: Sequence[str]
     check_at_least(0, seed=seed)
 
     def classify(pixels: Tensor) -> Tensor:
-        return find_task(task).check_logits(predict(model, pixels, dataset, precision).float(), dataset)
+        return predict_logits(model, pixels, dataset, precision, find_task(task))
 
     known = create_conditions(classify, seed, epsilon, first_weights(model).device)
     for name in conditions:

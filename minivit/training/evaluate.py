@@ -14,7 +14,7 @@ from minivit.data import Dataset, Split, batches
 from minivit.data.augment import normalize
 from minivit.data.broken import join
 from minivit.tasks import find_task
-from minivit.tasks.task import add
+from minivit.tasks.task import Task, add
 from minivit.training import parallel
 from minivit.training.device import autocast
 from minivit.wrappers import as_input, first_weights
@@ -65,7 +65,7 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     split, rows, sums, n = dataset.test, parallel.share(torch.arange(len(dataset.test))), None, 0
 
     def measure(images: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
-        logits = task.check_logits(predict(model, images, dataset, precision).float(), dataset)
+        logits = predict_logits(model, images, dataset, precision, task)
         return task.measure(logits[:len(targets)], targets, dataset.num_classes)
 
     try:
@@ -95,6 +95,11 @@ def report_broken(split: Split, action: str) -> None:
             broken.add(errors)
         if (new := broken.unreported()) and parallel.is_first():
             log.warning(f"{broken} and {action}: {join(new)}")
+
+
+def predict_logits(model: nn.Module, images: Tensor, dataset: Dataset, precision: str, task: Task) -> Tensor:
+    """Return the logits that :func:`predict` gives, in float32, after the task has checked them."""
+    return task.check_logits(predict(model, images, dataset, precision).float(), dataset)
 
 
 def predict(model: nn.Module, images: Tensor, dataset: Dataset, precision: str = "float32", **options: Any) -> Any:
