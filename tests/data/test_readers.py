@@ -8,24 +8,18 @@ import time
 
 import pytest
 import torch
-from PIL import Image
 
 from minivit.data import DataError, load
 from minivit.data.readers import start_readers
 from minivit.data.shard_writer import write_shards
+from tests.folders import write_images
 
 
 @pytest.fixture
 def root(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    generator = torch.Generator().manual_seed(0)
-    for split in ("train", "val"):
-        for i in range(102):
-            path = tmp_path / "data" / split / "ab"[i % 2] / f"é {i}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = torch.randint(256, (13 + i % 7, 17, 3), dtype=torch.uint8, generator=generator)
-            Image.fromarray(pixels.numpy()).save(path)
-        path.write_bytes(b"")
+    for paths in write_images(tmp_path / "data", {"train": 102, "val": 102}, "é {i}.jpg").values():
+        paths[-1].write_bytes(b"")
     return tmp_path / "data"
 
 

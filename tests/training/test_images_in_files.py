@@ -5,12 +5,12 @@ import shutil
 
 import pytest
 import torch
-from PIL import Image
 
 from minivit.__main__ import main
 from minivit.data.shard_writer import write_shards
 from minivit.training import load_config
 from minivit.training.loop import create_trainer
+from tests.folders import write_images
 
 RECIPE = '''
 def get_config():
@@ -22,13 +22,7 @@ def get_config():
 
 @pytest.fixture
 def root(tmp_path):
-    generator = torch.Generator().manual_seed(0)
-    for split, count in (("train", 101), ("val", 103)):
-        for i in range(count):
-            path = tmp_path / "data" / split / "ab"[i % 2] / f"{split} {i}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = torch.randint(256, (13 + i % 7, 17, 3), dtype=torch.uint8, generator=generator)
-            Image.fromarray(pixels.numpy()).save(path)
+    write_images(tmp_path / "data", {"train": 101, "val": 103})
     return tmp_path / "data"
 
 

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import pytest
 import torch
-from PIL import Image
 
 from minivit.data import load
 from minivit.training import Config, Trainer, parallel
 from minivit.training import trainer as module
 from minivit.training.loop import fit_classes
+from tests.folders import write_images
 
 EVERYTHING = {"batch_size": 40, "augmentation": "randaugment", "mixup": 0.2, "cutmix": 1.0,
               "patch_dropout": (0.25, 0.0)}
@@ -121,14 +121,8 @@ def test_two_processes_repeat_one(config, options, monkeypatch, tmp_path):
 
 def test_processes_repeat_one_with_images_in_files_some_of_them_broken(config, monkeypatch, tmp_path):
     """Random crops, repetitions and replacements are the same; a broken test image is counted by nobody."""
-    generator = torch.Generator().manual_seed(0)
-    for split, count in (("train", 101), ("val", 103)):
-        for i in range(count):
-            path = tmp_path / "data" / split / "ab"[i % 2] / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            pixels = torch.randint(256, (13 + i % 7, 17, 3), dtype=torch.uint8, generator=generator)
-            Image.fromarray(pixels.numpy()).save(path)
-        path.write_bytes(path.read_bytes()[:60])
+    for paths in write_images(tmp_path / "data", {"train": 101, "val": 103}, "{i}.png").values():
+        paths[-1].write_bytes(paths[-1].read_bytes()[:60])
     config = config.override(**EVERYTHING | {"dataset": "imagefolder", "train_images": None, "crop": "random_resized",
                                              "dataset_options": {"image_size": 8}, "model_options.in_channels": 3})
     one, two = run(config, monkeypatch, root=tmp_path / "data"), run_apart(2, config, tmp_path, root=tmp_path / "data")
