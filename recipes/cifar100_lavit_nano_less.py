@@ -27,7 +27,6 @@ def get_variants(depths=(1, 3, 4, 2), tokens=64):
         return dict(model_options=options)
 
     everywhere = dict(attention_depths=depths)
-    alike = dict(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0)  # for what maps scores and what makes them
     return {
         "va": model(**everywhere),
         "va_no_residual": model(**everywhere, attention_residual=False),
@@ -35,11 +34,7 @@ def get_variants(depths=(1, 3, 4, 2), tokens=64):
         "la_no_residual": model(attention_residual=False),
         "la_diagonal": dict(diagonality=DIAGONALITY),
         "la_printed": dict(diagonality=DIAGONALITY / tokens**2, diagonality_form="printed"),
-        "la_reversed": dict(diagonality=DIAGONALITY, diagonality_form="reversed"),
-        "la_rank0": model(less_attention_rank=0),
         "la_rank2": model(less_attention_rank=2),
-        "va_adamw": model(**everywhere) | alike,
-        "la_adamw": alike,
         "va_cb": model(**everywhere, context="cb"),
         "la_cb": model(context="cb"),
     }
