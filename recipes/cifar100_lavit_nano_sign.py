@@ -1,9 +1,9 @@
-"""LaViT taken apart further than in cifar100_lavit_nano_less.py: is it the loss's sign, is it what Θ and Ψ learn?
+"""LaViT taken apart further than in cifar100_lavit_nano_less.py: is it the loss's sign, is it the optimiser?
 
     python -m minivit sweep recipes/cifar100_lavit_nano_sign.py --data DIR --out runs/lavit_sign --seeds 0 1 2
 
-``la_reversed`` has the printed sign of the loss on the diagonal at the strength of the bounded form. In ``la_rank0`` Θ
-and Ψ stay the identity. In ``va_adamw`` and ``la_adamw`` AdamW steps all matrices alike, without weight decay.
+``la_reversed`` has the printed sign of the loss on the diagonal at the strength of the bounded form. In ``va_adamw``
+and ``la_adamw`` AdamW steps all matrices alike, without weight decay.
 
 NOT RUN YET. The records to compare with ran in float32 on two threads. ``precision=auto`` is bfloat16 where a processor
 has it, so the recipe names float32.
@@ -22,7 +22,6 @@ def get_variants():
     alike = dict(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0)
     return {
         "la_reversed": dict(diagonality=DIAGONALITY, diagonality_form="reversed"),
-        "la_rank0": dict(model_options=dict(less_attention_rank=0)),
         "va_adamw": less_variants()["va"] | alike,
         "la_adamw": alike,
     }

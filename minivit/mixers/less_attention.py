@@ -46,7 +46,7 @@ class LessAttention(MapMixer):
     num_keys
         M; N if None.
     rank
-        Rank, in [0, min(N, M)), of the difference of each map from the identity; None for maps of full rank. See
+        Rank, in [1, min(N, M)), of the difference of each map from the identity; None for maps of full rank. See
         :class:`minivit.layers.TokenMap`.
     form
         What to transform: ``scores``, or ``factors``, which falls back to the scores if they are not a plain product.

@@ -18,10 +18,9 @@ class TokenMap(nn.Module):
     num_tokens
         N; W is N x N.
     rank
-        Rank r, in [0, N), of the difference from the identity, :math:`W = I + U L`; None for a full matrix. U (N x r)
+        Rank r, in [1, N), of the difference from the identity, :math:`W = I + U L`; None for a full matrix. U (N x r)
         starts at zero, and L (r x N) is drawn from a normal distribution with standard deviation
-        :math:`1/\sqrt{N}`. This costs 2 N r multiply-adds per column of X instead of N². With rank 0, W remains the
-        identity. L depends on torch's seed
+        :math:`1/\sqrt{N}`. This costs 2 N r multiply-adds per column of X instead of N². L depends on torch's seed
         alone: all maps of one size and rank start from the same L, in all layers and models, until
         ``torch.manual_seed`` is called again.
 
@@ -66,8 +65,8 @@ class TokenMap(nn.Module):
 
 def check_rank(name: str, rank: int | None, num_tokens: int) -> None:
     """Check that a map between ``num_tokens`` tokens can have this rank; ``name`` is the argument's, for the error."""
-    if rank is not None and not (is_whole(rank) and 0 <= rank < num_tokens):
-        raise ValueError(f"{name}={rank!r} must be in [0, {num_tokens}), or None for a map of full rank between "
+    if rank is not None and not (is_whole(rank) and 1 <= rank < num_tokens):
+        raise ValueError(f"{name}={rank!r} must be in [1, {num_tokens}), or None for a map of full rank between "
                          f"{num_tokens} tokens")
 
 

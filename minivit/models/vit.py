@@ -65,7 +65,7 @@ class ViT(AttentionClassifier):
         Which blocks compute attention: ``all``, or a sequence of indices in [0, depth) that includes 0. In every other
         block, a :class:`minivit.layers.LessAttention` transforms the scores of the block below.
     less_attention_rank
-        Rank, in [0, N), of the difference of the transformations from the identity; None for full rank.
+        Rank, in [1, N), of the difference of the transformations from the identity; None for full rank.
     less_attention_form
         What to transform: ``scores``, as in the paper, or ``factors``, the queries and keys. The output is the same,
         the cost is not.

@@ -310,7 +310,7 @@ def test_less_attention_in_bfloat16_and_with_drop_path(images):
     ({"attention_layers": [0, 5]}, r"attention_layers=\[0, 5\].*\[0, 5\)"),
     ({"attention_layers": "upper"}, "attention_layers='upper'.*layer 0"),
     ({"attention_layers": [0], "uniform_head": "replace"}, r"attention_layers=\[0\].*uniform_head='replace'"),
-    ({"attention_layers": [0], "less_attention_rank": 50}, r"rank=50.*\[0, 50\)"),
+    ({"attention_layers": [0], "less_attention_rank": 50}, r"rank=50.*\[1, 50\)"),
     ({"less_attention_rank": 4}, "less_attention_rank=4 and attention_layers='all' do not go together"),
     ({"less_attention_form": "factors"}, "less_attention_form='factors' and attention_layers='all' do not go together"),
     ({"uniform_head": "append", "mixer_options": {"qkv_bias": False}}, "uniform_head='append' and mixer_options="),
