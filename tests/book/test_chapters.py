@@ -111,7 +111,7 @@ def test_opens_with_a_figure_before_it_says_what_it_teaches(path):
     assert any("figure" in cell.metadata.get("mystnb", {}) for cell in opening), "no figure before the goals"
 
 
-@pytest.mark.parametrize("path", [path for path in NOTEBOOKS if path.parent.name == "attention"], ids=name)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=name)
 def test_code_fits_a_page(path):
     for cell in code_cells(path):
         lines = cell.source.splitlines()
