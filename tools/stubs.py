@@ -60,12 +60,44 @@ def without_solutions(source: str, wanted: set[str] = frozenset()) -> str:
 def wanted_before(source: str, wanted: set[str]) -> set[str]:
     """Return the names that must be there before some code runs, if those in ``wanted`` must be there after it."""
     loaded, stored = set(), set()
-    for name, is_stored in _uses(_parse(source)):
+    for name, is_stored in uses(parse(source)):
         if is_stored:
             stored.add(name)
         elif name not in stored:
             loaded.add(name)
     return loaded | (wanted - stored)
+
+
+def uses(node: ast.AST) -> Iterator[tuple[str, bool]]:
+    """Yield the names of its surroundings that code loads (False) and stores (True), in the order of evaluation."""
+    if isinstance(node, ast.Name):
+        yield node.id, not isinstance(node.ctx, ast.Load)
+    elif isinstance(node, ast.alias):
+        yield (node.asname or node.name).split(".")[0], True
+    elif isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda, *COMPREHENSIONS)):
+        inside = [use for child in ast.iter_child_nodes(node) for use in uses(child)]
+        own = {name for name, is_stored in inside if is_stored} | {
+            part.arg for child in ast.iter_child_nodes(node) if isinstance(child, ast.arguments)
+            for part in ast.walk(child) if isinstance(part, ast.arg)}
+        yield from ((name, False) for name, is_stored in inside if not is_stored and name not in own)
+        if hasattr(node, "name"):
+            yield node.name, True
+    else:
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id, False
+        for field in ORDER.get(type(node), node._fields):
+            parts = getattr(node, field, None)
+            for part in parts if isinstance(parts, list) else [parts]:
+                if isinstance(part, ast.AST):
+                    yield from uses(part)
+
+
+def parse(source: str) -> ast.Module:
+    """Parse code of a cell, in which IPython's magics count for nothing."""
+    try:
+        return ast.parse(MAGIC.sub(r"\1pass  # ", source))
+    except SyntaxError as error:
+        raise MarkerError(f"line {error.lineno}: {error.msg}") from None
 
 
 def _parts(source: str) -> list[tuple[str | None, list[str]]]:
@@ -98,7 +130,7 @@ def _below(lines: list[str], indent: str) -> str:
 def _stored(above: list[tuple[str | None, list[str]]], indent: str) -> set[str]:
     """Return the names that have a value already where a solution begins: in its function, or in its cell."""
     source = "\n".join(line for its, part in above for line in (part if its is None else [f"{its}pass"]))
-    body = _parse(f"{source}\n{indent}pass").body
+    body = parse(f"{source}\n{indent}pass").body
     nodes = ast.walk(body[-1]) if indent else body
     return {node.id for part in nodes for node in ast.walk(part)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
@@ -107,8 +139,8 @@ def _stored(above: list[tuple[str | None, list[str]]], indent: str) -> set[str]:
 def _stub(solution: str, wanted: set[str]) -> list[str]:
     """Return the lines that give a value to each wanted name that the solution gives one."""
     lines, open_names = [], set()
-    for statement in _parse(solution).body:
-        names = dict.fromkeys(name for name, is_stored in _uses(statement) if is_stored and name in wanted)
+    for statement in parse(solution).body:
+        names = dict.fromkeys(name for name, is_stored in uses(statement) if is_stored and name in wanted)
         if isinstance(statement, (*FUNCTIONS, ast.ClassDef, ast.Import, ast.ImportFrom)):
             if names:
                 lines += ast.unparse(_outline(statement)).splitlines()
@@ -126,37 +158,6 @@ def _outline(statement: ast.stmt) -> ast.stmt:
         inner = parts if isinstance(statement, ast.ClassDef) and parts else [ast.Expr(ast.Constant(...))]
         statement.body = statement.body[:has_docstring] + inner
     return statement
-
-
-def _uses(node: ast.AST) -> Iterator[tuple[str, bool]]:
-    """Yield the names of its surroundings that code loads (False) and stores (True), in the order of evaluation."""
-    if isinstance(node, ast.Name):
-        yield node.id, not isinstance(node.ctx, ast.Load)
-    elif isinstance(node, ast.alias):
-        yield (node.asname or node.name).split(".")[0], True
-    elif isinstance(node, (*FUNCTIONS, ast.ClassDef, ast.Lambda, *COMPREHENSIONS)):
-        inside = [use for child in ast.iter_child_nodes(node) for use in _uses(child)]
-        own = {name for name, is_stored in inside if is_stored} | {
-            part.arg for child in ast.iter_child_nodes(node) if isinstance(child, ast.arguments)
-            for part in ast.walk(child) if isinstance(part, ast.arg)}
-        yield from ((name, False) for name, is_stored in inside if not is_stored and name not in own)
-        if hasattr(node, "name"):
-            yield node.name, True
-    else:
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
-            yield node.target.id, False
-        for field in ORDER.get(type(node), node._fields):
-            parts = getattr(node, field, None)
-            for part in parts if isinstance(parts, list) else [parts]:
-                if isinstance(part, ast.AST):
-                    yield from _uses(part)
-
-
-def _parse(source: str) -> ast.Module:
-    try:
-        return ast.parse(MAGIC.sub(r"\1pass  # ", source))
-    except SyntaxError as error:
-        raise MarkerError(f"line {error.lineno}: {error.msg}") from None
 
 
 def _indented(lines: list[str], indent: str) -> list[str]:
