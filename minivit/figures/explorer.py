@@ -1,0 +1,65 @@
+"""Where each head of each layer looks: the attention of trained models on one image, to be explored in the page."""
+
+import base64
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from minivit.figures.live import LiveFigure, live_figure
+
+STEPS = 5  # of a weight for each factor of 2: a weight is off by at most 2^(1/10), which is 7 %
+
+
+def pack_picture(image: Any) -> str:
+    """Return an image, uint8 (3, S, S), as text that a live figure can draw."""
+    return base64.b64encode(np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(1, 2, 0))).decode()
+
+
+def pack_maps(maps: np.ndarray) -> str:
+    """Return weights in (0, 1] as text: a byte for each, which counts how often it is 2^(1/5) times smaller than 1."""
+    halvings = -np.log2(np.maximum(maps, 2.0**-50))
+    return base64.b64encode(zlib.compress(np.rint(STEPS * halvings).astype(np.uint8).tobytes(), 9)).decode()
+
+
+def effective_number(rows: np.ndarray) -> np.ndarray:
+    """Return of how many tokens each row of attention (..., N) makes use: e to the entropy."""
+    return np.exp(-(rows * np.log(np.maximum(rows, 1e-300))).sum(axis=-1))
+
+
+def attention_explorer(image: Any, maps: Mapping[str, Sequence[Any]]) -> LiveFigure:
+    """Let the reader choose a patch of an image, and see where every head of every layer looks from there.
+
+    Parameters
+    ----------
+    image
+        uint8, (3, S, S).
+    maps
+        For each model by name, its attention on this image: for each layer (H, N, N), where N counts the class token,
+        which comes first, and the patches of a square grid. All models have as many layers and heads.
+
+    Returns
+    -------
+    LiveFigure
+        The last expression of a cell. Its weights are within 7 % of those given, before each row is divided by its sum.
+
+    Raises
+    ------
+    ValueError
+        If the maps are not of these shapes.
+    """
+    of = {name: np.stack([np.asarray(layer, dtype=np.float64) for layer in layers]) for name, layers in maps.items()}
+    shapes = {each.shape for each in of.values()}
+    if len(shapes) != 1 or len(shape := shapes.pop()) != 4 or shape[2] != shape[3]:
+        raise ValueError(f"maps of shapes {[each.shape for each in of.values()]}: each model needs as many (H, N, N)")
+    layers, heads, tokens, _ = shape
+    grid = round((tokens - 1) ** 0.5)
+    if grid**2 != tokens - 1:
+        raise ValueError(f"{tokens} tokens are not a class token and the patches of a square grid")
+    seen = {name: effective_number(each).mean(axis=(1, 2)) for name, each in of.items()}
+    words = "The mean effective number of tokens in this image, layer by layer: " + "; ".join(
+        f"{name} {', '.join(f'{number:.0f}' for number in numbers)}" for name, numbers in seen.items()) + "."
+    return live_figure("attention", words=words, picture=pack_picture(image), side=np.shape(image)[1], grid=grid,
+                       layers=layers, heads=heads, names=list(of), steps=STEPS,
+                       packed=pack_maps(np.stack(list(of.values()))))
