@@ -125,17 +125,20 @@ function viridis(share) {
   const place = Math.max(0, Math.min(1, share)) * (VIRIDIS.length - 1), i = Math.min(VIRIDIS.length - 2, Math.floor(place));
   return VIRIDIS[i].map((from, c) => Math.round(from + (place - i) * (VIRIDIS[i + 1][c] - from)));
 }
-// A picture of square pixels: paint(i) gives red, green and blue, 0 to 255, of pixel i, row by row.
+// A picture of square pixels: paint(i) gives red, green and blue, 0 to 255, of pixel i, row by row, or nothing.
 function pixels(columns, lines = columns, attributes = {}) {
   const canvas = make("canvas", {width: columns, height: lines, role: "img", ...attributes}), context = canvas.getContext("2d");
   return {canvas, describe: (text) => canvas.setAttribute("aria-label", text), paint(colour) {
     const image = context.createImageData(columns, lines);
-    for (let i = 0; i < columns * lines; i++) image.data.set([...colour(i), 255], 4 * i);
+    for (let i = 0; i < columns * lines; i++) {
+      const seen = colour(i);
+      if (seen) image.data.set([...seen, 255], 4 * i);
+    }
     context.putImageData(image, 0, 0);
   }};
 }
 function show(picture, name) {
-  stage.append(make("figure", {}, ...(name ? [make("div", {class: "name"}, name)] : []), picture.canvas));
+  stage.append(make("figure", {class: "narrow"}, ...(name ? [make("div", {class: "name"}, name)] : []), picture.canvas));
   return picture;
 }
 // Bytes that minivit.figures packed: base64 of the whole, compressed or not.
@@ -146,7 +149,7 @@ const inflate = async (text) => new Uint8Array(await new Response(
 // What the figure says below itself. A screen reader hears it once the reader pauses.
 let pause, drawn;
 function say(...lines) {
-  says.replaceChildren(...lines.map((line) => make("span", {}, line)));
+  says.replaceChildren(...lines.map((line) => make("span", {}, line.replaceAll(" %", "\u00a0%"))));
   clearTimeout(pause);
   if (drawn) pause = setTimeout(() => { told.textContent = lines.join(". "); }, 800);
 }

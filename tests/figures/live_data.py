@@ -1,0 +1,45 @@
+"""What the live figures are tested with: the values that a chapter would give them, small and fixed."""
+
+import numpy as np
+import torch
+
+from minivit.data import load
+from minivit.data.augment import normalize
+from minivit.data.cifar100 import MEAN, STD
+from minivit.figures import attention_explorer, live_figure, pack_picture
+from minivit.models import create_model
+
+RNG = np.random.default_rng(0)
+SCORES, MANY_SCORES, VALUES = np.array([2.0, 1.0, 0.5, 0.0, -0.5, -1.0]), RNG.normal(size=65), RNG.normal(size=(65, 16))
+PICTURE = load("shapes", train_images=1, test_images=2).test.images[1].numpy()
+SPEEDS = {"ViT-Ti": 28000.0, "ViT-S": 7800.0, "ViT-B": 2050.0}
+PLAN = dict(per_core=640.0, images=1_281_167, test_images=50_000, batch_size=1024, epochs=300, gpus=8, cores=12, price=2.5,
+            watts=1000.0)
+LINKS = {"inside": (3.4e-6, 370e9), "fast": (14e-6, 47e9), "slow": (50e-6, 1.1e9)}
+DATA = {
+    "softmax": {},
+    "temperature": {"scores": SCORES},
+    "entropy": {"scores": MANY_SCORES},
+    "averaging": {"picture": pack_picture(PICTURE), "side": 32, "patch": 4},
+    "break_even": {},
+    "planner": {"models": SPEEDS} | PLAN,
+    "ring": {},
+    "computing": {"speed": 1460.0, "gradient": 346e6, "links": LINKS, "buckets": 14},
+    "patches": {"picture": pack_picture(PICTURE), "side": 32},
+    "online": {"scores": MANY_SCORES, "values": VALUES},
+}
+
+
+def trained_maps():
+    """Return the attention of both pretrained models on the picture, for each layer (H, N, N)."""
+    images = normalize(torch.from_numpy(PICTURE)[None], MEAN, STD)
+    maps = {}
+    for name, context in (("plain", "none"), ("CB", "cb")):
+        model = create_model("vit_nano_patch4_32", context=context, num_classes=100, pretrained=True).eval()
+        with torch.no_grad():
+            maps[name] = [layer[0] for layer in model(images, return_attention=True)[1]]
+    return maps
+
+
+def make(name):
+    return attention_explorer(PICTURE, trained_maps()) if name == "attention" else live_figure(name, **DATA[name])
