@@ -240,8 +240,8 @@ def test_the_explorer_shows_where_heads_look(figure):
             a = layers[layer - 1][head - 1, (row - 1) * 8 + column].double().numpy()
             effective, most, on_class = (float(n) for n in re.findall(r"(\d+\.\d) (?:effective|%)", line))
             assert effective == pytest.approx(np.exp(entropy(a)), rel=0.03)
-            assert most == pytest.approx(100 * a.max(), rel=0.1, abs=0.06)
-            assert on_class == pytest.approx(100 * a[0], rel=0.1, abs=0.06)
+            for shown, weight in ((most, 100 * a.max()), (on_class, 100 * a[0])):  # within 9 %, and rounded
+                assert shown == pytest.approx(weight, abs=0.051 + 0.11 * weight)
 
 
 def test_a_patch_is_chosen_by_pointer_touch_and_arrow_keys(figure):
@@ -271,9 +271,9 @@ def test_each_slider_by_mouse_touch_and_keyboard_tells_its_value(figure, name):
     for slider in page.get_by_role("slider").all():
         box, told = slider.bounding_box(), [slider.get_attribute("aria-valuetext")]
         middle = box["y"] + box["height"] / 2
-        page.mouse.click(box["x"] + 0.15 * box["width"], middle)
+        page.mouse.click(box["x"] + 0.97 * box["width"], middle)
         told.append(slider.get_attribute("aria-valuetext"))
-        page.touchscreen.tap(box["x"] + 0.6 * box["width"], middle)
+        page.touchscreen.tap(box["x"] + 0.5 * box["width"], middle)
         told.append(slider.get_attribute("aria-valuetext"))
         slider.focus()
         page.keyboard.press("Home")

@@ -53,7 +53,7 @@ def test_the_explorer_holds_the_picture_and_the_maps():
     picture = np.frombuffer(base64.b64decode(data["picture"]), np.uint8)
     np.testing.assert_array_equal(picture.reshape(32, 32, 3), PICTURE.transpose(1, 2, 0))
     wanted = np.stack([np.stack(layers) for layers in maps.values()])
-    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["packed"])), np.uint8).reshape(wanted.shape)
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["packed"])), np.uint8).reshape(wanted.shape).astype(float)
     weights = 2.0 ** (-codes / data["steps"])
     assert np.abs(np.log2(weights / wanted)).max() <= 0.5001 / data["steps"]  # within 9 %
     assert (data["layers"], data["heads"], data["grid"], data["names"]) == (6, 4, 8, ["plain", "CB"])
