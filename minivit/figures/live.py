@@ -1,9 +1,9 @@
 """Interactive figures that need no server: pages of HTML and JavaScript that compute what they show.
 
-A figure is one short file in ``pages``: what it says in words, and a script with its mathematics. Sliders, axes, colours and
-announcements come from ``kit.js`` and ``kit.css``, which all figures share. What ``live_figure`` returns stands on its own,
-so it works in a live notebook, in the built book and from a file, without a kernel or a network. Where scripts don't run,
-the words are left.
+A figure is one short file in ``pages``: what it says in words, and a script with its mathematics. Sliders, axes,
+colours and announcements come from ``kit.js`` and ``kit.css``, which all figures share. What ``live_figure`` returns
+stands on its own, so it works in a live notebook, in the built book and from a file, without a kernel or a network.
+Where scripts don't run, the words are left.
 """
 
 import html

@@ -53,8 +53,8 @@ def test_the_explorer_holds_the_picture_and_the_maps():
     picture = np.frombuffer(base64.b64decode(data["picture"]), np.uint8)
     np.testing.assert_array_equal(picture.reshape(32, 32, 3), PICTURE.transpose(1, 2, 0))
     wanted = np.stack([np.stack(layers) for layers in maps.values()])
-    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["packed"])), np.uint8).reshape(wanted.shape).astype(float)
-    weights = 2.0 ** (-codes / data["steps"])
+    codes = np.frombuffer(zlib.decompress(base64.b64decode(data["packed"])), np.uint8)
+    weights = 2.0 ** (-codes.reshape(wanted.shape).astype(float) / data["steps"])
     assert np.abs(np.log2(weights / wanted)).max() <= 0.5001 / data["steps"]  # within 9 %
     assert (data["layers"], data["heads"], data["grid"], data["names"]) == (6, 4, 8, ["plain", "CB"])
 
@@ -75,7 +75,8 @@ def test_maps_of_other_shapes_are_named(maps, message):
 
 
 def test_a_picture_is_bytes_row_by_row():
-    assert base64.b64decode(pack_picture(np.arange(12).reshape(3, 2, 2))) == bytes([0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11])
+    packed = base64.b64decode(pack_picture(np.arange(12).reshape(3, 2, 2)))
+    assert packed == bytes([0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11])
 
 
 @pytest.mark.parametrize("name, data, message", [
