@@ -68,11 +68,22 @@ def live_figure(name: str, words: str = "", **data: Any) -> LiveFigure:
     if words:
         page = page.replace("</details>", f"<p>{html.escape(words)}</p>\n</details>")
     said = re.search(r"<summary>.*?</summary>(.*?)</details>", page, re.DOTALL)[1]
-    values = json.dumps(data, default=lambda array: array.tolist(), separators=(",", ":")).replace("<", "\\u003c")
+    values = json.dumps(_short(data), separators=(",", ":")).replace("<", "\\u003c")
     start = f'<script>\n(() => {{\n"use strict";\nconst data = {values};\n{_read("kit.js")}'
     page = page.replace("<script>\n", start).replace("</script>", "})();\n</script>")
     page = page.replace("\n", f"\n<style>\n{_read('kit.css')}</style>\n", 1)
     return LiveFigure(page, html.unescape(re.sub(r"<.*?>", "", said)).strip())
+
+
+def _short(value: Any) -> Any:
+    """Return what JSON can hold, with six digits of each number that has a point: more can't be seen."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _short(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(each) for each in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
 def _read(name: str) -> str:

@@ -38,7 +38,7 @@ def test_words_say_what_it_shows_where_scripts_do_not_run(name):
 
 def test_values_and_words_are_in_the_page():
     figure = live_figure("temperature", words="Half of <it>.", scores=np.array([0.1, 1 / 3]))
-    assert values_of(figure.data) == {"scores": [0.1, 1 / 3]}
+    assert values_of(figure.data) == {"scores": [0.1, 0.333333]}
     assert figure.words.endswith("Half of <it>.") and "<p>Half of &lt;it&gt;.</p>" in figure.data
 
 
