@@ -270,3 +270,19 @@ def test_the_roofline(figure):
         for intensity, speed in points.values():
             wanted += [intensity, 100 * speed / min(5e10, 1e10 * intensity)]
         assert numbers(page) == pytest.approx(wanted, abs=0.51)
+
+
+def test_few_digits(figure):
+    page = figure("rounding")
+    data = DATA["rounding"]
+    for i, (z, right) in enumerate(zip(data["rounded"], data["right"], strict=True)):
+        put(page, {"mantissa digits": i})
+        error = np.linalg.norm(z - data["exact"]) / np.linalg.norm(data["exact"])
+        assert numbers(page) == pytest.approx([error, right], rel=0.05)
+
+
+def test_a_fitted_map(figure):
+    page = figure("fitted")
+    for i, found in enumerate(DATA["fitted"]["found"]):
+        put(page, {"head size D": i})
+        assert numbers(page) == pytest.approx([100 * np.abs(found - np.eye(7)).sum() / 7 / 2], abs=0.051)

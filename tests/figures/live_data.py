@@ -43,6 +43,9 @@ DATA = {
     "roofline": {"peak": 5e10, "bandwidth": 1e10, "cache_bandwidth": 3e10, "tokens": 65,
                  "points": {batch: {"product": [9 + batch / 20, 4e10], "softmax": [0.6, 1e9], "AdamW": [0.43, 4e9]}
                             for batch in (1, 8, 64)}},
+    "rounding": {"digits": [0, 2, 7], "exact": VALUES[0], "marked": 7, "right": [30.0, 81.5, 90.0],
+                 "rounded": [VALUES[0] + error * VALUES[1] for error in (0.5, 0.1, 0.003)]},
+    "fitted": {"sizes": [1, 4], "wanted": np.eye(7), "found": [np.full((7, 7), 1 / 7), 0.9 * np.eye(7) + 0.1 / 7]},
     "online": {"scores": MANY_SCORES, "values": VALUES},
 }
 
