@@ -9,7 +9,8 @@ import numpy as np
 
 from minivit.figures.live import LiveFigure, live_figure
 
-STEPS = 4  # of a weight for each factor of 2: a weight is off by at most 2^(1/8), which is 9 %
+ROOM = 165_000  # characters of maps in a page that may have 200 KB
+STEPS = (12, 8, 6, 5, 4, 3, 2)  # of a weight for each factor of 2, from fine to coarse
 
 
 def pack_picture(image: Any) -> str:
@@ -17,10 +18,17 @@ def pack_picture(image: Any) -> str:
     return base64.b64encode(np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(1, 2, 0))).decode()
 
 
-def pack_maps(maps: np.ndarray) -> str:
-    """Return weights in (0, 1] as text: a byte for each, which counts how often it is 2^(1/4) times smaller than 1."""
-    halvings = -np.log2(np.maximum(maps, 2.0**-50))
-    return base64.b64encode(zlib.compress(np.rint(STEPS * halvings).astype(np.uint8).tobytes(), 9)).decode()
+def pack_maps(maps: np.ndarray) -> tuple[str, int]:
+    """Return weights as text, and how many steps it has for each factor of 2: the finest for which there is room.
+
+    A byte for each weight counts by how many steps it is smaller than 1.
+    """
+    for steps in STEPS:
+        codes = np.rint(-steps * np.log2(np.maximum(maps, 2.0 ** (-255 / steps)))).astype(np.uint8)
+        packed = base64.b64encode(zlib.compress(codes.tobytes(), 9)).decode()
+        if len(packed) <= ROOM:
+            break
+    return packed, steps
 
 
 def effective_number(rows: np.ndarray) -> np.ndarray:
@@ -42,7 +50,7 @@ def attention_explorer(image: Any, maps: Mapping[str, Sequence[Any]]) -> LiveFig
     Returns
     -------
     LiveFigure
-        The last expression of a cell. Its weights are within 9 % of those given, before each row is divided by its sum.
+        The last expression of a cell. It says how exact its weights are: within 3 % of those given if there is room.
 
     Raises
     ------
@@ -60,6 +68,7 @@ def attention_explorer(image: Any, maps: Mapping[str, Sequence[Any]]) -> LiveFig
     seen = {name: effective_number(each).mean(axis=(1, 2)) for name, each in of.items()}
     words = "The mean effective number of tokens in this image, layer by layer: " + "; ".join(
         f"{name} {', '.join(f'{number:.0f}' for number in numbers)}" for name, numbers in seen.items()) + "."
+    text, steps = pack_maps(np.stack(list(of.values())))
+    words += f" Weights are rounded to within {100 * (2 ** (0.5 / steps) - 1):.0f} %."
     return live_figure("attention", words=words, picture=pack_picture(image), side=np.shape(image)[1], grid=grid,
-                       layers=layers, heads=heads, names=list(of), steps=STEPS,
-                       packed=pack_maps(np.stack(list(of.values()))))
+                       layers=layers, heads=heads, names=list(of), steps=steps, packed=text)

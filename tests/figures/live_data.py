@@ -45,7 +45,8 @@ DATA = {
                             for batch in (1, 8, 64)}},
     "rounding": {"digits": [0, 2, 7], "exact": VALUES[0], "marked": 7, "right": [30.0, 81.5, 90.0],
                  "rounded": [VALUES[0] + error * VALUES[1] for error in (0.5, 0.1, 0.003)]},
-    "fitted": {"sizes": [1, 4], "wanted": np.eye(7), "found": [np.full((7, 7), 1 / 7), 0.9 * np.eye(7) + 0.1 / 7]},
+    "fitted": {"sizes": [1, 2, 4], "wanted": np.eye(7),
+               "found": [share * np.eye(7) + (1 - share) / 7 for share in (0, 0.5, 0.9)]},
     "online": {"scores": MANY_SCORES, "values": VALUES},
 }
 
