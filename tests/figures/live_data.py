@@ -38,7 +38,8 @@ DATA = {
     "attack": {"picture": pack_picture(PICTURE), "side": 32, "signs": pack_picture(SIGNS + 1),
                "epsilons": [0, 0.25, 1, 4, 16], "kept": {"plain": [100, 97, 70, 10, 0], "CB": [100, 98, 80, 20, 0]}},
     "skip": {"strengths": [0, 0.5, 1], "floor": 1e-15,
-             "residuals": {"plain": 10.0 ** -np.minimum(15, SLOPES), "CB": 10.0 ** -np.minimum(15, 1.3 * SLOPES)},
+             "residuals": {name: 10.0 ** -np.minimum(15, np.stack([1.1 * slopes, slopes, 0.9 * slopes], axis=1))
+                           for name, slopes in (("plain", SLOPES), ("CB", 1.3 * SLOPES))},
              "distances": RNG.random((3, 17, 17)) * np.array([1e-15, 1e-7, 1])[:, None, None] * (1 - np.eye(17))},
     "roofline": {"peak": 5e10, "bandwidth": 1e10, "cache_bandwidth": 3e10, "tokens": 65,
                  "points": {batch: {"product": [9 + batch / 20, 4e10], "softmax": [0.6, 1e9], "AdamW": [0.43, 4e9]}
@@ -47,7 +48,7 @@ DATA = {
                  "rounded": [VALUES[0] + error * VALUES[1] for error in (0.5, 0.1, 0.003)]},
     "fitted": {"sizes": [1, 2, 4], "wanted": np.eye(7),
                "found": [share * np.eye(7) + (1 - share) / 7 for share in (0, 0.5, 0.9)]},
-    "online": {"scores": MANY_SCORES, "values": VALUES},
+    "online": {"scores": MANY_SCORES, "values": VALUES, "block": 8},
 }
 
 
