@@ -2,7 +2,8 @@
 
 ``_build/stored.json`` keeps for each notebook a digest of its code, its outputs and everything that it can import or
 read: the package, the recipes, the results and the pins. So editing a notebook's code executes only this notebook,
-editing its text executes nothing, and editing the package executes all notebooks.
+editing its text executes nothing, and editing the package executes all notebooks. A notebook that declares no budget is
+executed too, and then declares what it took.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from pathlib import Path
 import nbformat
 
 from minivit.files import write_whole
+from tools.budget import declare, declared
 from tools.cores import usable_jobs
 from tools.execute import execute_all
 from tools.notebooks import name_of, notebook_paths
@@ -85,7 +87,8 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
     paths, inputs = notebook_paths(root), input_digest(root)
     for path in paths:
         replace(path, tidy(nbformat.read(path, as_version=4)))
-    changed = [path for path in paths if digests.get(name_of(path, root)) != notebook_digest(path, inputs)]
+    changed = [path for path in paths if digests.get(name_of(path, root)) != notebook_digest(path, inputs)
+               or not declared(nbformat.read(path, as_version=4))]
     print(f"{len(paths)} notebooks, {len(changed)} to execute", flush=True)
     well = True
     for path, execution in execute_all(changed, jobs):
@@ -93,10 +96,14 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
         print(f"  {name:<50} {execution}", flush=True)
         error = execution.error
         try:
-            if not error and replace(path, tidy(with_outputs(nbformat.read(path, as_version=4), execution.notebook))):
-                print(f"  {name} has new outputs", flush=True)
-        except ValueError as edited:
-            error = str(edited)
+            if not error:
+                notebook = with_outputs(nbformat.read(path, as_version=4), execution.notebook)
+                if not declared(notebook):
+                    declare(notebook, execution.cost)
+                if replace(path, tidy(notebook)):
+                    print(f"  {name} is new", flush=True)
+        except ValueError as problem:
+            error = str(problem)
         if error:
             print(f"\n{name}, {error}\n", file=sys.stderr, flush=True)
             well = False
