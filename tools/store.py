@@ -14,12 +14,12 @@ from pathlib import Path
 
 import nbformat
 
-from minivit.files import write_whole
 from tools.budget import declare, declared
 from tools.cores import usable_jobs
 from tools.execute import execute_all
-from tools.notebooks import name_of, notebook_paths
+from tools.notebooks import name_of, notebook_paths, replace
 from tools.paths import BUILD, ROOT
+from tools.what_to_expect import renew_page
 
 INPUTS = ("minivit", "recipes", "results", "requirements.txt")
 
@@ -71,15 +71,6 @@ def with_outputs(notebook: nbformat.NotebookNode, executed: nbformat.NotebookNod
     return notebook
 
 
-def replace(path: Path, text: str) -> bool:
-    """Write a file completely or not at all; return whether its content changed."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return True
-
-
 def store_all(root: Path, build: Path, jobs: int) -> bool:
     """Execute the notebooks that changed and store the outputs of each as it ends; return whether all succeeded."""
     kept = build / "stored.json"
@@ -116,7 +107,9 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=usable_jobs(), help="number of notebooks to execute in parallel")
-    return 0 if store_all(ROOT, BUILD, parser.parse_args().jobs) else 1
+    stored = store_all(ROOT, BUILD, parser.parse_args().jobs)
+    renew_page(ROOT)
+    return 0 if stored else 1
 
 
 if __name__ == "__main__":
