@@ -2,11 +2,11 @@
 
     python -m minivit sweep recipes/cifar100_lavit_nano_sign.py --data DIR --out runs/lavit_sign --seeds 0 1 2
 
-``la_reversed`` has the printed sign of the loss on the diagonal at the strength of the bounded form. In ``va_adamw``
-and ``la_adamw`` AdamW steps all matrices alike, without weight decay.
+``la_reversed`` has the printed sign of the loss on the diagonal at the strength of the bounded form, ``la_diagonal``.
+In ``va_adamw`` and ``la_adamw`` AdamW steps all matrices alike, without weight decay. In ``la_frozen`` the maps Θ and Ψ
+stay what they are at first, the identity: a stage computes its attention once and uses it in all of its layers.
 
-NOT RUN YET. The records to compare with ran in float32 on two threads. ``precision=auto`` is bfloat16 where a processor
-has it, so the recipe names float32.
+RESULTS
 """
 
 from cifar100_lavit_nano_less import get_config as less_config
@@ -20,8 +20,10 @@ def get_config():
 
 def get_variants():
     alike = dict(optimizer="adamw", learning_rate=1e-3, weight_decay=0.0)
-    return {
+    names = ("va", "la", "la_diagonal", "la_printed")
+    return {name: less_variants()[name] for name in names} | {
         "la_reversed": dict(diagonality=DIAGONALITY, diagonality_form="reversed"),
         "va_adamw": less_variants()["va"] | alike,
         "la_adamw": alike,
+        "la_frozen": dict(frozen=("*.theta.*", "*.psi.*")),
     }
