@@ -49,8 +49,10 @@ def measure(paths: list[Path], repeat: int, jobs: int) -> tuple[dict[str, dict],
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "values.jsonl")
         with environment(**{REPEAT: str(repeat), VALUES: str(file)}):
-            errors = [f"{path.stem}, run {repeat}, {execution.error}"
-                      for path, execution in execute_all(paths, jobs) if execution.error]
+            errors = []
+            for path, execution in execute_all(paths, jobs):
+                print(f"  run {repeat}  {path.stem:<35} {execution}", flush=True)
+                errors += [f"{path.stem}, run {repeat}, {execution.error}"] if execution.error else []
         lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     return {line.pop("name"): line for line in map(json.loads, lines)}, errors
 

@@ -57,6 +57,6 @@ def test_notebooks_come_first_and_files_of_many_tests_before_those_of_few(confte
     assert [item.nodeid for item in items] == [names[i] for i in (5, 6, 4, 1, 2, 0, 3)]
 
 
-def test_patience_with_a_cell_is_patience_with_a_notebook():
+def test_a_cell_may_take_as_long_in_make_test_as_in_make_notebooks():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert int(re.search(r"--nbval-cell-timeout (\d+)", makefile).group(1)) == LIMIT_TIME_S
