@@ -49,14 +49,14 @@ class Claim(NamedTuple):
     proven: bool | None = None
 
 
-def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+def of_pairs(folders: Path | Sequence[Path], label: str, plus: str | Sequence[str], minus: str | Sequence[str],
              measure: Measure = "test_top1", **options: Any) -> Measured:
     """Return the differences of a sweep's variants: the sum of ``plus`` less the sum of ``minus``, one a seed.
 
     Parameters
     ----------
-    folder
-        The records of a sweep, ``VARIANT/seedN``.
+    folders
+        The records of a sweep, ``VARIANT/seedN``, or of several, whose variants are all different.
     label, options
         As for :class:`Measured`.
     plus, minus
@@ -65,16 +65,24 @@ def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | S
         A metric of the last epoch, or what takes a number from the content of ``analysis.json``.
     """
     plus, minus = ((names,) if isinstance(names, str) else tuple(names) for names in (plus, minus))
-    runs = read_records(folder)
+    runs, homes = {}, {}
+    for folder in [folders] if isinstance(folders, Path) else folders:
+        for variant, seeds in read_records(folder).items():
+            if variant in homes:
+                raise ValueError(f"{variant} is in {homes[variant]} and in {folder}: say which by giving one of them")
+            runs[variant], homes[variant] = seeds, folder
+
+    def analysis(variant: str, seed: int) -> Path:
+        return homes[variant] / variant / f"seed{seed}/analysis.json"
 
     def value(variant: str, seed: int) -> float:
         if isinstance(measure, str):
             return runs[variant][seed][1][-1][measure]
-        return measure(json.loads((folder / variant / f"seed{seed}/analysis.json").read_text(encoding="utf-8")))
+        return measure(json.loads(analysis(variant, seed).read_text(encoding="utf-8")))
 
     def there(variant: str) -> set[int]:
         return {seed for seed in runs.get(variant, ())
-                if isinstance(measure, str) or (folder / variant / f"seed{seed}/analysis.json").exists()}
+                if isinstance(measure, str) or analysis(variant, seed).exists()}
 
     seeds = sorted(set.intersection(*map(there, plus + minus)))
     ran = [[conditions(runs[variant][seed][0]) for variant in plus + minus] for seed in seeds]
@@ -83,11 +91,11 @@ def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | S
                     unlike=sum(any(one != alike[0] for one in alike) for alike in ran), **options)
 
 
-def both_measures(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+def both_measures(folders: Path | Sequence[Path], label: str, plus: str | Sequence[str], minus: str | Sequence[str],
                   sign: int | None = 1) -> list[Measured]:
     """Return a comparison in top-1, which decides, and in test loss, which is shown."""
-    return [of_pairs(folder, label, plus, minus, sign=sign),
-            of_pairs(folder, "its test loss", plus, minus, "test_loss", unit="nats", sign=None)]
+    return [of_pairs(folders, label, plus, minus, sign=sign),
+            of_pairs(folders, "its test loss", plus, minus, "test_loss", unit="nats", sign=None)]
 
 
 def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:

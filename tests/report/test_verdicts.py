@@ -86,6 +86,16 @@ def test_pairs_share_a_seed_and_are_counted_if_they_ran_unlike(tmp_path):
     assert of_pairs(tmp_path, "gap", ("cb", "plain"), ("plain", "plain")).differences.tolist() == [2.0, 5.0]
 
 
+def test_pairs_may_lie_in_two_sweeps_whose_variants_differ(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    write_run(one, "plain", 0, 30.0, entropy=3.0)
+    write_run(other, "cb", 0, 32.0, entropy=2.5)
+    assert of_pairs((one, other), "CB", "cb", "plain").differences.tolist() == [2.0]
+    assert of_pairs((one, other), "CB", "cb", "plain", lambda found: found["entropy"]).differences.tolist() == [-0.5]
+    with pytest.raises(ValueError, match="plain is in .*one and in .*one"):
+        of_pairs((one, one), "CB", "cb", "plain")
+
+
 def test_a_line_says_n_and_marks_what_counts():
     found = Comparison(4, -0.3, -0.35, -0.25, 0.0002, True)
     assert written(measured([], unit="nats"), found) == "CB: -0.300 [-0.350, -0.250] nats, n = 4 ★"
