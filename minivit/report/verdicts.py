@@ -14,6 +14,10 @@ from minivit.training.record import conditions
 
 HOLDS, HOLDS_HERE, UNDECIDED, NOT_HERE, WRONG = (
     "holds", "holds here", "undecided", "does not hold here", "wrong as stated")
+# In the order of a page, with what one claim and several claims do.
+VERBS = {HOLDS: ("holds", "hold"), HOLDS_HERE: ("holds here", "hold here"),
+         NOT_HERE: ("doesn't hold here", "don't hold here"), WRONG: ("is wrong as stated", "are wrong as stated"),
+         UNDECIDED: ("is undecided", "are undecided")}
 DIGITS = {"points": 2, "nats": 3}
 ALIKE = 0  # the sign of a claim that two models do not differ
 
@@ -140,13 +144,27 @@ def written(one: Measured, found: Comparison | None) -> str:
     return f"{one.label}: {' '.join([numbers, one.unit]).strip()}, n = {found.n}{marks}"
 
 
-def show_verdicts(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
-    """Show a line for each claim, and return the claims by verdict; all that is shown is one family."""
-    compared, by_word, rows = compare(claims), {}, []
-    for claim, found in zip(claims, compared, strict=True):
-        word = word_for(claim, found)
-        by_word.setdefault(word, []).append(claim)
-        measured = "<br>".join(map(written, claim.measured, found)) or "nothing"
-        rows.append([claim.paper, claim.derived, measured, f"*{word}*", claim.mind])
-    show_table(["the paper", "derived", "measured", "verdict", "what would change our mind"], rows)
-    return by_word
+def judge(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
+    """Return the claims by verdict, in the order of ``VERBS``, without the words that no claim gets."""
+    words = [word_for(claim, found) for claim, found in zip(claims, compare(claims), strict=True)]
+    return {word: [claim for claim, its in zip(claims, words, strict=True) if its == word]
+            for word in VERBS if word in words}
+
+
+def tally(claims: Sequence[Claim]) -> str:
+    """Say how many claims get each verdict: "2 hold, 1 is wrong as stated and 4 are undecided"."""
+    parts = [f"{len(these)} {VERBS[word][len(these) > 1]}" for word, these in judge(claims).items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if parts[1:] else parts[0]
+
+
+def show_verdicts(claims: Sequence[Claim]) -> None:
+    """Show a table for each verdict, with a line for each claim; all that the page shows is one family."""
+    from IPython.display import Markdown, display
+
+    lines = {}
+    for claim, found in zip(claims, compare(claims), strict=True):
+        measured = "<br>".join(map(written, claim.measured, found)) or "–"
+        lines.setdefault(word_for(claim, found), []).append([claim.paper, claim.derived, measured, claim.mind])
+    for word in filter(lines.get, VERBS):
+        display(Markdown(f"**{word.capitalize()}** ({len(lines[word])})"))
+        show_table(["the paper", "what we derived", "what we measured", "what would change our mind"], lines[word])
