@@ -121,6 +121,7 @@ def shrink(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     # Where GitHub has the learner's notebooks: OWNER/NAME/blob/BRANCH/FOLDER. Empty if the repository is not known.
     app.add_config_value("launch_notebooks", "", "html")
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it, also where sphinx_comments isn't loaded
     app.connect("html-page-context", add_launch_buttons, priority=900)  # after the theme's
     app.connect("html-page-context", rewrite)
     app.connect("build-finished", shrink)
