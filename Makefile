@@ -7,11 +7,14 @@ TORCH_CPU ?=
 NOTEBOOKS ?=
 # The public address of this repository. If it is empty, the book has no launch buttons and no edit links.
 REPOSITORY_URL ?=
+# The public address of the book's pages; empty, it is the repository's on GitHub Pages, if the repository is there.
+SITE_URL ?=
 
 BIN := .venv/bin/python
 READY := .venv/.ready
 
 export REPOSITORY_URL
+export SITE_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per notebook: they run in parallel, and every machine then adds numbers in the same order.
 export OMP_NUM_THREADS := 1

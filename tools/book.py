@@ -14,8 +14,16 @@ GITHUB = "https://github.com/"
 NOTEBOOKS_BRANCH = "notebooks"  # the workflow publishes the editions there
 
 
-def configuration(base: dict, repository_url: str) -> dict:
-    """Return the settings of Jupyter Book: the base and, if it is known, the address of the repository.
+def address_of_pages(repository_url: str) -> str:
+    """Return where GitHub shows the pages of a repository; empty for a repository elsewhere."""
+    if not repository_url.startswith(GITHUB):
+        return ""
+    owner, _, name = repository_url.removeprefix(GITHUB).strip("/").partition("/")
+    return f"https://{owner.lower()}.github.io/{name}"
+
+
+def configuration(base: dict, repository_url: str, site_url: str = "") -> dict:
+    """Return the settings of Jupyter Book: the base and, if they are known, two addresses.
 
     Parameters
     ----------
@@ -23,7 +31,12 @@ def configuration(base: dict, repository_url: str) -> dict:
         The content of ``_config.yml``, which is not changed.
     repository_url
         The public address of the repository. If empty, the buttons that need it are left out.
+    site_url
+        The public address of the book's pages; the repository's on GitHub Pages if empty. Without any there are no
+        sitemap and no social cards, whose links must be whole.
     """
+    if site := site_url or address_of_pages(repository_url):
+        base = base | {"html": base["html"] | {"baseurl": site.removesuffix("/") + "/"}}
     if not repository_url:
         return base
     url = repository_url.removesuffix("/")
@@ -37,6 +50,11 @@ def configuration(base: dict, repository_url: str) -> dict:
         notebooks = f"{url.removeprefix(GITHUB)}/blob/{NOTEBOOKS_BRANCH}/learner"
         book["sphinx"] = sphinx | {"config": sphinx["config"] | {"launch_notebooks": notebooks}}
     return book
+
+
+def addresses() -> tuple[str, str]:
+    """Return the addresses of the repository and of the pages, each empty if it is not known."""
+    return os.environ.get("REPOSITORY_URL", ""), os.environ.get("SITE_URL", "")
 
 
 def without_outputs(root: Path) -> dict[str, str]:
@@ -71,7 +89,7 @@ def main() -> int:
         print("Pages show stored outputs: run `make notebooks`, which executes the notebooks.", file=sys.stderr)
         return 1
     base = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    if not build_pages(ROOT, BUILD, configuration(base, os.environ.get("REPOSITORY_URL", ""))):
+    if not build_pages(ROOT, BUILD, configuration(base, *addresses())):
         return 1
     print(f"The book is built. Open {BUILD / 'html' / 'index.html'}")
     return 0

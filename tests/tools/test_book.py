@@ -39,6 +39,17 @@ def test_with_a_repository_there_are_links_to_it(url):
     assert config["html"]["favicon"] == BASE["html"]["favicon"]
 
 
+@pytest.mark.parametrize(("repository", "site", "base"), [
+    ("", "", None),
+    (URL, "", None),
+    ("https://github.com/Someone/book/", "", "https://someone.github.io/book/"),
+    ("https://github.com/Someone/book", "https://example.org", "https://example.org/"),
+    ("", "https://example.org/book/", "https://example.org/book/"),
+])
+def test_the_pages_know_their_address_where_there_is_one(repository, site, base):
+    assert configuration(BASE, repository, site)["html"].get("baseurl") == base
+
+
 def test_colab_and_kaggle_open_the_learners_notebooks_on_github():
     assert "launch_notebooks" not in configuration(BASE, URL)["sphinx"]["config"]
     where = configuration(BASE, "https://github.com/someone/book/")["sphinx"]["config"]["launch_notebooks"]
