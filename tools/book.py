@@ -52,19 +52,24 @@ def configuration(base: dict, repository_url: str, site_url: str = "") -> dict:
     return book
 
 
-def addresses() -> tuple[str, str]:
-    """Return the addresses of the repository and of the pages, each empty if it is not known."""
-    return os.environ.get("REPOSITORY_URL", ""), os.environ.get("SITE_URL", "")
-
-
 def without_outputs(root: Path) -> dict[str, str]:
     """Return the notebooks that can't be turned into pages as they are, each with the reason."""
     problems = {name_of(path, root): stored_problem(path) for path in notebook_paths(root)}
     return {name: problem for name, problem in problems.items() if problem}
 
 
-def build_pages(root: Path, build: Path, config: dict) -> bool:
-    """Write the pages to ``build / "html"``; return whether there was no warning."""
+def outputs_are_stored(root: Path) -> bool:
+    """Return whether every notebook can be turned into pages as it is; name those that can't, and the way out."""
+    problems = without_outputs(root)
+    for name, problem in problems.items():
+        print(f"{name}: {problem}", file=sys.stderr)
+    if problems:
+        print("Pages show stored outputs: run `make notebooks`, which executes the notebooks.", file=sys.stderr)
+    return not problems
+
+
+def build_pages(root: Path, build: Path, config: dict, builder: str = "html") -> bool:
+    """Write the pages to a folder of ``build`` that is called like the builder; return whether there was no warning."""
     from jupyter_book.sphinx import build_sphinx  # slow to import, and not needed for the settings
 
     build.mkdir(parents=True, exist_ok=True)
@@ -72,7 +77,7 @@ def build_pages(root: Path, build: Path, config: dict) -> bool:
     written.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
     # If it fails, it returns a status other than 0, or an exception that it has already reported.
     failed = build_sphinx(
-        root / "book", build / "html", noconfig=True, path_config=written, builder="html", quiet=True,
+        root / "book", build / builder, noconfig=True, path_config=written, builder=builder, quiet=True,
         confoverrides={"external_toc_path": str(root / "_toc.yml"), "nitpicky": True, "latex_individualpages": False},
         warningiserror=True, keep_going=True,
     )
@@ -82,14 +87,14 @@ def build_pages(root: Path, build: Path, config: dict) -> bool:
     return not failed
 
 
+def settings(root: Path) -> dict:
+    """Return the settings of Jupyter Book for the two addresses that the environment names."""
+    base = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
+    return configuration(base, os.environ.get("REPOSITORY_URL", ""), os.environ.get("SITE_URL", ""))
+
+
 def main() -> int:
-    if problems := without_outputs(ROOT):
-        for name, problem in problems.items():
-            print(f"{name}: {problem}", file=sys.stderr)
-        print("Pages show stored outputs: run `make notebooks`, which executes the notebooks.", file=sys.stderr)
-        return 1
-    base = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    if not build_pages(ROOT, BUILD, configuration(base, *addresses())):
+    if not outputs_are_stored(ROOT) or not build_pages(ROOT, BUILD, settings(ROOT)):
         return 1
     print(f"The book is built. Open {BUILD / 'html' / 'index.html'}")
     return 0

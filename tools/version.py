@@ -29,3 +29,8 @@ def date() -> datetime.date:
 
 def in_words(day: datetime.date) -> str:
     return f"{day.day} {day:%B %Y}"
+
+
+def release_name() -> str:
+    """Return the name of the book's files, without their ending."""
+    return f"less-attention-more-context-{version()}"
