@@ -30,7 +30,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip lite speedrun pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,9 @@ epub: $(READY) ## Build the book as an EPUB in _build/release
 
 notebooks-zip: $(READY) ## Pack the notebooks with their outputs in _build/release
 	@$(BIN) -m tools.offline notebooks
+
+lite: $(READY) ## Build the book with a JupyterLite beside it, in which Part I runs in the browser
+	@$(BIN) -m tools.lite
 
 speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
 	@$(BIN) -m tools.speedrun
