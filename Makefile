@@ -5,6 +5,8 @@ JOBS ?= $(or $(shell $(BIN) -m tools.cores 2>/dev/null),1)
 TORCH_CPU ?=
 # Names of the notebooks that `make test-wheel` executes; all if it is empty.
 NOTEBOOKS ?=
+# The folder that `make lab` opens: the reader's copies of the chapters, or, to write in them, the chapters in `book`.
+FOLDER ?= work
 # The public address of this repository. If it is empty, the book has no launch buttons and no edit links.
 REPOSITORY_URL ?=
 # The public address of the book's pages; empty, it is the repository's on GitHub Pages, if the repository is there.
@@ -49,8 +51,9 @@ test-browser: book ## Check the built pages in Chromium, if it is installed
 test-wheel: $(READY) ## Execute the notebooks against the package's wheel, with Colab's versions
 	@$(BIN) -m tools.wheel --jobs $(JOBS) --torch-cpu "$(TORCH_CPU)" $(NOTEBOOKS)
 
-lab: $(READY) ## Open the chapters in JupyterLab
-	@$(BIN) -m jupyterlab --notebook-dir book
+lab: $(READY) ## Open your copies of the chapters, without solutions, in JupyterLab; FOLDER=book opens the chapters
+	@$(BIN) -m tools.work
+	@$(BIN) -m jupyterlab --notebook-dir "$(FOLDER)"
 
 serve: book ## Serve the built book on http://localhost:8000
 	@$(BIN) -m http.server --directory _build/html 8000

@@ -3,10 +3,12 @@
     python -m minivit sweep recipes/cifar100_lavit_nano_sign.py --data DIR --out runs/lavit_sign --seeds 0 1 2
 
 ``la_reversed`` has the printed sign of the loss on the diagonal at the strength of the bounded form. In ``va_adamw``
-and ``la_adamw`` AdamW steps all matrices alike, without weight decay.
+and ``la_adamw`` AdamW steps all matrices alike, without weight decay. In ``la_frozen`` the maps Θ and Ψ stay what they
+are at first, the identity: a stage computes its attention once and uses it in all of its layers.
 
-NOT RUN YET. The records to compare with ran in float32 on two threads. ``precision=auto`` is bfloat16 where a processor
-has it, so the recipe names float32.
+Two cores per run (AMD EPYC, float32): about a minute. Top-1, mean ± sd of n = 3: the printed sign at full strength
+13.83 ± 0.20 %, attention in all layers by AdamW 9.03 ± 0.46 %, less attention by AdamW 9.46 ± 0.53 %, maps
+frozen at the identity 11.73 ± 0.31 %. The records are in results/cifar100_lavit_nano_sign.
 """
 
 from cifar100_lavit_nano_less import get_config as less_config
@@ -24,4 +26,5 @@ def get_variants():
         "la_reversed": dict(diagonality=DIAGONALITY, diagonality_form="reversed"),
         "va_adamw": less_variants()["va"] | alike,
         "la_adamw": alike,
+        "la_frozen": dict(frozen=("*.theta.*", "*.psi.*")),
     }

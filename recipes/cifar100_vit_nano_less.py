@@ -24,7 +24,7 @@ def get_config():
         optimizer="muon",
         learning_rate=3e-3,
         warmup_epochs=0.1,
-        precision="auto",
+        precision="float32",
     )
 
 

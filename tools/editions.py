@@ -1,7 +1,8 @@
 """Make a learner's and an instructor's edition of every chapter of the book, for any Jupyter.
 
-In a code cell tagged ``solution`` the solution is between ``### BEGIN SOLUTION`` and ``### END SOLUTION``; without
-these markers the whole cell is the solution. A Markdown cell tagged ``solution`` explains one.
+The learner's has no outputs, and in place of each solution what :mod:`tools.stubs` makes of it, to be filled in. It
+leaves out Markdown cells tagged ``solution``, which explain one, and those tagged ``instructor``: what a teacher needs
+to know. The pages leave these out too, as they are also tagged ``remove-cell``.
 
 Hints fold in HTML, since few Jupyters know the book's directives. If REPOSITORY_URL is set, the first cell installs the
 package from there where it is missing, as on Colab.
@@ -16,8 +17,7 @@ import nbformat
 
 from tools.notebooks import name_of, notebook_paths
 from tools.paths import BUILD, ROOT
-
-BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+from tools.stubs import MarkerError, wanted_before, without_solutions
 
 DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 
@@ -29,34 +29,8 @@ if not find_spec("minivit"):
     %pip install --quiet "minivit[figures] @ git+{repository_url}\""""
 
 
-class MarkerError(ValueError):
-    """A solution that lacks its beginning or its end."""
-
-
-def without_solutions(source: str) -> str:
-    """Return the code with each marked solution replaced by a line to fill in, indented as the solution was."""
-    if BEGIN not in source and END not in source:
-        return "# your code here"
-    lines, inside = [], False
-    for number, line in enumerate(source.splitlines(), start=1):
-        marker = line.strip()
-        if marker == (BEGIN if inside else END):
-            raise MarkerError(f"line {number}: {marker!r} {'inside a solution' if inside else 'without a beginning'}")
-        if marker == BEGIN:
-            inside = True
-            indent = re.match(r"\s*", line).group()
-            lines.append(f"{indent}...  # your code")
-        elif marker == END:
-            inside = False
-        elif not inside:
-            lines.append(line)
-    if inside:
-        raise MarkerError(f"{BEGIN!r} without {END!r}")
-    return "\n".join(lines)
-
-
 def learner_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook without solutions and outputs.
+    """Return the notebook without solutions, outputs and what is for instructors.
 
     Raises
     ------
@@ -64,19 +38,21 @@ def learner_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         Naming the cell and the line, if the markers of a solution don't form a pair.
     """
     learner = copy.deepcopy(notebook)
-    learner.cells = []
-    for number, cell in enumerate(copy.deepcopy(notebook.cells), start=1):
-        is_solution = "solution" in cell.metadata.get("tags", [])
+    wanted, cells = set(), []
+    for number, cell in reversed(list(enumerate(learner.cells, start=1))):
+        tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-            if is_solution:
-                try:
-                    cell.source = without_solutions(cell.source)
-                except MarkerError as error:
-                    raise MarkerError(f"cell {number}, {error}") from None
-        elif is_solution:
+            try:
+                if "solution" in tags:
+                    cell.source = without_solutions(cell.source, wanted)
+                wanted = wanted_before(cell.source, wanted)
+            except MarkerError as error:
+                raise MarkerError(f"cell {number}, {error}") from None
+        elif tags & {"solution", "instructor"}:
             continue
-        learner.cells.append(cell)
+        cells.append(cell)
+    learner.cells = cells[::-1]
     return learner
 
 
@@ -111,10 +87,15 @@ def write(edition: nbformat.NotebookNode, chapter: Path, folder: Path) -> Path:
     return target
 
 
+def chapters() -> list[Path]:
+    """Return the paths of the notebooks that have editions."""
+    return [path for path in notebook_paths(ROOT) if "appendix" not in path.relative_to(ROOT).parts]
+
+
 def main() -> None:
-    chapters = [path for path in notebook_paths(ROOT) if "appendix" not in path.relative_to(ROOT).parts]
     repository_url = os.environ.get("REPOSITORY_URL", "")
-    for path in chapters:
+    paths = chapters()
+    for path in paths:
         notebook = for_any_jupyter(nbformat.read(path, as_version=4), repository_url)
         try:
             editions = {"learner": learner_edition(notebook), "instructor": notebook}
@@ -122,7 +103,7 @@ def main() -> None:
             raise SystemExit(f"{name_of(path)}, {error}") from None
         for name, edition in editions.items():
             write(edition, path, BUILD / "editions" / name)
-    print(f"{len(chapters)} chapters in {BUILD / 'editions'}")
+    print(f"{len(paths)} chapters in {BUILD / 'editions'}")
 
 
 if __name__ == "__main__":

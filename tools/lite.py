@@ -102,6 +102,8 @@ def lite_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     keeper = WithoutTorch()
     cells = [nbformat.v4.new_code_cell(FIRST, id="install")]
     for cell in notebook.cells:
+        if "instructor" in cell.metadata.get("tags", []):
+            continue
         if cell.cell_type == "markdown":
             cells.append(nbformat.v4.new_markdown_cell(folded_in_html(cell.source), id=cell.id))
         elif cell.cell_type == "code":

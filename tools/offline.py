@@ -45,6 +45,7 @@ def notebooks() -> Iterator[tuple[str, bytes]]:
     """Return the notebooks with their stored outputs, with hints that fold in any Jupyter."""
     for path in notebook_paths(ROOT):
         portable = for_any_jupyter(nbformat.read(path, as_version=4))
+        portable.cells = [cell for cell in portable.cells if "instructor" not in cell.metadata.get("tags", [])]
         yield path.relative_to(ROOT / "book").as_posix(), nbformat.writes(portable).encode()
 
 

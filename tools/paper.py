@@ -6,24 +6,25 @@ What was folded is open, the solution comes at the end of its exercise, and a sl
 from bs4 import BeautifulSoup, Tag
 
 
-def name_of_folded(summary: Tag) -> str:
-    """Return what a folded part holds, without the invitation to open it: "Solution" for "Show the solution"."""
-    text = " ".join((summary.find(class_="collapsed") or summary).get_text(" ").split())
-    name = text.removeprefix("Show ").removeprefix("the ")
+def name_of_folded(prompt: Tag) -> str:
+    """Return what a folded cell holds, without the invitation to open it: "Solution" for "Show the solution"."""
+    name = " ".join(prompt.get_text(" ").split()).removeprefix("Show ").removeprefix("the ")
     return name[:1].upper() + name[1:]
 
 
-def unfold(soup: BeautifulSoup, body: Tag) -> None:
+def unfold(body: Tag) -> None:
     for folded in body("details"):
         folded.name, folded["class"] = "div", ["unfolded"]
         folded.attrs.pop("open", None)
-        if summary := folded.find("summary"):
-            if "code cell" in summary.text:  # MyST-NB's words where the cell has none of its own
-                summary.decompose()
-                continue
-            title = soup.new_tag("p", attrs={"class": "unfolded-title"})
-            title.string = name_of_folded(summary)
-            summary.replace_with(title)
+        summary = folded.find("summary")
+        if not summary:
+            continue
+        if "code cell" in summary.text:  # MyST-NB's words where the cell has none of its own
+            summary.decompose()
+            continue
+        summary.name, summary["class"] = "p", ["unfolded-title"]
+        if prompt := summary.find(class_="collapsed"):
+            summary.string = name_of_folded(prompt)
 
 
 def solutions_last(body: Tag) -> None:
@@ -49,7 +50,7 @@ def on_paper(soup: BeautifulSoup, body: Tag) -> Tag:
         left_out.decompose()
     for image in body("img"):
         image.attrs.pop("loading", None)
-    unfold(soup, body)
+    unfold(body)
     solutions_last(body)
     still(soup, body)
     return body

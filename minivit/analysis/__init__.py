@@ -2,6 +2,7 @@
 
 from minivit.analysis.attention_cost import Latency, attention_macs, break_even_tokens, latency
 from minivit.analysis.cost import Cost, cost
+from minivit.analysis.curves import mean_height
 from minivit.analysis.density import (
     EntropyStatistics,
     attention_entropy,
@@ -38,6 +39,7 @@ __all__ = [
     "gaussian_noise",
     "holm",
     "latency",
+    "mean_height",
     "paired_difference",
     "paired_p",
     "scale_statistics",

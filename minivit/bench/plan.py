@@ -139,7 +139,7 @@ def memory(config: Config, dataset: Dataset, gpus: int) -> tuple[dict[str, int],
             trainer.set_patch_dropout(min(config.patch_dropout))
             with TensorBytes() as step:
                 trainer.take_step(batch.images, getattr(batch, trainer.task.target))
-        gradients = sum(p.nbytes for p in trainer.model.parameters())
+        gradients = sum(p.nbytes for p in trainer.model.parameters() if p.requires_grad)
         weights = gradients + sum(buffer.nbytes for buffer in trainer.model.buffers())
         standing = sum(tensor.nbytes for tensor in trainer.take_step.tensors())
     return {"weights": weights, "gradients": gradients, "optimizer": standing - weights,

@@ -14,6 +14,10 @@ from minivit.training.record import conditions
 
 HOLDS, HOLDS_HERE, UNDECIDED, NOT_HERE, WRONG = (
     "holds", "holds here", "undecided", "does not hold here", "wrong as stated")
+# In the order of a page, with what one claim and several claims do.
+VERBS = {HOLDS: ("holds", "hold"), HOLDS_HERE: ("holds here", "hold here"),
+         NOT_HERE: ("doesn't hold here", "don't hold here"), WRONG: ("is wrong as stated", "are wrong as stated"),
+         UNDECIDED: ("is undecided", "are undecided")}
 DIGITS = {"points": 2, "nats": 3}
 ALIKE = 0  # the sign of a claim that two models do not differ
 
@@ -49,14 +53,14 @@ class Claim(NamedTuple):
     proven: bool | None = None
 
 
-def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+def of_pairs(folders: Path | Sequence[Path], label: str, plus: str | Sequence[str], minus: str | Sequence[str],
              measure: Measure = "test_top1", **options: Any) -> Measured:
     """Return the differences of a sweep's variants: the sum of ``plus`` less the sum of ``minus``, one a seed.
 
     Parameters
     ----------
-    folder
-        The records of a sweep, ``VARIANT/seedN``.
+    folders
+        The records of a sweep, ``VARIANT/seedN``, or of several, whose variants are all different.
     label, options
         As for :class:`Measured`.
     plus, minus
@@ -65,16 +69,24 @@ def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | S
         A metric of the last epoch, or what takes a number from the content of ``analysis.json``.
     """
     plus, minus = ((names,) if isinstance(names, str) else tuple(names) for names in (plus, minus))
-    runs = read_records(folder)
+    runs, homes = {}, {}
+    for folder in [folders] if isinstance(folders, Path) else folders:
+        for variant, seeds in read_records(folder).items():
+            if variant in homes:
+                raise ValueError(f"{variant} is in {homes[variant]} and in {folder}: say which by giving one of them")
+            runs[variant], homes[variant] = seeds, folder
+
+    def analysis(variant: str, seed: int) -> Path:
+        return homes[variant] / variant / f"seed{seed}/analysis.json"
 
     def value(variant: str, seed: int) -> float:
         if isinstance(measure, str):
             return runs[variant][seed][1][-1][measure]
-        return measure(json.loads((folder / variant / f"seed{seed}/analysis.json").read_text(encoding="utf-8")))
+        return measure(json.loads(analysis(variant, seed).read_text(encoding="utf-8")))
 
     def there(variant: str) -> set[int]:
         return {seed for seed in runs.get(variant, ())
-                if isinstance(measure, str) or (folder / variant / f"seed{seed}/analysis.json").exists()}
+                if isinstance(measure, str) or analysis(variant, seed).exists()}
 
     seeds = sorted(set.intersection(*map(there, plus + minus)))
     ran = [[conditions(runs[variant][seed][0]) for variant in plus + minus] for seed in seeds]
@@ -83,11 +95,11 @@ def of_pairs(folder: Path, label: str, plus: str | Sequence[str], minus: str | S
                     unlike=sum(any(one != alike[0] for one in alike) for alike in ran), **options)
 
 
-def both_measures(folder: Path, label: str, plus: str | Sequence[str], minus: str | Sequence[str],
+def both_measures(folders: Path | Sequence[Path], label: str, plus: str | Sequence[str], minus: str | Sequence[str],
                   sign: int | None = 1) -> list[Measured]:
     """Return a comparison in top-1, which decides, and in test loss, which is shown."""
-    return [of_pairs(folder, label, plus, minus, sign=sign),
-            of_pairs(folder, "its test loss", plus, minus, "test_loss", unit="nats", sign=None)]
+    return [of_pairs(folders, label, plus, minus, sign=sign),
+            of_pairs(folders, "its test loss", plus, minus, "test_loss", unit="nats", sign=None)]
 
 
 def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:
@@ -132,13 +144,27 @@ def written(one: Measured, found: Comparison | None) -> str:
     return f"{one.label}: {' '.join([numbers, one.unit]).strip()}, n = {found.n}{marks}"
 
 
-def show_verdicts(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
-    """Show a line for each claim, and return the claims by verdict; all that is shown is one family."""
-    compared, by_word, rows = compare(claims), {}, []
-    for claim, found in zip(claims, compared, strict=True):
-        word = word_for(claim, found)
-        by_word.setdefault(word, []).append(claim)
-        measured = "<br>".join(map(written, claim.measured, found)) or "nothing"
-        rows.append([claim.paper, claim.derived, measured, f"*{word}*", claim.mind])
-    show_table(["the paper", "derived", "measured", "verdict", "what would change our mind"], rows)
-    return by_word
+def judge(claims: Sequence[Claim]) -> dict[str, list[Claim]]:
+    """Return the claims by verdict, in the order of ``VERBS``, without the words that no claim gets."""
+    words = [word_for(claim, found) for claim, found in zip(claims, compare(claims), strict=True)]
+    return {word: [claim for claim, its in zip(claims, words, strict=True) if its == word]
+            for word in VERBS if word in words}
+
+
+def tally(claims: Sequence[Claim]) -> str:
+    """Say how many claims get each verdict: "2 hold, 1 is wrong as stated and 4 are undecided"."""
+    parts = [f"{len(these)} {VERBS[word][len(these) > 1]}" for word, these in judge(claims).items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if parts[1:] else parts[0]
+
+
+def show_verdicts(claims: Sequence[Claim]) -> None:
+    """Show a table for each verdict, with a line for each claim; all that the page shows is one family."""
+    from IPython.display import Markdown, display
+
+    lines = {}
+    for claim, found in zip(claims, compare(claims), strict=True):
+        measured = "<br>".join(map(written, claim.measured, found)) or "–"
+        lines.setdefault(word_for(claim, found), []).append([claim.paper, claim.derived, measured, claim.mind])
+    for word in filter(lines.get, VERBS):
+        display(Markdown(f"**{word.capitalize()}** ({len(lines[word])})"))
+        show_table(["the paper", "what we derived", "what we measured", "what would change our mind"], lines[word])

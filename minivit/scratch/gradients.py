@@ -70,7 +70,7 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     ------
     AssertionError
         If an entry differs by more than the tolerance, or a gradient is missing or has the wrong shape: with a report
-        that names the input, the index and both values.
+        that names the input, the index and both values. Also if ``forward`` returns nothing.
     ValueError
         If the tolerance, the step or the number of entries is out of range.
 
@@ -83,7 +83,9 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     check_at_least(1, entries=entries)
     rng = np.random.default_rng(seed)
     values = [_copy(value) for value in inputs.values()]
-    d_out = rng.normal(size=np.shape(_output(forward(*values))))
+    if (first := _output(forward(*values))) is None:
+        raise AssertionError("forward returned nothing; expected an array or a number")
+    d_out = rng.normal(size=np.shape(first))
     gradients = backward(d_out, *values)
     if len(values) == 1 and not isinstance(gradients, tuple):
         gradients = (gradients,)

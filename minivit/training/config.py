@@ -64,6 +64,8 @@ class ModelConfig:
     model: str = Field("vit_nano_patch4_32", description="Name for minivit.models.create_model.")
     model_options: dict[str, Any] = Field(default_factory=dict, description=(
         "Keyword arguments for it; num_classes is the data set's."))
+    frozen: Annotated[tuple[str, ...], FromList] = Field((), description=(
+        "Parameters that keep their first values: names, or patterns for them, such as '*.attn.theta.*'."))
     patch_dropout: Annotated[tuple[Share, ...], FromList] = Field((0.0,), min_length=1, description=(
         "Fraction of patches to drop from each training image, chosen anew each time. Several numbers divide the run "
         "into as many equal stretches: (0.5, 0.0) drops half of the patches in its first half, none in its second."))

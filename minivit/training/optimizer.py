@@ -1,6 +1,8 @@
 """AdamW (Loshchilov and Hutter, 2019) or Muon (Jordan et al., 2024); warm-up and cosine decay of the learning rate."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from math import cos, pi
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer] | None] = {"adamw": N
 
 
 def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Optimizer]:
-    """Create optimisers that update all parameters between them; weight decay applies only to matrices.
+    """Create optimisers that update all trainable parameters between them; weight decay applies only to matrices.
 
     Biases, norms, position embeddings, the class token, CB_S, SE, and weights that map or merge scores (these start at
     the identity or the mean, not near zero) do not decay. With ``muon`` the matrices inside the blocks are updated by
@@ -27,19 +29,40 @@ def create_optimizers(model: nn.Module, config: "Config") -> list[torch.optim.Op
     """
     for_matrices = OPTIMIZERS[config.optimizer]
     decays = {id(p) for p in matrices_of(model)}
-    matrices = {name: p for name, p in model.named_parameters() if id(p) in decays}
-    others = [p for p in model.parameters() if id(p) not in decays]
+    trainable = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = {name: p for name, p in trainable.items() if id(p) in decays}
+    others = [p for p in trainable.values() if id(p) not in decays]
     apart = {name for name, p in matrices.items() if for_matrices and p.ndim == 2 and "blocks" in name.split(".")}
     by_adamw = [p for name, p in matrices.items() if name not in apart]
     groups = [{"params": by_adamw, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    rate, on_gpu = config.learning_rate, others[0].is_cuda
+    device = next(model.parameters()).device
+    rate, on_gpu = config.learning_rate, device.type == "cuda"
     if on_gpu:  # a recorded step reads its learning rate from the device
-        rate = torch.tensor(rate, device=others[0].device)
+        rate = torch.tensor(rate, device=device)
     optimizers = [torch.optim.AdamW(groups, lr=rate, betas=config.betas, fused=True, capturable=on_gpu)]
     if apart:
         optimizers.append(for_matrices([p for name, p in matrices.items() if name in apart], lr=rate,
                                        weight_decay=config.weight_decay))
     return optimizers
+
+
+def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
+    """Let the parameters whose names match one of the patterns keep their values.
+
+    Raises
+    ------
+    ValueError
+        If a pattern matches no parameter, or nothing is left to train.
+    """
+    for pattern in patterns:
+        matched = [p for name, p in model.named_parameters() if fnmatchcase(name, pattern)]
+        if not matched:
+            names = sorted({re.sub(r"\d+", "*", name) for name, _ in model.named_parameters()})
+            raise ValueError(f"frozen={pattern!r} matches no parameter; the model has {', '.join(names)}")
+        for p in matched:
+            p.requires_grad_(False)
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ValueError(f"frozen={list(patterns)} leaves no parameter to train")
 
 
 def load_memory(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

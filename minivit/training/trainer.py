@@ -31,7 +31,7 @@ from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
 from minivit.training.objective import create_objective
-from minivit.training.optimizer import create_optimizers, learning_rate, load_memory, set_learning_rate
+from minivit.training.optimizer import create_optimizers, freeze, learning_rate, load_memory, set_learning_rate
 from minivit.training.recompute import recompute_blocks
 from minivit.training.seeding import choose_kernels, keys, permutation, seed_torch
 from minivit.training.step import MovingAverage, Step
@@ -57,6 +57,7 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
         why = f"{' and '.join(bound)} needs every patch in its place" if bound else "it drops no patches"
         raise ValueError(f"patch_dropout={config.patch_dropout} and model={config.model!r} with model_options="
                          f"{config.model_options} do not go together: {why}; leave patch_dropout out")
+    freeze(model, config.frozen)
     return model
 
 

@@ -14,8 +14,10 @@ from minivit.report.verdicts import (
     Claim,
     Measured,
     compare,
+    judge,
     of_pairs,
     show_verdicts,
+    tally,
     word_for,
     written,
 )
@@ -86,6 +88,16 @@ def test_pairs_share_a_seed_and_are_counted_if_they_ran_unlike(tmp_path):
     assert of_pairs(tmp_path, "gap", ("cb", "plain"), ("plain", "plain")).differences.tolist() == [2.0, 5.0]
 
 
+def test_pairs_may_lie_in_two_sweeps_whose_variants_differ(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    write_run(one, "plain", 0, 30.0, entropy=3.0)
+    write_run(other, "cb", 0, 32.0, entropy=2.5)
+    assert of_pairs((one, other), "CB", "cb", "plain").differences.tolist() == [2.0]
+    assert of_pairs((one, other), "CB", "cb", "plain", lambda found: found["entropy"]).differences.tolist() == [-0.5]
+    with pytest.raises(ValueError, match="plain is in .*one and in .*one"):
+        of_pairs((one, one), "CB", "cb", "plain")
+
+
 def test_a_line_says_n_and_marks_what_counts():
     found = Comparison(4, -0.3, -0.35, -0.25, 0.0002, True)
     assert written(measured([], unit="nats"), found) == "CB: -0.300 [-0.350, -0.250] nats, n = 4 ★"
@@ -94,6 +106,15 @@ def test_a_line_says_n_and_marks_what_counts():
     assert written(measured([1.0]), None) == "CB: 1 pair on record"
 
 
-def test_the_claims_come_back_by_verdict(capsys):
-    claims = [claim(proven=True), claim(measured(SURE)), claim(proven=True)]
-    assert show_verdicts(claims) == {HOLDS: [claims[0], claims[2]], HOLDS_HERE: [claims[1]]}
+def test_the_claims_come_back_by_verdict():
+    claims = [claim(measured(SURE)), claim(proven=True), claim(measured(SURE, sign=-1)), claim(proven=True)]
+    found = judge(claims)
+    assert found == {HOLDS: [claims[1], claims[3]], HOLDS_HERE: [claims[0]], NOT_HERE: [claims[2]]}
+    assert list(found) == [HOLDS, HOLDS_HERE, NOT_HERE]
+    assert tally(claims) == "2 hold, 1 holds here and 1 doesn't hold here"
+    assert tally(claims[1:2]) == "1 holds"
+
+
+def test_each_verdict_has_a_table(capsys):
+    show_verdicts([claim(measured(UNSURE)), claim(proven=True), claim(measured([]))])
+    assert capsys.readouterr().out.count("Markdown object") == 4  # a title and a table for each of two words

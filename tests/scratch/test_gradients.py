@@ -107,3 +107,8 @@ def test_a_console_of_few_characters_gets_the_report_too(monkeypatch):
     check_gradients(np.sin, lambda d_out, x: d_out * np.cos(x), x=np.ones((2, 3)))
     console.flush()
     assert console.buffer.getvalue() == b"ok d_x (2, 3): 6 of 6 entries agree (to 1e-06)\n"
+
+
+def test_a_forward_function_that_is_still_to_do_is_told():
+    with pytest.raises(AssertionError, match="forward returned nothing"):
+        check_gradients(lambda x: None, lambda d_out, x: d_out, x=np.ones(3))

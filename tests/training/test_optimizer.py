@@ -3,7 +3,7 @@ import torch
 
 from minivit.models import PiT, ViT, create_model
 from minivit.training import Config
-from minivit.training.optimizer import create_optimizers, learning_rate
+from minivit.training.optimizer import create_optimizers, freeze, learning_rate
 
 CONFIG = Config(epochs=10, warmup_epochs=2.0, learning_rate=1e-2, final_learning_rate=1e-4)
 STEPS, WARMUP = 70, 14
@@ -46,6 +46,24 @@ def test_muon_has_the_matrices_of_the_blocks_and_adamw_the_rest():
     assert stepped[1] == {f"blocks.{layer}.{name}.weight" for layer in range(2)
                           for name in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")}
     assert stepped[0] | stepped[1] == set(names.values()) and not stepped[0] & stepped[1]
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_frozen_parameters_are_in_no_optimizer(optimizer):
+    model = create_model("lavit_nano", num_classes=5)
+    freeze(model, ["*.theta.*", "stages.1.*"])
+    named = {id(p): name for name, p in model.named_parameters()}
+    stepped = {named[id(p)] for part in create_optimizers(model, Config(optimizer=optimizer))
+               for group in part.param_groups for p in group["params"]}
+    assert stepped == {name for name in named.values() if ".theta." not in name and not name.startswith("stages.1.")}
+
+
+def test_a_pattern_that_freezes_nothing_or_everything_is_an_error():
+    model = ViT(image_size=8, patch_size=4, dim=12, depth=2, num_heads=3, num_classes=5)
+    with pytest.raises(ValueError, match=r"frozen='\*\.theta' matches no parameter; the model has blocks\.\*\.attn"):
+        freeze(model, ["*.theta"])
+    with pytest.raises(ValueError, match="leaves no parameter to train"):
+        freeze(model, ["*"])
 
 
 def test_muon_finds_the_blocks_of_a_model_in_stages():

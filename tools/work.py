@@ -1,0 +1,63 @@
+"""Put the learner's edition into ``work/``, where readers do the exercises, without touching what they have done.
+
+A copy that is as it was put there is renewed with the edition. One that its reader has changed stays as it is; if the
+edition has changed too, this is said, and where the new one is.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+from tools.editions import main as write_editions
+from tools.paths import BUILD, ROOT
+from tools.store import replace
+
+WORK, LEARNER = ROOT / "work", BUILD / "editions" / "learner"
+PUT = ".put.json"  # digests of the copies as they were put there
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+
+
+def update(work: Path, edition: Path) -> list[str]:
+    """Copy each notebook of an edition that isn't there or hasn't been changed; return the names of those kept.
+
+    Parameters
+    ----------
+    work
+        The reader's folder. It is made if needed, and nothing in it is removed.
+    edition
+        Folder with the notebooks as they are now.
+
+    Returns
+    -------
+    list of str
+        Copies that the reader has changed, and that are not of the edition as it is now.
+    """
+    record = work / PUT
+    put = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+    kept = []
+    for new in sorted(edition.rglob("*.ipynb")):
+        name = new.relative_to(edition).as_posix()
+        copy, now = work / name, digest(new)
+        if copy.exists() and digest(copy) not in (put.get(name), now):
+            kept += [name] if put.get(name) != now else []
+            continue
+        replace(copy, new.read_text(encoding="utf-8"))
+        put[name] = now
+        replace(record, json.dumps(put, indent=1, sort_keys=True) + "\n")
+    return kept
+
+
+def main() -> None:
+    write_editions()
+    kept = update(WORK, LEARNER)
+    print(f"Your copies are in {WORK}; the chapters with their solutions are in {ROOT / 'book'}.")
+    for name in kept:
+        print(f"  work/{name} is as you left it. The chapter has changed since: compare {LEARNER / name},\n"
+              f"  or rename yours, and `make lab` puts the new one in its place.")
+
+
+if __name__ == "__main__":
+    main()
