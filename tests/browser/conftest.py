@@ -1,6 +1,5 @@
 """The built book, served on this machine, and a browser."""
 
-import shutil
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -8,9 +7,8 @@ from threading import Thread
 import pytest
 
 from tests.figures.live_data import make
+from tools.browsers import NAMES, find_browser
 from tools.paths import BUILD
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -33,9 +31,9 @@ def site():
 @pytest.fixture(scope="session")
 def browser():
     api = pytest.importorskip("playwright.sync_api")
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    program = find_browser()
     if not program:
-        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
     with api.sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield running
