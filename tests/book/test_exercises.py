@@ -18,7 +18,7 @@ from tools.paths import ROOT
 from tools.stubs import OPEN, parse, uses, wanted_before
 
 # The parts of the book whose exercises and questions have this form.
-READY = ("attention",)
+READY = ("attention", "less", "scale")
 # Those whose chapters have notes for the instructor.
 WITH_NOTES = ("attention",)
 
