@@ -20,7 +20,7 @@ from tools.stubs import OPEN, parse, uses, wanted_before
 # The parts of the book whose exercises and questions have this form.
 READY = ("attention", "less", "scale")
 # Those whose chapters have notes for the instructor.
-WITH_NOTES = ("attention",)
+WITH_NOTES = ("attention", "less", "scale")
 
 BOOK = ROOT / "book"
 CHAPTERS = [path for path in notebook_paths(ROOT) if path.parent.name in READY
