@@ -9,11 +9,14 @@ NOTEBOOKS ?=
 FOLDER ?= work
 # The public address of this repository. If it is empty, the book has no launch buttons and no edit links.
 REPOSITORY_URL ?=
+# The public address of the book's pages; empty, it is the repository's on GitHub Pages, if the repository is there.
+SITE_URL ?=
 
 BIN := .venv/bin/python
 READY := .venv/.ready
 
 export REPOSITORY_URL
+export SITE_URL
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One thread per notebook: they run in parallel, and every machine then adds numbers in the same order.
 export OMP_NUM_THREADS := 1
@@ -29,10 +32,10 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks editions speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip lite speedrun pins clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 book: $(READY) ## Build the book in _build/html from the outputs stored in the notebooks
 	@$(BIN) -m tools.book
@@ -60,6 +63,21 @@ notebooks: $(READY) ## Execute the notebooks that changed and store their output
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
 	@$(BIN) -m tools.editions
+
+html-zip: book ## Pack the built book, to be read without a network, in _build/release
+	@$(BIN) -m tools.offline html
+
+pdf: book ## Print the built book as one PDF in _build/release, with Chromium
+	@$(BIN) -m tools.pdf
+
+epub: $(READY) ## Build the book as an EPUB in _build/release
+	@$(BIN) -m tools.epub
+
+notebooks-zip: $(READY) ## Pack the notebooks with their outputs in _build/release
+	@$(BIN) -m tools.offline notebooks
+
+lite: $(READY) ## Build the book with a JupyterLite beside it, in which Part I runs in the browser
+	@$(BIN) -m tools.lite
 
 speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
 	@$(BIN) -m tools.speedrun

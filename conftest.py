@@ -1,15 +1,16 @@
-"""Set-up of all tests: which of them this machine can run, in what order, and which took longest."""
+"""Set-up of all tests: which of them this machine can run, in what order, and what they and the notebooks cost."""
 
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent
+COST = "cost of a notebook"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,6 +22,37 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Don't compare drawings in notebooks: nbval skips PNG by itself, and an SVG contains a date and random names."""
     if is_notebook(collector.nodeid):
         collector.skip_compare += ("image/svg+xml",)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Add a test after the cells of each notebook: the budget that the notebook declares."""
+    report = yield
+    if is_notebook(collector.nodeid) and report.passed:
+        report.result.append(Budget.from_parent(collector, name="budget"))
+    return report
+
+
+class Budget(pytest.Item):
+    """What a notebook cost, asked from the kernel in which nbval has run its cells."""
+
+    def runtest(self) -> None:
+        from tools import budget  # slow to import, and needed only where notebooks are run
+
+        kernel = self.parent.kernel
+        if self.parent.timed_out or not kernel.is_alive():
+            pytest.skip("its kernel didn't run all cells")
+        cost, declared = budget.cost_of_kernel(kernel.kc, timeout_s=60), budget.budget_of(self.parent.nb)
+        self.user_properties.append((COST, f"{cost}, of {declared}"))
+        if cost.exceeds(declared, budget.ENFORCED):
+            pytest.fail(f"It took {cost}, more than {budget.ENFORCED} times its budget of {declared}. Make it cheaper, "
+                        "or remove the sentence with its budget and run `make notebooks`, which measures it.",
+                        pytrace=False)
+
+    def reportinfo(self) -> tuple[Path, None, str]:
+        return self.path, None, self.nodeid
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -49,13 +81,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     reports = [report for kind in terminalreporter.stats.values() for report in kind if hasattr(report, "duration")]
     tests, notebooks = times(reports)
+    costs = {file_of(report.nodeid): text for report in reports for key, text in report.user_properties if key == COST}
     terminalreporter.section(f"slowest {n} tests")
     for name, time_s in tests.most_common(n):
         terminalreporter.line(f"{time_s:6.1f} s  {name}")
     if notebooks:
         terminalreporter.section("notebooks")
     for name, time_s in notebooks.most_common():
-        terminalreporter.line(f"{time_s:6.1f} s  {name}{over_budget(name, time_s)}")
+        terminalreporter.line(f"{time_s:6.1f} s  {name}  {costs.get(name, '')}".rstrip())
 
 
 def times(reports: Iterable[Any]) -> tuple[Counter, Counter]:
@@ -67,15 +100,6 @@ def times(reports: Iterable[Any]) -> tuple[Counter, Counter]:
         else:
             tests[report.nodeid] += report.duration
     return tests, notebooks
-
-
-def over_budget(name: str, time_s: float) -> str:
-    import nbformat
-
-    from tools.execute import budget_time_s  # slow to import, and needed only at the end
-
-    budget_s = budget_time_s(nbformat.read(ROOT / name, as_version=4))
-    return f"  over the budget of {budget_s} s" if time_s > budget_s else ""
 
 
 def file_of(nodeid: str) -> str:

@@ -7,7 +7,7 @@ layers are counted from 0; ``la_from3`` computes attention in layers 0 to 2.
 
 Two cores per run, or one of two (AMD EPYC, float32, some with other work running): 3 to 8 minutes. Top-1, mean ± sd of
 n = 3: plain 16.17 ± 0.41 %; from layer 5 on 17.02 ± 0.75 %, from 3 on 15.80 ± 0.68 %, from 1 on 14.73 ± 1.09 %, every
-other 17.47 ± 0.90 %; from 3 on with CB 16.88 ± 1.13 %. The records are in results/cifar100_vit_nano_less.
+other 17.47 ± 0.90 %; from 3 on with CB 16.92 ± 0.96 %. The records are in results/cifar100_vit_nano_less.
 """
 
 DIAGONALITY = 0.1  # a guess: the paper names no weight

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "minivit"
 FLOORS = [["__main__"], ["arguments"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"],
           ["layers"], ["mixers", "data"], ["analysis", "scratch"],
-          ["options", "checks", "draws", "files", "lessons", "wrappers"], ["__init__"]]
+          ["expect"], ["options", "checks", "draws", "files", "lessons", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 
 

@@ -1,10 +1,9 @@
-"""Execute the book's notebooks in parallel, each in its own kernel, and measure their time and memory."""
+"""Execute the book's notebooks in parallel, each in its own kernel, and measure their CPU time and memory."""
 
 import argparse
 import re
 import resource
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
@@ -15,36 +14,26 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-# What a chapter may take, and when it is stopped: the machine may be slow or busy.
-BUDGET_TIME_S, BUDGET_MEMORY_GB = 40, 2
-PROCESSES_TIME_S = 80  # for a notebook with a cell tagged "processes", which starts other processes
-LIMIT_TIME_S = 240
+from tools.budget import Cost, budget_of
+
+LIMIT_TIME_S = 240  # of the clock, after which a cell is stopped: the machine may be slow or busy
 
 ANSI_COLOUR = r"\x1b\[[0-9;]*m"
 
 
 class Execution(NamedTuple):
-    """The result of executing a notebook: its outputs, its time and memory, and the error if it failed."""
+    """The result of executing a notebook: its outputs, what it cost, and the error if it failed."""
 
     notebook: nbformat.NotebookNode
-    time_s: float
-    memory_gb: float
+    cost: Cost
     error: str | None
 
     def __str__(self) -> str:
-        cost = f"{self.time_s:6.1f} s  {self.memory_gb:4.1f} GB"
+        cost = f"{self.cost.cpu_s:6.1f} CPU s  {self.cost.memory_gb:4.1f} GB"
         if self.error:
             return f"{cost}  failed"
-        budget_s = budget_time_s(self.notebook)
-        if self.time_s > budget_s or self.memory_gb > BUDGET_MEMORY_GB:
-            return f"{cost}  over the budget of {budget_s} s and {BUDGET_MEMORY_GB} GB"
-        return cost
-
-
-def budget_time_s(notebook: nbformat.NotebookNode) -> int:
-    """Return the seconds that a notebook may take on a quiet machine."""
-    starts_processes = any("processes" in cell.metadata.get("tags", []) for cell in notebook.cells)
-    return PROCESSES_TIME_S if starts_processes else BUDGET_TIME_S
+        budget = budget_of(self.notebook)
+        return f"{cost}  over its budget of {budget}" if self.cost.exceeds(budget) else cost
 
 
 def execute(path: Path) -> Execution:
@@ -63,24 +52,19 @@ def execute(path: Path) -> Execution:
         extra_arguments=["--log-level=CRITICAL"],
     )
     error = None
-    start = time.perf_counter()
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
         error = f"{_position(notebook)}: {re.sub(ANSI_COLOUR, '', str(failure))}"
-    time_s = time.perf_counter() - start
     _drop_widgets(notebook)
-    if error is None and time_s > LIMIT_TIME_S:
-        error = f"took {time_s:.0f} s; a notebook is stopped at {LIMIT_TIME_S} s and should take " \
-                f"{budget_time_s(notebook)} s"
-    return Execution(notebook, time_s, _children_memory_gb(), error)
+    return Execution(notebook, _cost_of_children(), error)
 
 
 def execute_all(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]]:
     """Execute notebooks, ``jobs`` at a time, and yield each with its result as soon as it ends."""
     if not paths:
         return
-    # A new process for each notebook: a process reports the peak memory of all its children so far.
+    # A new process for each notebook: a process reports the cost of all its children so far.
     with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         running = {pool.submit(execute, path): path for path in paths}
         for done in as_completed(running):
@@ -100,9 +84,9 @@ def _position(notebook: nbformat.NotebookNode) -> str:
     return f"cell {executed[-1] + 1} of {len(notebook.cells)}" if executed else "before the first cell"
 
 
-def _children_memory_gb() -> float:
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    return peak * (1 if sys.platform == "darwin" else 1024) / 1e9
+def _cost_of_children() -> Cost:
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(use.ru_utime + use.ru_stime, use.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9)
 
 
 def main() -> int:

@@ -1,10 +1,11 @@
-"""Find the book's notebooks, and check that they contain what their pages show."""
+"""Find the book's notebooks, check that they contain what their pages show, and write them whole."""
 
 from pathlib import Path
 
 import nbformat
 from nbformat.reader import NotJSONError
 
+from minivit.files import write_whole
 from tools.paths import ROOT
 
 
@@ -37,3 +38,12 @@ def stored_problem(path: Path) -> str | None:
         if "raises-exception" not in tags and any(output.output_type == "error" for output in cell.outputs):
             return f"cell {number} contains an error"
     return None if turn else "it has no code"
+
+
+def replace(path: Path, text: str) -> bool:
+    """Write a file completely or not at all; return whether its content changed."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
+    return True

@@ -10,6 +10,8 @@ from fontTools import subset
 from PIL import Image
 from sphinx.application import Sphinx
 
+PART = "attention"  # Part I, which also runs in a browser
+
 ELSEWHERE = {
     "Colab": ("https://colab.research.google.com/github/{where}", "_static/images/logo_colab.png"),
     "Kaggle": ("https://www.kaggle.com/kernels/welcome?src=https://github.com/{where}", "fab fa-kaggle"),
@@ -31,6 +33,16 @@ def add_launch_buttons(app: Sphinx, pagename: str, templatename: str, context: d
     for group in context.get("header_buttons", []):
         if app.config.launch_notebooks and group.get("label") == "launch-buttons":
             group["buttons"] += launch_buttons(app.config.launch_notebooks, pagename)
+
+
+def add_lite_button(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Let a page of Part I be opened in the JupyterLite beside the book, where there is one."""
+    if app.config.lite and doctree is not None and pagename.startswith(f"{PART}/"):
+        up = "../" * pagename.count("/")
+        context.setdefault("header_buttons", []).insert(0, {
+            "type": "link", "label": "lite", "text": "Run", "icon": "fas fa-play",
+            "tooltip": "Run this chapter in the browser (fetches Python from its public address)",
+            "url": f"{up}lite/notebooks/index.html?path={pagename.rpartition('/')[2]}.ipynb"})
 
 
 # What the body of a page has for what the theme's tools write: names that agree with what is seen, roles that belong to
@@ -121,7 +133,10 @@ def shrink(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     # Where GitHub has the learner's notebooks: OWNER/NAME/blob/BRANCH/FOLDER. Empty if the repository is not known.
     app.add_config_value("launch_notebooks", "", "html")
+    app.add_config_value("comments_config", {}, "html")  # Jupyter Book sets it, also where sphinx_comments isn't loaded
     app.connect("html-page-context", add_launch_buttons, priority=900)  # after the theme's
+    app.add_config_value("lite", False, "html")  # whether a JupyterLite stands beside the pages
+    app.connect("html-page-context", add_lite_button, priority=900)
     app.connect("html-page-context", rewrite)
     app.connect("build-finished", shrink)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

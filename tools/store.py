@@ -2,7 +2,8 @@
 
 ``_build/stored.json`` keeps for each notebook a digest of its code, its outputs and everything that it can import or
 read: the package, the recipes, the results and the pins. So editing a notebook's code executes only this notebook,
-editing its text executes nothing, and editing the package executes all notebooks.
+editing its text executes nothing, and editing the package executes all notebooks. A notebook that declares no budget is
+executed too, and then declares what it took.
 """
 
 import argparse
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import nbformat
 
-from minivit.files import write_whole
+from tools.budget import declare, declared
 from tools.cores import usable_jobs
 from tools.execute import execute_all
-from tools.notebooks import name_of, notebook_paths
+from tools.notebooks import name_of, notebook_paths, replace
 from tools.paths import BUILD, ROOT
+from tools.what_to_expect import renew_page
 
 INPUTS = ("minivit", "recipes", "results", "requirements.txt")
 
@@ -69,15 +71,6 @@ def with_outputs(notebook: nbformat.NotebookNode, executed: nbformat.NotebookNod
     return notebook
 
 
-def replace(path: Path, text: str) -> bool:
-    """Write a file completely or not at all; return whether its content changed."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
-    return True
-
-
 def store_all(root: Path, build: Path, jobs: int) -> bool:
     """Execute the notebooks that changed and store the outputs of each as it ends; return whether all succeeded."""
     kept = build / "stored.json"
@@ -85,7 +78,8 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
     paths, inputs = notebook_paths(root), input_digest(root)
     for path in paths:
         replace(path, tidy(nbformat.read(path, as_version=4)))
-    changed = [path for path in paths if digests.get(name_of(path, root)) != notebook_digest(path, inputs)]
+    changed = [path for path in paths if digests.get(name_of(path, root)) != notebook_digest(path, inputs)
+               or not declared(nbformat.read(path, as_version=4))]
     print(f"{len(paths)} notebooks, {len(changed)} to execute", flush=True)
     well = True
     for path, execution in execute_all(changed, jobs):
@@ -93,10 +87,14 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
         print(f"  {name:<50} {execution}", flush=True)
         error = execution.error
         try:
-            if not error and replace(path, tidy(with_outputs(nbformat.read(path, as_version=4), execution.notebook))):
-                print(f"  {name} has new outputs", flush=True)
-        except ValueError as edited:
-            error = str(edited)
+            if not error:
+                notebook = with_outputs(nbformat.read(path, as_version=4), execution.notebook)
+                if not declared(notebook):
+                    declare(notebook, execution.cost)
+                if replace(path, tidy(notebook)):
+                    print(f"  {name} is new", flush=True)
+        except ValueError as problem:
+            error = str(problem)
         if error:
             print(f"\n{name}, {error}\n", file=sys.stderr, flush=True)
             well = False
@@ -109,7 +107,9 @@ def store_all(root: Path, build: Path, jobs: int) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=usable_jobs(), help="number of notebooks to execute in parallel")
-    return 0 if store_all(ROOT, BUILD, parser.parse_args().jobs) else 1
+    stored = store_all(ROOT, BUILD, parser.parse_args().jobs)
+    renew_page(ROOT)
+    return 0 if stored else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The book's plots and tables: one style for all, and the figures that several cells share."""
 
+from minivit.figures.explorer import attention_explorer, pack_picture
 from minivit.figures.layers import plot_by_layer
-from minivit.figures.live import live_figure
+from minivit.figures.live import live_figure, live_figures
 from minivit.figures.robustness import plot_robustness
 from minivit.figures.rollout import plot_rollout
 from minivit.figures.simplex import plot_simplex, to_plane
@@ -11,9 +12,12 @@ from minivit.figures.table import show_table
 
 __all__ = [
     "COLORS",
+    "attention_explorer",
     "bare",
     "book_style",
     "live_figure",
+    "live_figures",
+    "pack_picture",
     "plot_by_layer",
     "plot_robustness",
     "plot_rollout",

@@ -14,7 +14,7 @@ from typing import Any
 
 PAGE = Template("""\
 <div class="slider-figure" style="max-width: ${width}px; margin: auto">
-<img alt="$alt" src="$shown" style="width: 100%; background: white">
+<img alt="$label: $text. $alt" src="$shown" style="width: 100%; background: white">
 <label style="display: flex; gap: 0.8em; align-items: center; flex-wrap: wrap; color: inherit">$label
 <input type="range" min="0" max="$last" value="$start" aria-valuetext="$text" style="flex: 1; min-width: 8em">
 <output>$text</output>
@@ -23,11 +23,12 @@ PAGE = Template("""\
 (() => {
   const figure = document.currentScript.parentElement;
   const [slider, output, image] = ["input", "output", "img"].map((name) => figure.querySelector(name));
-  const frames = $frames, texts = $texts;
+  const frames = $frames, texts = $texts, alt = $alt_text, name = $name;
   slider.addEventListener("input", () => {
     image.src = frames[slider.value];
     output.textContent = texts[slider.value];
     slider.setAttribute("aria-valuetext", texts[slider.value]);
+    image.alt = [name, ": ", texts[slider.value], ". ", alt].join("");
   });
 })();
 </script>
@@ -48,7 +49,7 @@ class SliderFigure:
         return PAGE.substitute(
             alt=html.escape(self.alt), shown=urls[self.start], width=self.width, label=html.escape(self.label),
             last=len(urls) - 1, start=self.start, text=html.escape(self.texts[self.start]), frames=json.dumps(urls),
-            texts=json.dumps(list(self.texts)).replace("<", "\\u003c"))
+            texts=_script(list(self.texts)), alt_text=_script(self.alt), name=_script(self.label))
 
     def _widget(self) -> dict[str, Any]:
         try:
@@ -69,6 +70,11 @@ class SliderFigure:
         slider.observe(show, names="value")
         bundle = widgets.VBox([image, slider])._repr_mimebundle_()
         return {key: value for key, value in bundle.items() if key.startswith("application/")}
+
+
+def _script(value: Any) -> str:
+    """Write a value as JavaScript that can't end its script."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def slider_figure(draw: Callable[[Any], Any], values: Sequence[Any], *, label: str, alt: str, start: int | None = None,

@@ -7,6 +7,7 @@ import nbformat
 import pytest
 import yaml
 
+from tools.budget import budget_of, most
 from tools.notebooks import notebook_paths, stored_problem
 from tools.paths import ROOT
 
@@ -126,6 +127,11 @@ def test_every_figure_has_a_caption_that_the_text_refers_to(path):
         shown = any(image in output.get("data", {}) for output in cell.outputs for image in IMAGES)
         assert not shown or figure.get("caption"), f"no caption\n{cell.source}"
         assert not figure or f"(#{figure['name']})" in prose(path), f"the text does not refer to {figure['name']}"
+
+
+@notebooks
+def test_its_budget_is_within_what_a_notebook_may_take(path):
+    assert not budget_of(read(path)).exceeds(most(read(path)))
 
 
 @notebooks

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools.notebooks import notebook_paths
-from tools.paths import ROOT
+from tools.paths import BUILD, ROOT
 
 pytestmark = pytest.mark.browser
 
@@ -93,3 +93,17 @@ def test_equations_are_set_when_they_come_into_view(open_page):
         const last = [...document.querySelectorAll("div.math")].at(-1);
         return last.querySelector("mjx-math") && !last.querySelector("mjx-lazy");
     }""")
+
+
+def test_a_search_from_a_disk_says_where_in_a_page_and_shows_an_excerpt(browser):
+    page = browser.new_page()
+    page.goto((BUILD / "html" / "search.html").as_uri() + "?q=entropy")
+    found = page.evaluate("""() => [...document.querySelectorAll("#search-results li")].map(
+        (item) => [item.querySelector("a").getAttribute("href"), item.textContent,
+                   item.querySelector("p").textContent])""")
+    assert len(found) > 15
+    for address, shown, excerpt in found:
+        name, _, anchor = address.partition("#")
+        assert f'id="{anchor.partition(":~:")[0]}"' in (BUILD / "html" / name).read_text(encoding="utf-8")
+        assert "entrop" in shown.lower() and excerpt
+    page.close()

@@ -4,7 +4,6 @@ import pytest
 
 from minivit.figures import (
     COLORS,
-    live_figure,
     plot_by_layer,
     plot_robustness,
     plot_rollout,
@@ -86,17 +85,6 @@ def test_a_rollout_stands_beside_its_image(channels, shape):
     np.testing.assert_array_equal(mesh.get_array(), weights)
     assert mesh.get_clim() == (0, 0.5)
     plt.close(figure)
-
-
-def test_a_live_figure_stands_on_its_own():
-    page = live_figure("softmax").data
-    assert "<script>" in page and page.count('id="live-softmax"') == 1
-    assert not any(word in page for word in ("src=", "href=", "http", "import "))
-
-
-def test_an_unknown_live_figure_is_named_with_the_known():
-    with pytest.raises(ValueError, match="name='softmx'.*softmax"):
-        live_figure("softmx")
 
 
 def test_a_table_is_markdown_of_what_its_cells_say(monkeypatch):

@@ -36,7 +36,7 @@ def test_the_page_has_a_frame_a_value_and_shows_the_one_it_starts_with():
     assert [image.width / per_inch for image in images] == pytest.approx([3, 4, 5])
     assert f'src="data:image/webp;base64,{page.split("webp;base64,")[-1].split(chr(34))[0]}"' in page
     assert 'value="2"' in page and "<output>5</output>" in page
-    assert 'alt="a line that grows as wide as it is &lt;told&gt;"' in page
+    assert 'alt="width [in]: 5. a line that grows as wide as it is &lt;told&gt;"' in page
     assert "http" not in page, "a page must read without a network"
     assert not plt.get_fignums(), "a figure was left open: the notebook would show it twice"
 

@@ -18,7 +18,7 @@ def root(tmp_path):
 def write_notebook(root):
     def write(name, *sources):
         path = root / "book" / f"{name}.ipynb"
-        cells = [new_markdown_cell(f"# The chapter {name}"), *map(new_code_cell, sources)]
+        cells = [new_markdown_cell(f"# The chapter {name}\n\n**It takes** a minute."), *map(new_code_cell, sources)]
         nbformat.write(new_notebook(cells=cells), path)
         return path
 

@@ -39,6 +39,17 @@ def test_with_a_repository_there_are_links_to_it(url):
     assert config["html"]["favicon"] == BASE["html"]["favicon"]
 
 
+@pytest.mark.parametrize(("repository", "site", "base"), [
+    ("", "", None),
+    (URL, "", None),
+    ("https://github.com/Someone/book/", "", "https://someone.github.io/book/"),
+    ("https://github.com/Someone/book", "https://example.org", "https://example.org/"),
+    ("", "https://example.org/book/", "https://example.org/book/"),
+])
+def test_the_pages_know_their_address_where_there_is_one(repository, site, base):
+    assert configuration(BASE, repository, site)["html"].get("baseurl") == base
+
+
 def test_colab_and_kaggle_open_the_learners_notebooks_on_github():
     assert "launch_notebooks" not in configuration(BASE, URL)["sphinx"]["config"]
     where = configuration(BASE, "https://github.com/someone/book/")["sphinx"]["config"]["launch_notebooks"]
@@ -70,6 +81,28 @@ def test_a_notebook_without_outputs_is_an_error_that_names_the_way_out(root, wri
     assert book.main() == 1
     error = capsys.readouterr().err
     assert "book/empty.ipynb: cell 2 has not been executed" in error and "make notebooks" in error
+
+
+@pytest.mark.parametrize(("text", "warning"), [
+    ("[Nowhere](other.ipynb#nowhere)", "nowhere"),
+    ("[](#nowhere)", "nowhere"),
+    ("{cite}`nobody2000`", "nobody2000"),
+    ("{term}`nothing`", "nothing"),
+])
+def test_a_link_or_a_citation_that_leads_nowhere_fails_the_build(root, write_notebook, text, warning):
+    for name, words in (("one", text), ("other", "Words")):
+        path = write_notebook(name, "print(6)")
+        notebook = nbformat.read(path, as_version=4)
+        notebook.cells[0].source = f"# Title\n\n{words}\n"
+        path.write_text(tidy(notebook), encoding="utf-8")
+    (root / "book" / "references.bib").write_text("@misc{known, title={T}, year={2000}}\n", encoding="utf-8")
+    (root / "_toc.yml").write_text("format: jb-book\nroot: one\nchapters: [{file: other}]\n", encoding="utf-8")
+    config = {"title": "Book", "execute": BASE["execute"], "bibtex_bibfiles": ["references.bib"]}
+    code = f"from pathlib import Path; from tools.book import build_pages; root = Path({str(root)!r})\n" \
+           f"print(build_pages(root, root / 'made', {config}))"
+    built = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert built.stdout.split() == ["False"], built.stderr
+    assert warning in built.stderr
 
 
 def test_pages_show_stored_outputs_and_a_warning_fails_every_build_until_it_is_mended(root, write_notebook):

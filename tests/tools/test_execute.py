@@ -1,10 +1,11 @@
-"""What executing a notebook returns: its outputs, time and memory, and where it stopped."""
+"""What executing a notebook returns: its outputs, its cost, and where it stopped."""
 
 import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook
 
-from tools.execute import BUDGET_TIME_S, LIMIT_TIME_S, PROCESSES_TIME_S, Execution, budget_time_s, execute
+from tools.budget import MOST_CPU_OF_PROCESSES_S, Cost
+from tools.execute import LIMIT_TIME_S, Execution, execute, execute_all
 
 
 def test_a_widget_leaves_its_other_forms(write_notebook):
@@ -28,21 +29,25 @@ def test_an_error_is_told_with_its_cell_and_traceback_whatever_was_stored_below_
         assert part in error
 
 
-def notebook(*tags):
-    return new_notebook(cells=[new_code_cell("1"), new_code_cell("2", metadata={"tags": list(tags)})])
-
-
-def test_the_budget_is_larger_where_a_cell_starts_processes():
-    assert (budget_time_s(notebook()), budget_time_s(notebook("processes"))) == (BUDGET_TIME_S, PROCESSES_TIME_S)
-    assert LIMIT_TIME_S >= 3 * PROCESSES_TIME_S
-
-
-@pytest.mark.parametrize(("time_s", "tags", "error", "ending"), [
-    (39, [], None, "GB"),
-    (41, [], None, "over the budget of 40 s and 2 GB"),
-    (41, ["processes"], None, "GB"),
-    (83, ["processes"], None, "over the budget of 80 s and 2 GB"),
-    (41, [], "cell 2", "failed"),
+@pytest.mark.parametrize(("cpu_s", "memory_gb", "error", "ending"), [
+    (14, 1.1, None, "14.0 CPU s   1.1 GB"),
+    (16, 1.1, None, "over its budget of 15 CPU seconds and 1.5 GB"),
+    (14, 1.6, None, "over its budget of 15 CPU seconds and 1.5 GB"),
+    (16, 1.1, "cell 2", "failed"),
 ])
-def test_a_line_says_what_it_cost_and_whether_that_is_too_much(time_s, tags, error, ending):
-    assert str(Execution(notebook(*tags), time_s, 1.1, error)).endswith(ending)
+def test_a_line_says_what_it_cost_and_whether_that_is_too_much(cpu_s, memory_gb, error, ending):
+    text = "**It takes** an hour. Running it takes 15 CPU seconds and 1.5 GB of memory."
+    notebook = new_notebook(cells=[new_markdown_cell(text)])
+    assert str(Execution(notebook, Cost(cpu_s, memory_gb), error)).endswith(ending)
+
+
+def test_the_clock_leaves_time_for_a_busy_machine():
+    assert LIMIT_TIME_S >= 3 * MOST_CPU_OF_PROCESSES_S
+
+
+def test_cost_counts_what_a_notebook_runs_what_that_starts_and_what_it_holds(write_notebook):
+    busy = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    path = write_notebook("one", busy, f"import subprocess, sys; subprocess.run([sys.executable, '-c', {busy!r}])",
+                          "held = bytearray(700_000_000)")
+    [(_, execution)] = execute_all([path], jobs=1)
+    assert execution.cost.cpu_s >= 1 and 0.7 <= execution.cost.memory_gb < 0.9

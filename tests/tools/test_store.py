@@ -5,9 +5,12 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from tools import store
+from tools.budget import Cost
 from tools.execute import Execution
 from tools.notebooks import stored_problem
 from tools.store import input_digest, replace, store_all, tidy, with_outputs
+
+BUDGET = "Running it takes 5 CPU seconds and 1 GB of memory."
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def executed(monkeypatch):
             for count, cell in enumerate(notebook.cells[1:], 1):
                 cell.outputs, cell.execution_count = [new_output("stream", text=cell.source.upper())], count
             wrong = any("wrong" in cell.source for cell in notebook.cells)
-            yield path, Execution(notebook, 1.0, 1.0, "cell 2 of 2: it is wrong" if wrong else None)
+            yield path, Execution(notebook, Cost(1.0, 1.0), "cell 2 of 2: it is wrong" if wrong else None)
 
     monkeypatch.setattr(store, "execute_all", execute_all)
     return names
@@ -74,7 +77,8 @@ def test_only_what_changed_is_executed_again(root, write_notebook, executed):
     for expected, change in [
         (["one", "three", "two"], lambda: None),
         ([], lambda: None),
-        ([], lambda: edit(paths[0], 0, source="# Another title")),
+        ([], lambda: edit(paths[0], 0, source=f"# Another title\n\n{BUDGET}")),
+        (["one"], lambda: edit(paths[0], 0, source="# Another title\n\n**It takes** a minute.")),
         (["two"], lambda: edit(paths[1], 2, source="c")),
         (["two"], lambda: edit(paths[1], 2, text="by hand")),
         (["one", "three", "two"], lambda: (root / "minivit" / "a.py").write_text("", encoding="utf-8")),
@@ -84,7 +88,7 @@ def test_only_what_changed_is_executed_again(root, write_notebook, executed):
         assert store_all(root, root / "_build", jobs=1)
         assert executed == expected
     one, two = (path.read_text(encoding="utf-8") for path in paths[:2])
-    assert "Another title" in one and "by hand" not in two
+    assert "Another title" in one and BUDGET in one and "by hand" not in two
 
 
 def test_what_failed_is_told_left_as_it_was_and_executed_again_and_the_others_are_stored(

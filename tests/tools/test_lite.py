@@ -1,0 +1,78 @@
+"""Part I in a browser: nothing that needs PyTorch is left, and what is left runs."""
+
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from tools.lite import ROOMS, WithoutTorch, is_missing, lite_edition, write_wheel
+from tools.notebooks import notebook_paths
+from tools.pages import PART
+from tools.paths import ROOT
+
+CHAPTERS = [path for path in notebook_paths(ROOT) if path.parent.name == PART]
+
+# Runs the cells of a notebook with the wheel alone, as a browser has it: no torch, and none of the rest of the package.
+RUN = """\
+import sys
+notebook, wheel, root = sys.argv[1:]
+sys.path = [wheel, *(place for place in sys.path if place not in ("", root))]
+sys.meta_path = [finder for finder in sys.meta_path if "editable" not in repr(finder)]
+sys.modules["torch"] = sys.modules["tracemalloc"] = None
+import matplotlib, nbformat, minivit
+matplotlib.use("Agg")
+assert minivit.__file__.startswith(wheel)
+names = {"__name__": "__main__"}
+for cell in nbformat.read(notebook, as_version=4).cells[1:]:
+    if cell.cell_type == "code":
+        exec(compile(cell.source, cell.source[:60], "exec"), names)
+"""
+
+
+@pytest.mark.parametrize(("module", "missing"), [
+    ("torch.nn.functional", True), ("minivit.data", True), ("minivit.layers", True), ("numpy", False),
+    ("minivit", False), ("minivit.scratch", False), ("minivit.checks", False), ("minivit.figures.slider", False),
+])
+def test_modules_that_a_browser_lacks(module, missing):
+    assert is_missing(module) == missing
+
+
+def test_what_needs_torch_is_commented_out_with_what_needs_its_results():
+    keeper = WithoutTorch()
+    assert keeper.cell("import numpy as np\nimport torch\nx = np.ones(3)\ny = torch.ones(3)\nfound = []") == (
+        "import numpy as np\n# import torch\nx = np.ones(3)\n# y = torch.ones(3)\nfound = []")
+    assert keeper.cell("def f(a):\n    return a + y\n\nfound.append(f(x))\nprint(x)") == (
+        "# def f(a):\n#     return a + y\n\n# found.append(f(x))\nprint(x)")
+    assert keeper.cell("print(found)") == "# print(found)"
+    assert keeper.cell("y = x\nfound = [y]\nprint(found)") == "y = x\nfound = [y]\nprint(found)"
+
+
+def test_a_module_is_not_lost_by_a_call_with_what_is():
+    keeper = WithoutTorch()
+    keeper.cell("import numpy as np\nimport torch")
+    assert keeper.cell("np.asarray(torch.ones(3))\nnp.ones(3)") == "# np.asarray(torch.ones(3))\nnp.ones(3)"
+
+
+def test_the_edition_installs_the_package_and_keeps_text_and_outputs():
+    output = nbformat.v4.new_output("stream", text="6")
+    notebook = new_notebook(cells=[new_markdown_cell("# Title"), new_code_cell("print(6)", outputs=[output])])
+    install, title, code = lite_edition(notebook).cells
+    assert "%pip install -q minivit" in install.source and title.source == "# Title" and code.outputs == [output]
+
+
+def test_the_rooms_of_the_wheel_need_no_torch(tmp_path):
+    wheel = write_wheel(tmp_path)
+    imports = "; ".join(f"import minivit.{room.removesuffix('.py')}" for room in ROOMS if room != "__init__.py")
+    (tmp_path / "empty.ipynb").write_text(nbformat.writes(new_notebook(cells=[
+        new_code_cell(""), new_code_cell(f"{imports}; minivit.figures.live_figure('softmax')")])), encoding="utf-8")
+    subprocess.run([sys.executable, "-c", RUN, tmp_path / "empty.ipynb", wheel, ROOT], cwd=tmp_path, check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+def test_what_is_left_of_a_chapter_runs(path, tmp_path):
+    nbformat.write(lite_edition(nbformat.read(path, as_version=4)), tmp_path / path.name)
+    subprocess.run([sys.executable, "-c", RUN, tmp_path / path.name, write_wheel(tmp_path), ROOT], cwd=tmp_path,
+                   check=True, stdout=subprocess.DEVNULL)

@@ -1,0 +1,148 @@
+"""Write the book as an EPUB: by Sphinx's builder, with formulas in MathML and with nothing to press.
+
+This is also the Sphinx extension that does so.
+"""
+
+import base64
+import hashlib
+import html
+import io
+import re
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from bs4 import BeautifulSoup
+from docutils import nodes
+from latex2mathml.converter import convert
+from PIL import Image
+from sphinx.application import Sphinx
+from sphinx.util.math import get_node_equation_number
+
+from minivit.files import write_whole
+from tools.book import build_pages, outputs_are_stored, settings
+from tools.paper import on_paper
+from tools.paths import BUILD, RELEASE, ROOT
+from tools.version import date, in_words, release_name, version
+
+FOR_PAGES = {"sphinx-mathjax-offline", "sphinx_book_theme", "sphinx_copybutton", "sphinx_togglebutton", "tools.search",
+             "tools.site"}
+SHEETS = {"_static/pygments.css", "_static/epub.css", "_static/book.css"}
+TAG = re.compile(r"\\tag\{([^{}]*)\}")
+FRAME = re.compile(r"data:image/\w+;base64,(.*)", re.DOTALL)
+
+
+def for_epub(book: dict) -> dict:
+    """Return Jupyter Book's settings for the EPUB: those of the pages, without what only works in a browser."""
+    config = dict(book["sphinx"]["config"])
+    config["extensions"] = [name for name in config["extensions"] if name not in FOR_PAGES] + ["tools.epub"]
+    for name in ("html_theme_options", "mathjax3_config", "templates_path", "launch_notebooks"):
+        config.pop(name, None)
+    config |= {
+        "html_math_renderer": "mathml", "epub_basename": release_name(), "epub_title": f"{book['title']} {version()}",
+        "epub_author": book["author"], "epub_publisher": book["author"], "epub_copyright": "CC BY 4.0",
+        "epub_description": f"Version {version()}, {in_words(date())}", "epub_identifier": release_name(),
+        "epub_scheme": "ID", "epub_uid": release_name(), "epub_show_urls": "no", "epub_tocdepth": 2,
+        "epub_use_index": False, "version": version(),
+    }
+    return book | {"sphinx": book["sphinx"] | {"config": config}}
+
+
+def mathml(tex: str, display: str) -> str:
+    """Return a formula as MathML, with TeX as the text for readers that can't show it.
+
+    Raises
+    ------
+    ValueError
+        If the converter leaves a command or a mark of TeX as it is.
+    """
+    made = convert(tex.replace("{aligned}", "{split}"), display=display)  # the converter's name for it
+    if "\\" in made or "<mi>&</mi>" in made:
+        raise ValueError(f"no MathML for {tex!r}")
+    return made.replace("<math ", f'<math alttext="{html.escape(tex)}" ', 1)
+
+
+def visit_math(self: Any, node: nodes.math) -> None:
+    self.body.append(mathml(node.astext(), "inline"))
+    raise nodes.SkipNode
+
+
+def visit_math_block(self: Any, node: nodes.math_block) -> None:
+    tex, tags = TAG.sub("", node.astext()), TAG.findall(node.astext())
+    if node["number"]:
+        tags = [get_node_equation_number(self, node)]
+    if not node.get("nowrap") and re.search(r"\\\\|&", tex) and "\\begin" not in tex:
+        tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
+    number = f'<span class="eqno">({tags[0]})</span>' if tags else ""
+    ids = f' id="{node["ids"][0]}"' if node["ids"] else ""
+    self.body.append(f'<div class="math"{ids}>{number}{mathml(tex, "block")}</div>\n')
+    raise nodes.SkipNode
+
+
+def stored(app: Sphinx, source: str) -> str:
+    """Write the image of a ``data:`` address to a file, as PNG, which every reader knows, and return its name."""
+    image = base64.b64decode(FRAME.fullmatch(source)[1])
+    name = f"_images/{hashlib.sha256(image).hexdigest()[:16]}.png"
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(image)).save(buffer, format="PNG", optimize=True)
+    path = Path(app.outdir, name)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(buffer.getvalue())
+    return name
+
+
+def for_readers(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+    """Make a page's body such as an e-book may hold: well-formed, without scripts."""
+    if not context.get("body"):
+        return
+    soup = BeautifulSoup(context["body"], "html.parser")
+    on_paper(soup, soup)
+    for live in soup.select('[id^="live-"], script, style'):  # the text beside a live figure says what it shows
+        live.decompose()
+    for image in soup("img", src=FRAME):
+        image["src"] = "../" * pagename.count("/") + stored(app, image["src"])
+    context["body"] = soup.decode(formatter="minimal")
+    context["css_files"] = [sheet for sheet in context["css_files"] if sheet.filename in SHEETS]
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
+    app.connect("html-page-context", for_readers, priority=900)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def with_mathml_declared(source: Path, target: Path) -> None:
+    """Copy an EPUB, and say of each page with formulas that it has some, which a reader may want to know."""
+    def declared(item: re.Match) -> str:
+        return f'{item[0]} properties="mathml"' if b"<math " in book.read(item[1]) else item[0]
+
+    def write(part: Path) -> None:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as copy:
+            for name in book.infolist():
+                content = book.read(name)
+                if name.filename == "content.opf":
+                    pages = re.sub(r'<item id="[^"]*" href="([^"]*\.xhtml)"', declared, content.decode())
+                    content = pages.encode()
+                copy.writestr(name, content)
+
+    with zipfile.ZipFile(source) as book:
+        write_whole(target, write)
+
+
+def main() -> int:
+    if not outputs_are_stored(ROOT):
+        return 1
+    folder = BUILD / "epub"
+    shutil.rmtree(folder, ignore_errors=True)  # all that lies there goes into the file
+    if not build_pages(ROOT, folder, for_epub(settings(ROOT)), "epub"):
+        return 1
+    RELEASE.mkdir(parents=True, exist_ok=True)
+    target = RELEASE / f"{release_name()}.epub"
+    with_mathml_declared(folder / "epub" / target.name, target)
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
