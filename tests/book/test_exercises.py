@@ -18,9 +18,9 @@ from tools.paths import ROOT
 from tools.stubs import OPEN, parse, uses, wanted_before
 
 # The parts of the book whose exercises and questions have this form.
-READY = ("attention", "density")
+READY = ("attention", "density", "less", "scale")
 # Those whose chapters have notes for the instructor.
-WITH_NOTES = ("attention", "density")
+WITH_NOTES = ("attention", "density", "less", "scale")
 
 BOOK = ROOT / "book"
 CHAPTERS = [path for path in notebook_paths(ROOT) if path.parent.name in READY
