@@ -17,14 +17,8 @@ from tools.notebooks import notebook_paths
 from tools.paths import ROOT
 from tools.stubs import OPEN, parse, uses, wanted_before
 
-# The parts of the book whose exercises and questions have this form.
-READY = ("attention", "density", "less", "scale")
-# Those whose chapters have notes for the instructor.
-WITH_NOTES = ("attention", "density", "less", "scale")
-
 BOOK = ROOT / "book"
-CHAPTERS = [path for path in notebook_paths(ROOT) if path.parent.name in READY
-            and path.stem not in ("check_yourself", "verdict")]
+CHAPTERS = [path for path in notebook_paths(ROOT) if path.stem not in ("check_yourself", "verdict")]
 
 HEADING = re.compile(r"^### Exercise (\d+)\. .*?(★+)? \((?:\d+ minutes?|open-ended)\)$", re.MULTILINE)
 HINTS = re.compile(r"^:::\{admonition\} (First|Second) hint\n:class: hint dropdown\n\S(?:.|\n)*?\n:::$", re.MULTILINE)
@@ -153,7 +147,7 @@ def test_quick_questions_have_one_right_answer_and_explain_all(path):
     assert len(set(places)) > 1, "the right answers are all at the same place"
 
 
-@pytest.mark.parametrize("path", [path for path in CHAPTERS if path.parent.name in WITH_NOTES], ids=lambda it: it.stem)
+@chapters
 def test_notes_for_the_instructor_name_every_exercise(path):
     notebook = nbformat.read(path, as_version=4)
     (notes,) = (cell for cell in notebook.cells if "instructor" in tags(cell))
