@@ -16,6 +16,7 @@ from jupyter_client import BlockingKernelClient
 MOST_CPU_S, MOST_CPU_OF_PROCESSES_S, MOST_MEMORY_GB = 40, 80, 2
 ENFORCED = 2  # times the budget: machines differ, and a busy one takes more seconds for the same work
 
+ROOM = 1.25  # a budget is this much more than what was measured, up to the next step
 STEP_CPU_S, STEP_MEMORY_GB = 5, 0.5
 SENTENCE = "Running it takes {:g} CPU seconds and {:g} GB of memory."
 DECLARED = re.compile(re.escape(SENTENCE).replace(r"\{:g\}", r"(\d+(?:\.\d+)?)"))
@@ -53,14 +54,14 @@ def budget_of(notebook: nbformat.NotebookNode) -> Cost:
 
 
 def declare(notebook: nbformat.NotebookNode, cost: Cost) -> None:
-    """Write what a notebook cost, rounded up, after the sentence in its opening that says how long it takes to read.
+    """Write what a notebook cost, with some room and rounded up, after the sentence in its opening that says how long it takes to read.
 
     Raises
     ------
     ValueError
         If no cell has that sentence.
     """
-    sentence = SENTENCE.format(STEP_CPU_S * math.ceil(cost.cpu_s / STEP_CPU_S),
+    sentence = SENTENCE.format(STEP_CPU_S * math.ceil(ROOM * cost.cpu_s / STEP_CPU_S),
                                STEP_MEMORY_GB * math.ceil(cost.memory_gb / STEP_MEMORY_GB))
     for cell in notebook.cells:
         if cell.cell_type == "markdown" and (reading := READING_TIME.search(cell.source)):
