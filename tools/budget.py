@@ -54,7 +54,7 @@ def budget_of(notebook: nbformat.NotebookNode) -> Cost:
 
 
 def declare(notebook: nbformat.NotebookNode, cost: Cost) -> None:
-    """Write what a notebook cost, with some room and rounded up, after the sentence that says how long it takes to read.
+    """Write what a notebook cost, with room and rounded up, after the sentence that says how long it takes to read.
 
     Raises
     ------
