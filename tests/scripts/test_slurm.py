@@ -153,9 +153,9 @@ def cluster():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def submit(cluster, tmp_path, *options):
+def submit(cluster, tmp_path, *options, epochs=EPOCHS):
     recipe, out, log = tmp_path / "recipe.py", tmp_path / "run", tmp_path / "job.log"
-    recipe.write_text(RECIPE.format(epochs=EPOCHS), encoding="utf-8")
+    recipe.write_text(RECIPE.format(epochs=epochs), encoding="utf-8")
     told = cluster.ask("sbatch", "--parsable", "--gpus-per-node=0", "--ntasks-per-node=1", "--cpus-per-task=1",
                        "--time=10", f"--output={log}", *options, "scripts/slurm.sbatch", str(recipe), "--data",
                        str(tmp_path), "--out", str(out), "--device", "cpu")
@@ -184,6 +184,18 @@ def test_a_job_that_is_told_saves_and_goes_on_when_it_is_queued_again(cluster, t
     cluster.ask("scontrol", "update", f"JobId={job}", "StartTime=now")  # a job that is queued again waits 120 s
     said = ends_whole(cluster, job, out, log, times=1)
     assert said.count("stopped by SIGUSR1 and saved") == 1 and said.count("is queued again") == 1
+
+
+def test_before_its_time_limit_a_job_saves_and_is_queued_again(cluster, tmp_path):
+    """SLURM counts a limit in minutes and looks every 30 s or so: the signal comes up to a minute early."""
+    begun = time.monotonic()
+    job, out, log = submit(cluster, tmp_path, "--time=2", "--signal=B:USR1@50", epochs=100_000)
+    wait_for(out, 2)
+    cluster.wait(lambda: cluster.state(job) == "PENDING", "the queue")
+    assert time.monotonic() - begun < 120, "the limit itself ended it"
+    said = log.read_text(encoding="utf-8")
+    assert said.count("stopped by SIGUSR1 and saved") == 1 and said.count("is queued again") == 1
+    assert (out / "checkpoint.pt").exists() and len(read_record(out)[1]) >= 2
 
 
 def is_second(path, out):
