@@ -98,11 +98,12 @@ def run_eval(options: argparse.Namespace) -> None:
 
 
 def choose_trained(options: argparse.Namespace) -> tuple[Trained, list[str] | None]:
-    """Return the run or the published weights to evaluate, and the classes to choose among."""
+    """Return the run or the published weights that are named, and the classes to choose among."""
     overrides = merge({}, read_overrides(options, OF_DATA | OF_MODEL))
     published = options.weights is not None
     if published == (options.checkpoint is not None) or published != ("model" in overrides):
-        raise ValueError("name what to evaluate: eval CHECKPOINT, or eval --weights FILE --model NAME --classes FILE")
+        raise ValueError(f"name a trained model: {options.command} CHECKPOINT, or {options.command} --weights FILE "
+                         "--model NAME --classes FILE")
     if published:
         names, options.classes = read_classes(options.classes) or None, None
         return load_published(options.weights, classes=names, **overrides), choose_classes(options)
@@ -117,10 +118,11 @@ def choose_classes(options: argparse.Namespace) -> list[str] | None:
 
 
 def run_analyze(options: argparse.Namespace) -> None:
-    from minivit.report.folder import report, table  # the other commands need none of it
+    from minivit.report.folder import place_for, report, table  # the other commands need none of it
 
-    result, out = report(options.checkpoint, options.out, root=options.data, device=options.device,
-                         classes=choose_classes(options),
+    trained, classes = choose_trained(options)
+    out = options.out or place_for(options.checkpoint or options.weights)
+    result, out = report(trained, out, root=options.data, device=options.device, classes=classes,
                          **{name: read_value(name, getattr(options, name)) for name in ("images", "epsilon", "seed")})
     print(table(result))
     print(f"\n{result['config']['model']} on {result['images']} test images of {result['config']['dataset']}, "

@@ -46,9 +46,9 @@ def create_parser() -> argparse.ArgumentParser:
             sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
-    def trained_command(name: str, summary: str, nargs: str | None = None) -> argparse.ArgumentParser:
+    def trained_command(name: str, summary: str) -> argparse.ArgumentParser:
         sub = command(name, summary)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT", nargs=nargs,
+        sub.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?",
                          help="a run's folder, its model.safetensors or checkpoint.pt")
         sub.add_argument("--device", default="auto", help=DEVICE_HELP)
         sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
@@ -56,6 +56,17 @@ def create_parser() -> argparse.ArgumentParser:
                          "that the data set has")
         sub.add_argument("--subset", action="store_true", help="restrict the model to the classes that the data set "
                          "has, as ImageNet-A is scored")
+        section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them")
+        for field, about in OF_DATA.items():
+            add_flag(section, field, FIELDS[field], about)
+        section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, "
+                                         "in the format of timm or transformers, says how to prepare images; without "
+                                         "one it is as for DeiT")
+        section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
+                             "torch.save writes them; --classes then names their logits, in a file with one name per "
+                             "line")
+        for field, about in OF_MODEL.items():
+            add_flag(section, field, FIELDS[field], about)
         return sub
 
     def training_command(name: str, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
@@ -87,7 +98,7 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = trained_command("eval", "measure a trained model, or published weights, on test images: those of "
                           "its run, or of a folder DIR/CLASS/*.jpg or DIR/val/CLASS/*.jpg. Classes that are numbers, "
-                          "as in ImageNet-V2, are positions among the model's, counted from 0", nargs="?")
+                          "as in ImageNet-V2, are positions among the model's, counted from 0")
     sub.add_argument("--labels", metavar="FILE", help="ImageNet-ReaL's real.json: any class that it gives an image is "
                      "right, and images without one are left out")
     sub.add_argument("--conditions", metavar="NAME", nargs="+", default=(), help="measure also on images made harder "
@@ -96,21 +107,11 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of fgsm, in 255ths; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the noise; 0 by default")
     sub.add_argument("--batch-size", metavar="N", default="100", help="images at a time; 100 by default")
-    section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them")
-    for field, about in OF_DATA.items():
-        add_flag(section, field, FIELDS[field], about)
-    section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, in "
-                                     "the format of timm or transformers, says how to prepare images; without one it "
-                                     "is as for DeiT")
-    section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
-                         "torch.save writes them; --classes then names their logits, in a file with one name per "
-                         "line")
-    for field, about in OF_MODEL.items():
-        add_flag(section, field, FIELDS[field], about)
 
-    sub = trained_command("analyze", "measure a trained model's attention and robustness, and draw both")
-    sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; analysis in the run's "
-                     "folder by default")
+    sub = trained_command("analyze", "measure the attention and robustness of a trained model, or of "
+                          "published weights, and draw both")
+    sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; by default analysis, "
+                     "beside the weights")
     sub.add_argument("--images", metavar="N", default="null", help="test images, drawn by the seed; all by default")
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), in 255ths; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the images and the noise; 0 by default")

@@ -23,7 +23,7 @@ from minivit.training.device import choose_device
 from minivit.training.evaluate import predict
 from minivit.training.files import CheckpointError, write_json, write_whole
 from minivit.training.record import describe
-from minivit.training.trained import load_data, load_trained
+from minivit.training.trained import Trained, load_data, load_trained
 from minivit.wrappers import first_weights
 
 log = logging.getLogger(__name__)
@@ -32,15 +32,22 @@ ANALYSIS, FOLDER = "analysis.json", "analysis"
 ROLLOUT_IMAGES = 4
 
 
-def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str | Path | None = None,
+def place_for(weights: str | Path) -> Path:
+    """Return the folder for the analysis of a run, or of a file with weights: beside it."""
+    weights = Path(weights).expanduser()
+    return (weights if weights.is_dir() else weights.parent) / FOLDER
+
+
+def report(trained: str | Path | Trained, out: str | Path | None = None, *, root: str | Path | None = None,
            classes: Sequence[str] | None = None, images: int | None = None, seed: int = 0, epsilon: float = 1.0,
            device: str = "auto", progress: bool = True) -> tuple[dict[str, Any], Path]:
-    """Analyse a trained model on the test set of its run, and write the numbers and figures to a folder.
+    """Analyse a trained model on its test images, and write the numbers and figures to a folder.
 
     Parameters
     ----------
-    checkpoint
-        A run's folder, its ``model.safetensors`` or its ``checkpoint.pt``.
+    trained
+        A run's folder, its ``model.safetensors`` or its ``checkpoint.pt``; or what
+        :func:`minivit.training.load_trained` or :func:`minivit.training.load_published` returned, which needs ``out``.
     out
         Folder for ``analysis.json`` and the figures ``entropy``, ``distance``, ``similarity``, ``scale``,
         ``robustness`` and ``rollout``, as PNG and SVG, as far as they apply to the model; by default ``analysis`` in
@@ -75,12 +82,12 @@ def report(checkpoint: str | Path, out: str | Path | None = None, *, root: str |
         import matplotlib
     except ImportError:
         raise ValueError("the figures need matplotlib, which is not installed: pip install matplotlib") from None
-    checkpoint = Path(checkpoint).expanduser()
-    trained = load_trained(checkpoint)
+    if not isinstance(trained, Trained):
+        trained, out = load_trained(trained), out or place_for(trained)
     config, (model, dataset) = trained.config, load_data(trained, root, classes)
     model.to(choose_device(device))
     rows = choose_images(dataset, images, seed, epsilon)
-    out = Path(out).expanduser() if out else (checkpoint if checkpoint.is_dir() else checkpoint.parent) / FOLDER
+    out = Path(out).expanduser()
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # fail now rather than after the analysis

@@ -132,6 +132,16 @@ def test_images_are_prepared_as_the_weights_want(weights, file, names, draw, cap
     assert read(told.out) == (pytest.approx(loss, rel=1e-2), pytest.approx(top1, abs=0.01))
 
 
+def test_their_attention_is_measured_like_that_of_a_run(file, names, draw, capsys):
+    root, _ = draw("data", CLASSES)
+    words = [str(file), *WORDS, "--classes", names, "--data", str(root), "--device", "cpu"]
+    assert main(["analyze", "--weights", *words]) == main(["eval", "--weights", *words]) == 0
+    found = json.loads((file.parent / "analysis" / "analysis.json").read_text(encoding="utf-8"))
+    assert found["images"] == 15 and found["config"]["model"] == NAME
+    assert None not in found["attention"]["similarity"][1:] and len(found["attention"]["similarity"]) > 1
+    assert found["robustness"]["clean"] == pytest.approx(read(capsys.readouterr().out.splitlines()[-1])[1], abs=0.01)
+
+
 def test_some_of_the_classes_as_imagenet_a_is_scored(weights, file, names, draw, capsys):
     root, paths = draw("imagenet-a", ("n02", "n11", "n01"))
     words = ["eval", "--weights", str(file), *WORDS, "--classes", names, "--data", str(root), "--device", "cpu"]
@@ -233,7 +243,8 @@ def test_a_wrong_header_or_weights_of_a_run(weights, tmp_path):
 
 @pytest.mark.parametrize("words", [[], ["--weights", "x.pth"], ["run", "--weights", "x.pth", "--model", NAME],
                                    ["run", "--model", NAME]])
-def test_it_is_told_what_to_name(capsys, words):
-    assert main(["eval", *words]) == 1
-    assert capsys.readouterr().err == ("minivit: error: name what to evaluate: eval CHECKPOINT, or eval --weights FILE "
-                                       "--model NAME --classes FILE\n")
+@pytest.mark.parametrize("command", ["eval", "analyze"])
+def test_it_is_told_what_to_name(capsys, command, words):
+    assert main([command, *words]) == 1
+    assert capsys.readouterr().err == (f"minivit: error: name a trained model: {command} CHECKPOINT, or {command} "
+                                       "--weights FILE --model NAME --classes FILE\n")
