@@ -29,7 +29,7 @@ def open_page(browser, site):
     contexts = []
 
     def open_it(name):
-        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}))
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce"))
         page = contexts[-1].new_page()
         page.errors, page.got = [], []
         page.on("console", lambda message: page.errors.append(message.text) if message.type == "error" else None)
