@@ -21,6 +21,9 @@ from tools.stubs import MarkerError, wanted_before, without_solutions
 
 DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 
+LINK_WITHIN = re.compile(r"\[([^\]\n]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
+CITATION = re.compile(r"\s*\{cite(?::\w+)?\}`[^`]+`")
+
 INSTALL = """\
 # Installs the book's package where it is missing, as on Colab and Kaggle.
 from importlib.util import find_spec
@@ -67,12 +70,26 @@ def folded_in_html(source: str) -> str:
     return DIRECTIVE.sub(element, source)
 
 
+def in_any_jupyter(source: str) -> str:
+    """Return the Markdown without directives, links to places within the book, and citations' keys."""
+    return CITATION.sub("", LINK_WITHIN.sub(r"\1", folded_in_html(source)))
+
+
 def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -> nbformat.NotebookNode:
-    """Return the notebook with directives in HTML and, if the repository's address is known, the installing cell."""
+    """Return the notebook without what only the book's pages know.
+
+    Directives are HTML, captions stand under their figures, and links to places within the book are plain words. If the
+    repository's address is known, the first cell installs the package.
+    """
     portable = copy.deepcopy(notebook)
-    for cell in portable.cells:
+    portable.cells = []
+    for cell in copy.deepcopy(notebook.cells):
+        portable.cells.append(cell)
         if cell.cell_type == "markdown":
-            cell.source = folded_in_html(cell.source)
+            cell.source = in_any_jupyter(cell.source)
+        elif caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+            portable.cells.append(nbformat.v4.new_markdown_cell(f"*Figure.* {in_any_jupyter(caption)}",
+                                                                id=f"{cell.id[:56]}-caption"))
     if repository_url:
         source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
         portable.cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))

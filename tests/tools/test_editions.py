@@ -82,7 +82,18 @@ def test_a_box_with_a_title_is_open_and_one_within_code_is_left():
 @pytest.mark.parametrize("path", notebook_paths(ROOT), ids=lambda path: path.stem)
 def test_no_directive_of_the_book_is_left(path):
     portable = for_any_jupyter(nbformat.read(path, as_version=4))
-    assert not [cell.source for cell in portable.cells if cell.cell_type == "markdown" and ":::" in cell.source]
+    for cell in portable.cells:
+        if cell.cell_type == "markdown":
+            assert not [mark for mark in (":::", "](#", "](<#", "{cite") if mark in cell.source], cell.source
+
+
+def test_a_figure_has_its_caption_and_a_link_within_the_book_is_words():
+    figure = new_code_cell("draw()", metadata={"mystnb": {"figure": {"name": "fig-x", "caption": "As in [A](#a)."}}})
+    text = new_markdown_cell("See [the figure](#fig-x) of a [**class token**](<#class token>) {cite}`x2020y`, "
+                             "[next](b.ipynb).")
+    first, caption, second = for_any_jupyter(new_notebook(cells=[figure, text])).cells
+    assert (first.source, caption.source) == ("draw()", "*Figure.* As in A.")
+    assert second.source == "See the figure of a **class token**, [next](b.ipynb)."
 
 
 def test_the_package_is_installed_where_it_is_missing_once_the_address_is_known():
