@@ -81,18 +81,25 @@ def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -
     Directives are HTML, captions stand under their figures, and links to places within the book are plain words. If the
     repository's address is known, the first cell installs the package.
     """
-    portable = copy.deepcopy(notebook)
-    portable.cells = []
-    for cell in copy.deepcopy(notebook.cells):
-        portable.cells.append(cell)
+    portable, cells = copy.deepcopy(notebook), []
+    for cell in portable.cells:
+        cells.append(cell)
         if cell.cell_type == "markdown":
             cell.source = in_any_jupyter(cell.source)
         elif caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
-            portable.cells.append(nbformat.v4.new_markdown_cell(f"*Figure.* {in_any_jupyter(caption)}",
-                                                                id=f"{cell.id[:56]}-caption"))
+            cells.append(nbformat.v4.new_markdown_cell(f"*Figure.* {in_any_jupyter(caption)}",
+                                                       id=f"{cell.id[:56]}-caption"))
     if repository_url:
         source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
-        portable.cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))
+        cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))
+    portable.cells = cells
+    return portable
+
+
+def reader_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return the notebook for any Jupyter, with solutions and outputs, and without what is for instructors."""
+    portable = for_any_jupyter(notebook)
+    portable.cells = [cell for cell in portable.cells if "instructor" not in cell.metadata.get("tags", [])]
     return portable
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 
 from tools.book import build_pages, outputs_are_stored, settings
-from tools.editions import folded_in_html
+from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
 from tools.pages import PART
 from tools.paths import BUILD, ROOT
@@ -101,11 +101,9 @@ def lite_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook as it can run in a browser, with the outputs that it has."""
     keeper = WithoutTorch()
     cells = [nbformat.v4.new_code_cell(FIRST, id="install")]
-    for cell in notebook.cells:
-        if "instructor" in cell.metadata.get("tags", []):
-            continue
+    for cell in reader_edition(notebook).cells:
         if cell.cell_type == "markdown":
-            cells.append(nbformat.v4.new_markdown_cell(folded_in_html(cell.source), id=cell.id))
+            cells.append(nbformat.v4.new_markdown_cell(cell.source, id=cell.id))
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(keeper.cell(cell.source), id=cell.id, outputs=cell.outputs,
                                                    metadata={"tags": cell.metadata.get("tags", [])}))

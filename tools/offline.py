@@ -10,7 +10,7 @@ import nbformat
 
 from minivit.files import write_whole
 from tools.book import outputs_are_stored
-from tools.editions import for_any_jupyter
+from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
 from tools.paths import BUILD, RELEASE, ROOT
 from tools.version import date, in_words, release_name, version
@@ -44,9 +44,8 @@ def pages() -> Iterator[tuple[str, bytes]]:
 def notebooks() -> Iterator[tuple[str, bytes]]:
     """Return the notebooks with their stored outputs, with hints that fold in any Jupyter."""
     for path in notebook_paths(ROOT):
-        portable = for_any_jupyter(nbformat.read(path, as_version=4))
-        portable.cells = [cell for cell in portable.cells if "instructor" not in cell.metadata.get("tags", [])]
-        yield path.relative_to(ROOT / "book").as_posix(), nbformat.writes(portable).encode()
+        edition = reader_edition(nbformat.read(path, as_version=4))
+        yield path.relative_to(ROOT / "book").as_posix(), nbformat.writes(edition).encode()
 
 
 def pack(target: Path, files: Iterator[tuple[str, bytes]], about: str) -> None:
