@@ -13,7 +13,7 @@ from pathlib import Path
 from tools.paths import ROOT
 
 TORCH = "torch==2.13.0"
-EXTRAS = "figures,book,lab,browser,test"
+EXTRAS = "figures,book,lab,browser,teach,test"
 # What other platforms also need, which an environment on this one can't show.
 MARKED = {"appnope": "==1.0.0; sys_platform == 'darwin'"}
 
