@@ -94,7 +94,8 @@ def own_study(rng: np.random.Generator, seeds: int = 8) -> Study:
             effects[str(variant), str(measure)] = float(rng.choice([-1, 1]) * rng.uniform(2.5, 4) * SCATTER[measure])
         kept = {"plain": range(seeds)}
         for variant in VARIANTS:
-            kept[variant] = sorted(rng.permutation(seeds)[rng.integers(0, 3):].tolist())
+            # In the order in which the runs ended, which is not that of their seeds.
+            kept[variant] = rng.permutation(seeds)[rng.integers(0, 3):].tolist()
         runs = {}
         for measure, scatter in SCATTER.items():
             of_seed, digits = scatter * rng.normal(size=seeds), 2 if scatter > 0.1 else 4
@@ -102,8 +103,7 @@ def own_study(rng: np.random.Generator, seeds: int = 8) -> Study:
             for variant, ended in kept.items():
                 mean = MEANS[measure] + effects.get((variant, measure), 0.0)
                 results = mean + of_seed + scatter * rng.normal(size=seeds)
-                # In the order in which the runs ended, which is not that of their seeds.
-                runs[measure][variant] = {int(i): round(float(results[i]), digits) for i in rng.permutation(ended)}
+                runs[measure][variant] = {i: round(float(results[i]), digits) for i in ended}
         study = Study(runs, effects)
         if any(one.p < 0.05 and not one.claimed for one in compare_pairs(study.family).values()):
             return study
