@@ -17,11 +17,11 @@ from typing import Any
 
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, ClearSolutions, Execute
 from nbgrader.utils import is_grade, is_solution
-from nbformat import NotebookNode
 from traitlets.config import Config
 
 from minivit.files import write_whole
@@ -68,7 +68,8 @@ def source_of(name: str) -> Path:
         If there's no such assignment.
     """
     if name not in names():
-        raise ValueError(f"there is no assignment {name!r}{did_you_mean(name, names())}; there are {', '.join(names())}")
+        known = ", ".join(names())
+        raise ValueError(f"there is no assignment {name!r}{did_you_mean(name, names())}; there are {known}")
     return SOURCES / name / f"{name}.ipynb"
 
 

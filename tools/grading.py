@@ -93,12 +93,12 @@ class Grading:
             except NbGraderException:
                 if "Cannot add or remove cells" not in self.log_file.read_text(encoding="utf-8"):
                     raise ValueError(f"nbgrader can't read the assignment; see {self.log_file}") from None
-                raise ValueError(f"the cells of {self.assignment} are no longer those of the submissions in {self.root}:"
-                                 " none may come or go. Grade into another folder, --to FOLDER.") from None
+                raise ValueError(f"{self.assignment} has other cells now than when submissions were graded in {self.root}."
+                                 " Grade into another folder, --to FOLDER.") from None
             self.state["source"] = self.source
         with self.book() as book:
-            when = datetime.fromisoformat(self.state["due"]) if self.state["due"] else None
-            book.update_or_create_assignment(self.assignment, duedate=when and when.astimezone(UTC).replace(tzinfo=None))
+            due = _naive(datetime.fromisoformat(self.state["due"])) if self.state["due"] else None
+            book.update_or_create_assignment(self.assignment, duedate=due)
         self.save()
 
     def take(self, submission: Submission) -> dict[str, Any]:
@@ -133,11 +133,10 @@ class Grading:
         """Write the notebook, and the time as nbgrader wants it, into the gradebook too if the submission is there."""
         folder = self.root / "submitted" / student / self.assignment
         replace(folder / f"{self.assignment}.ipynb", text)
-        replace(folder / TIMESTAMP, f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+        replace(folder / TIMESTAMP, f"{_naive(time):%Y-%m-%d %H:%M:%S} UTC\n")
         with self.book() as book:
             book.update_or_create_student(student)
-            book.update_or_create_submission(self.assignment, student,
-                                             timestamp=time.astimezone(UTC).replace(tzinfo=None))
+            book.update_or_create_submission(self.assignment, student, timestamp=_naive(time))
 
     def _run(self, student: str, record: dict[str, Any]) -> bool:
         """Run a notebook with its tests; say in the remarks what stopped it."""
@@ -195,7 +194,7 @@ class Grading:
             tests, hand = ([mark for mark in each.parts.values() if mark.by_hand == kind] for kind in (False, True))
             late = str(timedelta(seconds=round(each.seconds_late))) if each.seconds_late else ""
             if late and record["clock"] == "file":
-                remarks = "; ".join(filter(None, [remarks, "late by the file's own time, which a copy may have changed"]))
+                remarks = "; ".join(filter(None, [remarks, "late by the file's own time, which copying may change"]))
             rows.append([
                 student, _or_empty(each.total), sum(mark.of for mark in each.parts.values()), " ".join(each.open),
                 sum(mark.value or 0 for mark in tests), sum(mark.value or 0 for mark in hand), each.penalty,
@@ -204,6 +203,11 @@ class Grading:
         path = self.root / "marks" / f"{self.assignment}.csv"
         replace(path, table(rows))
         return path
+
+
+def _naive(time: datetime) -> datetime:
+    """Return a time as nbgrader's gradebook has it, in UTC without saying so."""
+    return time.astimezone(UTC).replace(tzinfo=None)
 
 
 def _or_empty(value: float | None) -> float | str:
@@ -268,8 +272,8 @@ def main() -> None:
     parser.add_argument("submissions", type=Path, help="folder with a folder for each student, or ID_anything.ipynb")
     parser.add_argument("--due", metavar="TIME", help="deadline, 2027-02-01T18:00 in this machine's time zone or with "
                         "an offset; it's kept for the next run")
-    parser.add_argument("--late", metavar="RULE", help="what each day, hour or week begun costs: 10%%/day (of all marks), "
-                        "2/day (marks) or none; it's kept for the next run")
+    parser.add_argument("--late", metavar="RULE", help="what each hour, day or week begun costs: 10%%/day (of all "
+                        "marks), 2/day (marks) or none; it's kept for the next run")
     parser.add_argument("--times", type=Path, metavar="CSV", help="columns student and time: when they handed in")
     parser.add_argument("--limit", type=int, default=60, metavar="S", help="seconds for each cell (default 60)")
     parser.add_argument("--to", type=Path, default=TO, metavar="FOLDER", help="where to grade (default: grading)")
