@@ -93,8 +93,8 @@ class Grading:
             except NbGraderException:
                 if "Cannot add or remove cells" not in self.log_file.read_text(encoding="utf-8"):
                     raise ValueError(f"nbgrader can't read the assignment; see {self.log_file}") from None
-                raise ValueError(f"{self.assignment} has other cells now than when submissions were graded in {self.root}."
-                                 " Grade into another folder, --to FOLDER.") from None
+                raise ValueError(f"{self.assignment} has other cells now than those that were graded in {self.root}. "
+                                 "Grade into another folder, --to FOLDER.") from None
             self.state["source"] = self.source
         with self.book() as book:
             due = _naive(datetime.fromisoformat(self.state["due"])) if self.state["due"] else None

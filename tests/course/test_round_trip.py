@@ -6,12 +6,10 @@
 
 import csv
 import importlib.util
-import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import nbformat
 import pytest
