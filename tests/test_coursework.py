@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from minivit.analysis import compare_pairs
-from minivit.coursework import own_numbers, own_study
+from minivit.coursework import GRADED, own_numbers, own_study
 
 
 def test_a_student_has_the_same_numbers_again_and_nobody_else_has_them():
@@ -18,6 +18,13 @@ def test_a_student_has_the_same_numbers_again_and_nobody_else_has_them():
 def test_an_id_must_be_written(student):
     with pytest.raises(ValueError, match="is no id yet"):
         own_numbers(student, "density")
+
+
+def test_at_grading_the_submission_says_whose_numbers_these_are(monkeypatch):
+    own = own_numbers("ada", "density").integers(10**9)
+    monkeypatch.setenv(GRADED, "Ada")
+    assert own_numbers("bob", "density").integers(10**9) == own
+    assert own_numbers("your id", "density").integers(10**9) == own
 
 
 @pytest.fixture(scope="module")
