@@ -85,7 +85,7 @@ def settings(root: Path, limit_s: int = 60) -> Config:
     config.Autograde.autograde_preprocessors = [
         RunSubmission if step is Execute else step for step in Autograde.autograde_preprocessors.default_args[0]
         if step is not AssignLatePenalties]
-    config.RunSubmission.timeout = limit_s
+    config.RunSubmission.timeout = config.RunSubmission.iopub_timeout = limit_s
     config.RunSubmission.extra_arguments = ["--log-level=CRITICAL"]
     # nbgrader gives 0 to a test that writes to stderr, but a warning isn't an error.
     config.IgnorePattern.enabled, config.IgnorePattern.pattern = True, "."
