@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Iterator
@@ -31,17 +32,19 @@ from tools.marks import LateRule, Marks, read_by_hand, read_marks, read_table, r
 from tools.notebooks import replace
 from tools.paths import ROOT
 from tools.run_submission import ENDED, STOPPED, STUCK, environment
-from tools.submissions import TIMESTAMP, Submission, find
+from tools.submissions import TIMESTAMP, Submission, find, with_id
 
 TO = ROOT / "grading"
 CONFIG = '''\
 """For nbgrader's formgrader and commands in this folder; written by tools.grading."""
 
+import sys
 from pathlib import Path
 
+sys.path.append({root!r})
 from tools.assignments import settings
 
-c.merge(settings(Path(__file__).resolve().parent))  # noqa: F821
+c.merge(settings(Path(__file__).resolve().parent))
 '''
 
 
@@ -81,7 +84,7 @@ class Grading:
 
     def prepare(self, due: str | None, late: str | None) -> None:
         """Make the folder, put the assignment into its gradebook, and take over the deadline and the late rule."""
-        replace(self.root / "nbgrader_config.py", CONFIG)
+        replace(self.root / "nbgrader_config.py", CONFIG.format(root=str(ROOT)))
         if late is not None:
             LateRule.parse(late)
             self.state["late"] = late
@@ -109,22 +112,37 @@ class Grading:
         if submission.notebook is None:
             record["remarks" if not record["graded"] else "later"] = submission.remarks
             return record
-        if record["graded"] and datetime.fromisoformat(record["time"]) > submission.time:
+        for cell in submission.notebook.cells:
+            if cell.cell_type == "code":
+                cell.source = with_id(cell.source, student)
+        if submission.remarks:  # the student reads them in the feedback
+            told = "\n".join(["**Remarks**", "", *(f"- {remark}" for remark in submission.remarks)])
+            submission.notebook.cells.insert(0, nbformat.v4.new_markdown_cell(told, id="remarks"))
+        text = nbformat.writes(submission.notebook) + "\n"
+        is_same = record.get("text") == _digest(text)
+        if record["graded"] and not is_same and datetime.fromisoformat(record["time"]) > submission.time:
             record["later"] = [f"{submission.path.name} is older than what was graded, {record['file']}"]
             return record
-        for cell in submission.notebook.cells:
-            if cell.id == "student":
-                cell.source = f"STUDENT = {student!r}"
-        text = nbformat.writes(submission.notebook) + "\n"
-        now = _digest(text + self.source)
-        record.update(file=submission.path.name, clock=submission.clock, time=submission.time.isoformat(), later=[])
+        record.update(text=_digest(text), file=submission.path.name, clock=submission.clock,
+                      time=submission.time.isoformat(), later=[])
         self._stamp(student, submission.time, text)
+        self._grade(student, record, submission.remarks)
+        return record
+
+    def refresh(self) -> None:
+        """Grade those again who aren't among the submissions now, if the assignment has changed since."""
+        for student, record in self.state["students"].items():
+            if record["graded"]:
+                self._grade(student, record, record["told"])
+
+    def _grade(self, student: str, record: dict[str, Any], remarks: list[str]) -> None:
+        """Run a notebook that lies there, unless just this one has been run with just these tests."""
+        now = record["text"] + self.source
         if record["graded"] != now or not self._graded(student).exists():
-            record.update(graded=None, remarks=submission.remarks)
+            record.update(graded=None, told=remarks, remarks=remarks)
             if self._run(student, record):
                 record["graded"] = now
         self.save()
-        return record
 
     def _graded(self, student: str) -> Path:
         return self.root / "autograded" / student / self.assignment / f"{self.assignment}.ipynb"
@@ -140,6 +158,7 @@ class Grading:
 
     def _run(self, student: str, record: dict[str, Any]) -> bool:
         """Run a notebook with its tests; say in the remarks what stopped it."""
+        before = _cpu_s()
         try:
             tool(Autograde, self.config, self.assignment, student, force=True).start()
         except NbGraderException as error:
@@ -157,7 +176,7 @@ class Grading:
         same = [part for part in answers if record["answers"].get(part) == answers[part]]
         with self.book() as book:
             reopen_none(book, self.assignment, student, same)
-        record["answers"] = answers
+        record.update(answers=answers, cpu_s=round(_cpu_s() - before, 1))
         return True
 
     def marks(self) -> dict[str, Marks]:
@@ -168,9 +187,11 @@ class Grading:
                      for student, record in sorted(self.state["students"].items()) if record["graded"]}
         return {student: marks for student, marks in found.items() if marks}
 
-    def give_feedback(self, marks: dict[str, Marks]) -> int:
-        """Write the feedback of everybody for whom something changed; return how many there are."""
-        for student, each in marks.items():
+    def give_feedback(self, marks: dict[str, Marks], early: bool = False) -> int:
+        """Write a page for everybody whose parts all have marks, or for all, if it would change; count those there are.
+        """
+        finished = {student: each for student, each in marks.items() if early or not each.open}
+        for student, each in finished.items():
             record = self.state["students"][student]
             path = self.root / "feedback" / student / self.assignment / f"{self.assignment}.html"
             now = _digest(repr((record["graded"], each)))
@@ -178,17 +199,17 @@ class Grading:
                 tool(GenerateFeedback, self.config, self.assignment, student, force=True).start()
                 record["feedback"] = now
         self.save()
-        return len(marks)
+        return len(finished)
 
     def write_marks(self, marks: dict[str, Marks]) -> Path:
         """Write the table of all marks."""
         parts = list(next(iter(marks.values())).parts) if marks else []
         rows = [["student", "total", "of", "open", "automatic", "by hand", "penalty", "handed in", "late by", *parts,
-                 "remarks", "file"]]
+                 "remarks", "file", "cpu s"]]
         for student, record in sorted(self.state["students"].items()):
             remarks = "; ".join(record.get("remarks", []) + record.get("later", []))
             if student not in marks:
-                rows.append([student] + [""] * (8 + len(parts)) + [remarks, record.get("file", "")])
+                rows.append([student] + [""] * (8 + len(parts)) + [remarks, record.get("file", ""), ""])
                 continue
             each = marks[student]
             tests, hand = ([mark for mark in each.parts.values() if mark.by_hand == kind] for kind in (False, True))
@@ -199,7 +220,8 @@ class Grading:
                 student, _or_empty(each.total), sum(mark.of for mark in each.parts.values()), " ".join(each.open),
                 sum(mark.value or 0 for mark in tests), sum(mark.value or 0 for mark in hand), each.penalty,
                 f"{datetime.fromisoformat(record['time']).astimezone():%Y-%m-%d %H:%M:%S}", late,
-                *(_or_empty(mark.value) for mark in each.parts.values()), remarks, record["file"]])
+                *(_or_empty(mark.value) for mark in each.parts.values()), remarks, record["file"],
+                record["cpu_s"]])
         path = self.root / "marks" / f"{self.assignment}.csv"
         replace(path, table(rows))
         return path
@@ -212,6 +234,11 @@ def _naive(time: datetime) -> datetime:
 
 def _or_empty(value: float | None) -> float | str:
     return "" if value is None else value
+
+
+def _cpu_s() -> float:
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
 def _digest(text: str) -> str:
@@ -256,14 +283,17 @@ def grade(options: argparse.Namespace) -> None:
             print(f"  {submission.student:<20} {record.get('file', '')}", flush=True)
             for remark in record.get("remarks", []) + record.get("later", []):
                 print(f"      {remark}")
+        grading.refresh()
         marks = grading.marks()
-        grading.give_feedback(marks)
+        pages = grading.give_feedback(marks, options.early)
         path = grading.write_marks(marks)
         state["by_hand"] = write_by_hand(csv_by_hand, marks)
         grading.save()
     still = sum(len(each.open) for each in marks.values())
-    print(f"Marks: {path}\nFeedback: {grading.root / 'feedback'}\n"
-          f"By hand: {still} marks are open, in {csv_by_hand} or the formgrader (see course/grading.md)")
+    print(f"Marks: {path}\nFeedback: {pages} pages in {grading.root / 'feedback'}")
+    if still:
+        print(f"By hand: {still} marks are open. Give them in {csv_by_hand} and run this again, or give them in the "
+              "formgrader; course/grading.md says how.")
 
 
 def main() -> None:
@@ -276,6 +306,7 @@ def main() -> None:
                         "marks), 2/day (marks) or none; it's kept for the next run")
     parser.add_argument("--times", type=Path, metavar="CSV", help="columns student and time: when they handed in")
     parser.add_argument("--limit", type=int, default=60, metavar="S", help="seconds for each cell (default 60)")
+    parser.add_argument("--early", action="store_true", help="give feedback before all parts are marked")
     parser.add_argument("--to", type=Path, default=TO, metavar="FOLDER", help="where to grade (default: grading)")
     try:
         grade(parser.parse_args())
