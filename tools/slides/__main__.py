@@ -43,10 +43,10 @@ INDEX = """\
 <ol>
 {entries}
 </ol>
-<p>Turn the page with the arrow keys, Space or a presenter. <kbd>S</kbd> opens the speaker's view, with notes, a clock and
-the next slide; <kbd>F</kbd> fills the screen, <kbd>O</kbd> shows all slides, <kbd>B</kbd> makes the screen dark. In a
-live figure the arrow keys move its sliders; <kbd>Esc</kbd> gives them back to the slides. To print slides, or to make a
-PDF, add <code>?print-pdf</code> to their address and print that page.</p>
+<p>Turn pages with the arrow keys, Space or a presenter. <kbd>S</kbd> opens the speaker's view: notes, a clock and the
+next slide. <kbd>F</kbd> fills the screen, <kbd>O</kbd> shows all slides, <kbd>B</kbd> makes the screen dark. In a live
+figure the arrow keys move its sliders; <kbd>Esc</kbd> gives them back to the slides. To print slides, or to make a PDF,
+add <code>?print-pdf</code> to their address and print that page.</p>
 </main></body></html>
 """
 
@@ -150,7 +150,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     if bare := [name for name in names if decks[name] is None]:
-        print(f"{', '.join(bare)}: no cell has a slide_type; CONTRIBUTING.md says how slides are written", file=sys.stderr)
+        print(f"{', '.join(bare)}: no slide_type; CONTRIBUTING.md says how slides are written", file=sys.stderr)
         return 1
     if not names:
         shutil.rmtree(SLIDES, ignore_errors=True)
