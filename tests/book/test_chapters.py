@@ -178,7 +178,7 @@ def test_chapters_have_one_number_in_the_sidebar_the_introduction_and_the_course
     listed = re.findall(r"^  (\d+)\. \[(.+?)\]\((.+?)\)", (BOOK / "intro.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [file for _, _, file in listed] == sidebar
     assert [number for number, _, _ in listed] == [str(number) for number in range(1, len(sidebar) + 1)]
-    course = (BOOK.parent / "course" / "README.md").read_text(encoding="utf-8")
+    course = (BOOK.parent / "course" / "lessons.md").read_text(encoding="utf-8")
     assert re.findall(r"^## Lesson (\d+)\. (.+)$", course, re.MULTILINE) == [entry[:2] for entry in listed]
     assert re.findall(r"^\| (\d+) \| (.+?) \|", course, re.MULTILINE) == [entry[:2] for entry in listed]
 
