@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip lite speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip lite speedrun syllabi pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ lite: $(READY) ## Build the book with a JupyterLite beside it, in which Part I r
 
 speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
 	@$(BIN) -m tools.speedrun
+
+syllabi: $(READY) ## Write the tables of the syllabi in course/ from their sessions, the chapters and the objectives
+	@$(BIN) -m tools.syllabus
 
 pins: ## Renew requirements.txt with the newest versions that pyproject.toml allows
 	@$(PYTHON) -m tools.pins

@@ -214,7 +214,7 @@ def workload(course: Course) -> list[str]:
          sum(it.reading_minutes for it in chapters) / 60),
         ("exercises at home", home / 60),
     ]
-    lines = ["| What | Hours, planned |", "|---|---|", *(f"| {what} | {hours:.1f} |" for what, hours in parts)]
+    lines = ["| What | Hours, planned |", "|---|---|", *(f"| {what} | {hours:.1f} |" for what, hours in parts if hours)]
     if handed_out:
         lines.append(f"| {handed_out} assignment{'s' if handed_out > 1 else ''} of two to three hours | "
                      f"{2 * handed_out} to {3 * handed_out} |")
