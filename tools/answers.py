@@ -22,8 +22,9 @@ The solutions of all exercises, quick questions and assignments, for whoever tea
 too, without their hints. Numbers of equations and figures are those of the chapter. What a check prints if it passes
 stands below a solution, where it prints more than "right".
 """
+# The assignments in the order of the course.
+ORDER = ("softmax_jacobian", "block_backward", "context_broadcasting", "density", "less_attention")
 MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
-HIDDEN_TESTS = re.compile(r"^[ \t]*### BEGIN HIDDEN TESTS.*?### END HIDDEN TESTS[ \t]*\n?", re.MULTILINE | re.DOTALL)
 QUESTION = re.compile(r"^\*\*(\d+)\.\*\* (.*?)(?=\n<details)(.*?)(?=^\*\*\d+\.\*\* |\Z)", re.MULTILINE | re.DOTALL)
 ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
@@ -42,7 +43,8 @@ def task(source: str, title: str) -> str:
     def kept(directive: re.Match) -> str:
         return "" if directive[2] == "hint" or "hint" in directive[4] else directive[0]
 
-    return markdown(DIRECTIVE.sub(kept, source.partition(title)[2]))
+    before, _, after = source.partition(title)
+    return markdown(DIRECTIVE.sub(kept, after or before))
 
 
 def solution(cell: NotebookNode) -> str:
@@ -70,7 +72,7 @@ def exercise(name: str, title: str, cells: list[NotebookNode]) -> str:
         elif "check" in tags(cell):
             parts.append(passed(cell))
         elif cell.cell_type == "markdown" and "instructor" not in tags(cell):
-            parts.append(task(cell.source, title) if cell is cells[0] else markdown(cell.source))
+            parts.append(task(cell.source, title))
         elif cell.cell_type == "code":
             parts.append(code(cell.source))
     return "\n".join(parts)
@@ -109,30 +111,31 @@ def chapter(number: int, notebook: NotebookNode) -> str:
 
 
 def assignments(root: Path = ROOT) -> list[Path]:
-    """Return the sources of the assignments, in the order of their titles."""
-    paths = (root / "course" / "assignments").glob("*/*.ipynb")
-    return sorted((path for path in paths if path.stem == path.parent.name),
-                  key=lambda path: title_of(nbformat.read(path, as_version=4)))
+    """Return the sources of the assignments, in the order of the course."""
+    paths = {path.stem: path for path in sorted((root / "course" / "assignments").glob("*/*.ipynb"))
+             if path.stem == path.parent.name}
+    return [paths[name] for name in [*(it for it in ORDER if it in paths), *(it for it in paths if it not in ORDER)]]
 
 
-def assignment(notebook: NotebookNode) -> str:
-    """Return the tasks and the solutions of an assignment, without its tests."""
-    name = title_of(notebook).partition(". ")[0]
-    parts = []
-    for cell in notebook.cells:
-        graded = cell.metadata.get("nbgrader", {})
-        if graded.get("solution"):
+def assignment(number: int, notebook: NotebookNode) -> str:
+    """Return the tasks and the solutions of an assignment, without its first words and its tests."""
+    name = f"Assignment {number}"
+    title = re.sub(r"^Assignment(?: \d)?[:.] ", "", title_of(notebook))
+    parts = [f"<h2>{name}. {html.escape(title[:1].upper() + title[1:])}</h2>"]
+    for cell in notebook.cells[1:]:
+        if cell.metadata.get("nbgrader", {}).get("solution"):
             parts += ['<p class="label">Solution</p>', solution(cell)]
         elif cell.cell_type == "markdown":
-            parts.append(re.sub(r"<h3>", f"<h3>{html.escape(name)}, ", lowered(markdown(cell.source), 1)))
+            parts.append(re.sub("<h3>(Part )?", lambda tag: f"<h3>{name}, part " if tag[1] else f"<h3>{name}: ",
+                                lowered(markdown(cell.source), 1)))
     return "\n".join(parts)
 
 
 def body(root: Path = ROOT) -> Iterator[str]:
     for number, path in in_order(root):
         yield chapter(number, nbformat.read(path, as_version=4))
-    for path in assignments(root):
-        yield assignment(nbformat.read(path, as_version=4))
+    for number, path in enumerate(assignments(root), 1):
+        yield assignment(number, nbformat.read(path, as_version=4))
 
 
 def main() -> None:

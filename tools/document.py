@@ -42,7 +42,9 @@ PAGE = """\
 <style>
 {style}
 </style>
-<script>window.MathJax = {{options: {{ignoreHtmlClass: "document", processHtmlClass: "math", enableMenu: false}}}}</script>
+<script>
+window.MathJax = {{options: {{ignoreHtmlClass: "document", processHtmlClass: "math", enableMenu: false}}}};
+</script>
 <script>{mathjax}</script>
 </head>
 <body class="document">
