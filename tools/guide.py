@@ -1,6 +1,6 @@
 """Write the instructor's guide: ``course/guide.md``, then each chapter's costs, its lesson's plan and its notes.
 
-The plans stand in ``course``, and the notes in the chapters' cells tagged ``instructor``; here they are only put together.
+The plans stand in ``course``, the notes in the chapters' cells tagged ``instructor``; here they are only put together.
 """
 
 import html
@@ -39,14 +39,16 @@ def plans(root: Path = ROOT) -> dict[int, str]:
 
 def notes(notebook: NotebookNode) -> str:
     """Return what a chapter says to its teacher, without the heading; empty if it says nothing."""
-    return "\n\n".join(cell.source.removeprefix(NOTES).strip() for cell in notebook.cells if "instructor" in tags(cell))
+    cells = [cell for cell in notebook.cells if "instructor" in tags(cell)]
+    return "\n\n".join(cell.source.removeprefix(NOTES).strip() for cell in cells)
 
 
 def costs(notebook: NotebookNode) -> tuple[str, str, str]:
     """Return a chapter's minutes of reading, its CPU seconds there and on a slow laptop, and its memory, in words."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     reading, cost = READING.search(text), declared(notebook)
-    return (reading[1] if reading else "", f"{cost.cpu_s:g} s, {SLOW * cost.cpu_s:g} s on a slow laptop" if cost else "",
+    return (reading[1] if reading else "",
+            f"{cost.cpu_s:g} s, {SLOW * cost.cpu_s:g} s on a slow laptop" if cost else "",
             f"{cost.memory_gb:g} GB" if cost else "")
 
 

@@ -1,4 +1,4 @@
-"""Say whether this machine is ready for a lesson: by its packages, and by a chapter that it runs; else what is missing."""
+"""Say whether this machine is ready for a lesson, by its packages and by a chapter that it runs, or what is missing."""
 
 import sys
 import time

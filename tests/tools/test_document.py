@@ -11,8 +11,8 @@ from tools import document
 
 @pytest.fixture(scope="module")
 def page():
-    body = document.markdown("## One\n\n### Two\n\nAs $a < b$ in [the figure](#fig-x), [two](#two), [next](../b.ipynb), "
-                             "[out](https://example.org).\n\n```python\nx = 1\n```\n\n## One\n")
+    body = document.markdown("## One\n\n### Two\n\nAs $a < b$ in [the figure](#fig-x), [two](#two), [next](../b.ipynb),"
+                             " [out](https://example.org).\n\n```python\nx = 1\n```\n\n## One\n")
     return BeautifulSoup(document.page("Title", "What it *is*.", body), "html.parser")
 
 
