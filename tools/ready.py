@@ -38,7 +38,10 @@ def wrong_packages(requirements: str) -> list[str]:
 def ran(chapter: Path) -> tuple[bool, str]:
     """Run a chapter; return whether it ran to its end, and in words how fast, or why not."""
     start = time.monotonic()
-    execution = execute(chapter)
+    try:
+        execution = execute(chapter)
+    except RuntimeError as error:  # nbclient's, if a kernel can't be reached
+        return False, f"Jupyter doesn't reach its kernel on this machine, perhaps for a firewall: {error}"
     if execution.error:
         return False, f"a chapter stopped, {execution.error}"
     times = execution.cost.cpu_s / budget_of(execution.notebook).cpu_s

@@ -1,7 +1,7 @@
 """JupyterHub's one file, for a class on one server: each student finds the learner's edition, and needs no network.
 
-It's a snippet for The Littlest JupyterHub (TLJH), which most lecturers with one server use: one command installs it on a
-fresh Ubuntu, it makes the students' accounts, and it keeps them within limits by systemd. Once TLJH is there:
+It's a snippet for The Littlest JupyterHub (TLJH), which most lecturers with one server use: one command installs it on
+a fresh Ubuntu, it makes the students' accounts, and it keeps them within limits by systemd. Once TLJH is there:
 
     sudo git clone ADDRESS /srv/minivit && cd /srv/minivit
     sudo make TORCH_CPU=PLACE editions
@@ -12,8 +12,8 @@ fresh Ubuntu, it makes the students' accounts, and it keeps them within limits b
 README.md says what PLACE is. Any other JupyterHub whose spawner starts a command on the server takes the file with
 ``load_subconfig``. When the book has changed, ``git pull`` and ``make editions`` renew it, and keep what students did.
 
-Tried with JupyterHub 5.5, its local spawner and users of the system: logging in, the copies, a chapter run, all without a
-network. Not tried: TLJH itself, and the limits, which need systemd.
+Tried with JupyterHub 5.5, its local spawner and users of the system: logging in, the copies, a chapter run, all without
+a network. Not tried: TLJH itself, and the limits, which need systemd.
 """
 
 from pathlib import Path

@@ -27,6 +27,15 @@ def test_the_last_line_says_it(monkeypatch, capsys, cpu_s, error, status, word):
     assert word in "".join(capsys.readouterr())
 
 
+def test_a_kernel_that_cannot_be_reached_is_told_in_a_line(monkeypatch, capsys):
+    def unreached(path):
+        raise RuntimeError("Kernel didn't respond in 60 seconds")
+
+    monkeypatch.setattr(ready, "execute", unreached)
+    assert ready.main() == 1
+    assert "perhaps for a firewall: Kernel didn't respond" in capsys.readouterr().err
+
+
 def test_without_its_packages_a_machine_is_not_ready(monkeypatch, capsys):
     monkeypatch.setattr(ready, "wrong_packages", lambda text: ["numpy is missing"])
     assert ready.main() == 1
