@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 
 import nbformat
 from nbformat import NotebookNode
@@ -16,6 +17,7 @@ from tools.document import code, lowered, markdown, outputs, write
 from tools.editions import DIRECTIVE
 from tools.notebooks import in_order, sections
 from tools.paths import ROOT
+from tools.slides.deck import ANSWER, QUESTION, RIGHT
 
 ABOUT = """\
 The solutions of all exercises, quick questions and assignments, for whoever teaches from the book. The tasks stand here
@@ -25,8 +27,6 @@ stands below a solution, where it prints more than "right".
 # The assignments in the order of the course.
 ORDER = ("softmax_jacobian", "block_backward", "context_broadcasting", "density", "less_attention")
 MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
-QUESTION = re.compile(r"^\*\*(\d+)\.\*\* (.*?)(?=\n<details)(.*?)(?=^\*\*\d+\.\*\* |\Z)", re.MULTILINE | re.DOTALL)
-ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
 
 
@@ -87,14 +87,13 @@ def quick_questions(name: str, source: str) -> str:
         If a question hasn't just one right answer.
     """
     parts = [f"<h3>{html.escape(name)}, quick questions</h3>"]
-    for number, question, answers in QUESTION.findall(source):
-        found = [(letter, *answer) for letter, answer in zip("ABCDE", ANSWER.findall(answers), strict=False)]
-        right = [(letter, answer, why.removeprefix("Right:").strip()) for letter, answer, why in found
-                 if why.startswith("Right:")]
+    for number, question in enumerate(QUESTION.split(source)[1:], 1):
+        right = [(letter, answer, why.removeprefix(RIGHT)) for letter, (answer, why)
+                 in zip(ascii_uppercase, ANSWER.findall(question), strict=False) if why.startswith(RIGHT)]
         if len(right) != 1:
-            raise ValueError(f"{name}, question {number}: {len(right)} answers begin with 'Right:'")
+            raise ValueError(f"{name}, question {number}: {len(right)} answers start with {RIGHT!r}")
         (letter, answer, why), = right
-        parts.append(markdown(f"**{number}.** {question.strip()}\n\n**{letter}. {answer.strip()}**\n\n"
+        parts.append(markdown(f"**{number}.** {ANSWER.sub('', question).strip()}\n\n**{letter}. {answer.strip()}**\n\n"
                               f"{why[:1].upper()}{why[1:]}"))
     return "\n".join(parts)
 
