@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions html-zip pdf epub notebooks-zip lite speedrun syllabi pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions html-zip pdf epub notebooks-zip lite answers guide ready speedrun syllabi pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,15 @@ notebooks-zip: $(READY) ## Pack the notebooks with their outputs in _build/relea
 
 lite: $(READY) ## Build the book with a JupyterLite beside it, in which Part I runs in the browser
 	@$(BIN) -m tools.lite
+
+answers: $(READY) ## Write the answer booklet, for teachers, in _build/teach; as PDF too, with Chromium
+	@$(BIN) -m tools.answers
+
+guide: $(READY) ## Write the instructor's guide in _build/teach; as PDF too, with Chromium
+	@$(BIN) -m tools.guide
+
+ready: $(READY) ## Say whether this machine is ready for a lesson, or what is missing
+	@$(BIN) -m tools.ready
 
 speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
 	@$(BIN) -m tools.speedrun
