@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions assignments html-zip pdf epub notebooks-zip lite answers guide ready speedrun syllabi pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks teach slides editions assignments html-zip pdf epub notebooks-zip lite answers guide ready speedrun syllabi pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ serve: book ## Serve the built book on http://localhost:8000
 
 notebooks: $(READY) ## Execute the notebooks that changed and store their outputs in place
 	@$(BIN) -m tools.store --jobs $(JOBS)
+
+teach: slides editions guide answers assignments ## Make the whole teaching kit in _build/teach
+	@$(BIN) -m tools.teach
 
 slides: $(READY) ## Write the slides of the chapters to _build/teach/slides
 	@$(BIN) -m tools.slides
