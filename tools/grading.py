@@ -38,11 +38,13 @@ TO = ROOT / "grading"
 CONFIG = '''\
 """For nbgrader's formgrader and commands in this folder; written by tools.grading."""
 
+import sys
 from pathlib import Path
 
+sys.path.append({root!r})
 from tools.assignments import settings
 
-c.merge(settings(Path(__file__).resolve().parent))  # noqa: F821
+c.merge(settings(Path(__file__).resolve().parent))
 '''
 
 
@@ -82,7 +84,7 @@ class Grading:
 
     def prepare(self, due: str | None, late: str | None) -> None:
         """Make the folder, put the assignment into its gradebook, and take over the deadline and the late rule."""
-        replace(self.root / "nbgrader_config.py", CONFIG)
+        replace(self.root / "nbgrader_config.py", CONFIG.format(root=str(ROOT)))
         if late is not None:
             LateRule.parse(late)
             self.state["late"] = late
@@ -116,6 +118,9 @@ class Grading:
         for cell in submission.notebook.cells:
             if cell.id == "student":
                 cell.source = f"STUDENT = {student!r}"
+        if submission.remarks:  # the student reads them in the feedback
+            told = "\n".join(["**Remarks**", "", *(f"- {remark}" for remark in submission.remarks)])
+            submission.notebook.cells.insert(0, nbformat.v4.new_markdown_cell(told, id="remarks"))
         text = nbformat.writes(submission.notebook) + "\n"
         now = _digest(text + self.source)
         record.update(file=submission.path.name, clock=submission.clock, time=submission.time.isoformat(), later=[])

@@ -164,6 +164,8 @@ def test_a_new_submission_changes_nothing_for_others_and_keeps_marks_by_hand(fol
     assert float(after["syntax"]["derivation"]) == 3
     assert after["syntax"]["open"] == "claim", "the answer is another one now, so a person must look again"
     assert "older than what was graded" in after["touched"]["remarks"]
+    page = (to / "feedback" / "touched" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
+    assert "the test cell test_steepest_row was changed; the original ran" in page
     assert float(after["touched"]["total"]) == 19 and float(after["bare"]["total"]) == 20
 
 
