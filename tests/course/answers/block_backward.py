@@ -12,7 +12,7 @@ def linear_backward(d_y, saved):
     d_weight = np.tensordot(d_y, x, axes=(front, front))
     return np.einsum("...o,oi->...i", d_y, weight), d_weight, d_y.sum(axis=front)
 ''',
-    "layer-norm": '''
+    "layer_norm": '''
 def layer_norm(x, weight, bias):
     s = np.sqrt(x.var(axis=-1) + 1e-6)[..., None]
     return weight * (x - x.mean(axis=-1)[..., None]) / s + bias, (x, s, weight)
@@ -119,7 +119,7 @@ def linear_backward(d_y, saved):
     return d_y @ weight, d_rows.T @ rows, d_rows.mean(axis=0)
 ''',
     # It takes mean and deviation for constants. Output and weights are right: 2 of 3.
-    "layer-norm": '''
+    "layer_norm": '''
 def layer_norm(x, weight, bias):
     centred = x - x.mean(axis=-1, keepdims=True)
     s = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + 1e-6)
@@ -191,14 +191,14 @@ def carry(x, d_top, blocks, num_heads, kit, skip):
 ''',
 }
 
-ALL = {"test-linear": 1, "test-linear-weights": 1, "test-norm": 1, "test-norm-input": 1, "test-norm-weights": 1,
-       "test-gelu": 1, "test-gelu-backward": 1, "test-attend": 1, "test-attend-scores": 1, "test-mlp": 1,
-       "test-self-attention": 1, "test-block": 1, "test-block-weights": 1, "test-carry": 1}
+ALL = {"test_linear": 1, "test_linear_weights": 1, "test_norm": 1, "test_norm_input": 1, "test_norm_weights": 1,
+       "test_gelu": 1, "test_gelu_backward": 1, "test_attend": 1, "test_attend_scores": 1, "test_mlp": 1,
+       "test_self_attention": 1, "test_block": 1, "test_block_weights": 1, "test_carry": 1}
 
 MARKS = {
     "perfect": ALL,
     "other": ALL,
     "empty": dict.fromkeys(ALL, 0),
-    "wrong": ALL | dict.fromkeys(["test-linear-weights", "test-norm-input", "test-gelu-backward", "test-attend-scores",
-                                  "test-block", "test-block-weights"], 0),
+    "wrong": ALL | dict.fromkeys(["test_linear_weights", "test_norm_input", "test_gelu_backward", "test_attend_scores",
+                                  "test_block", "test_block_weights"], 0),
 }
