@@ -1,4 +1,4 @@
-"""Answers to the assignment ``block_backward``, for the round trip: another right one, and a plausible wrong one."""
+"""Answers to the assignment ``block_backward``, for the round trip: other right ones, and plausible wrong ones."""
 
 OTHER = {
     "linear": '''
