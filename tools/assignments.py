@@ -17,11 +17,11 @@ from typing import Any
 
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
+from nbformat import NotebookNode
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, ClearSolutions, Execute
 from nbgrader.utils import is_grade, is_solution
-from nbformat import NotebookNode
 from traitlets.config import Config
 
 from minivit.files import write_whole
@@ -68,7 +68,8 @@ def source_of(name: str) -> Path:
         If there's no such assignment.
     """
     if name not in names():
-        raise ValueError(f"there is no assignment {name!r}{did_you_mean(name, names())}; there are {', '.join(names())}")
+        known = ", ".join(names())
+        raise ValueError(f"there is no assignment {name!r}{did_you_mean(name, names())}; there are {known}")
     return SOURCES / name / f"{name}.ipynb"
 
 
@@ -84,7 +85,7 @@ def settings(root: Path, limit_s: int = 60) -> Config:
     config.Autograde.autograde_preprocessors = [
         RunSubmission if step is Execute else step for step in Autograde.autograde_preprocessors.default_args[0]
         if step is not AssignLatePenalties]
-    config.RunSubmission.timeout = limit_s
+    config.RunSubmission.timeout = config.RunSubmission.iopub_timeout = limit_s
     config.RunSubmission.extra_arguments = ["--log-level=CRITICAL"]
     # nbgrader gives 0 to a test that writes to stderr, but a warning isn't an error.
     config.IgnorePattern.enabled, config.IgnorePattern.pattern = True, "."

@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import resource
 import sys
 import warnings
 from collections.abc import Iterator
@@ -37,11 +38,13 @@ TO = ROOT / "grading"
 CONFIG = '''\
 """For nbgrader's formgrader and commands in this folder; written by tools.grading."""
 
+import sys
 from pathlib import Path
 
+sys.path.append({root!r})
 from tools.assignments import settings
 
-c.merge(settings(Path(__file__).resolve().parent))  # noqa: F821
+c.merge(settings(Path(__file__).resolve().parent))
 '''
 
 
@@ -81,7 +84,7 @@ class Grading:
 
     def prepare(self, due: str | None, late: str | None) -> None:
         """Make the folder, put the assignment into its gradebook, and take over the deadline and the late rule."""
-        replace(self.root / "nbgrader_config.py", CONFIG)
+        replace(self.root / "nbgrader_config.py", CONFIG.format(root=str(ROOT)))
         if late is not None:
             LateRule.parse(late)
             self.state["late"] = late
@@ -93,12 +96,12 @@ class Grading:
             except NbGraderException:
                 if "Cannot add or remove cells" not in self.log_file.read_text(encoding="utf-8"):
                     raise ValueError(f"nbgrader can't read the assignment; see {self.log_file}") from None
-                raise ValueError(f"the cells of {self.assignment} are no longer those of the submissions in {self.root}:"
-                                 " none may come or go. Grade into another folder, --to FOLDER.") from None
+                raise ValueError(f"{self.assignment} has other cells now than those that were graded in {self.root}. "
+                                 "Grade into another folder, --to FOLDER.") from None
             self.state["source"] = self.source
         with self.book() as book:
-            when = datetime.fromisoformat(self.state["due"]) if self.state["due"] else None
-            book.update_or_create_assignment(self.assignment, duedate=when and when.astimezone(UTC).replace(tzinfo=None))
+            due = _naive(datetime.fromisoformat(self.state["due"])) if self.state["due"] else None
+            book.update_or_create_assignment(self.assignment, duedate=due)
         self.save()
 
     def take(self, submission: Submission) -> dict[str, Any]:
@@ -115,6 +118,9 @@ class Grading:
         for cell in submission.notebook.cells:
             if cell.id == "student":
                 cell.source = f"STUDENT = {student!r}"
+        if submission.remarks:  # the student reads them in the feedback
+            told = "\n".join(["**Remarks**", "", *(f"- {remark}" for remark in submission.remarks)])
+            submission.notebook.cells.insert(0, nbformat.v4.new_markdown_cell(told, id="remarks"))
         text = nbformat.writes(submission.notebook) + "\n"
         now = _digest(text + self.source)
         record.update(file=submission.path.name, clock=submission.clock, time=submission.time.isoformat(), later=[])
@@ -133,14 +139,14 @@ class Grading:
         """Write the notebook, and the time as nbgrader wants it, into the gradebook too if the submission is there."""
         folder = self.root / "submitted" / student / self.assignment
         replace(folder / f"{self.assignment}.ipynb", text)
-        replace(folder / TIMESTAMP, f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC\n")
+        replace(folder / TIMESTAMP, f"{_naive(time):%Y-%m-%d %H:%M:%S} UTC\n")
         with self.book() as book:
             book.update_or_create_student(student)
-            book.update_or_create_submission(self.assignment, student,
-                                             timestamp=time.astimezone(UTC).replace(tzinfo=None))
+            book.update_or_create_submission(self.assignment, student, timestamp=_naive(time))
 
     def _run(self, student: str, record: dict[str, Any]) -> bool:
         """Run a notebook with its tests; say in the remarks what stopped it."""
+        before = _cpu_s()
         try:
             tool(Autograde, self.config, self.assignment, student, force=True).start()
         except NbGraderException as error:
@@ -158,7 +164,7 @@ class Grading:
         same = [part for part in answers if record["answers"].get(part) == answers[part]]
         with self.book() as book:
             reopen_none(book, self.assignment, student, same)
-        record["answers"] = answers
+        record.update(answers=answers, cpu_s=round(_cpu_s() - before, 1))
         return True
 
     def marks(self) -> dict[str, Marks]:
@@ -169,9 +175,11 @@ class Grading:
                      for student, record in sorted(self.state["students"].items()) if record["graded"]}
         return {student: marks for student, marks in found.items() if marks}
 
-    def give_feedback(self, marks: dict[str, Marks]) -> int:
-        """Write the feedback of everybody for whom something changed; return how many there are."""
-        for student, each in marks.items():
+    def give_feedback(self, marks: dict[str, Marks], early: bool = False) -> int:
+        """Write a page for everybody whose parts all have marks, or for all, if it would change; count those there are.
+        """
+        finished = {student: each for student, each in marks.items() if early or not each.open}
+        for student, each in finished.items():
             record = self.state["students"][student]
             path = self.root / "feedback" / student / self.assignment / f"{self.assignment}.html"
             now = _digest(repr((record["graded"], each)))
@@ -179,35 +187,46 @@ class Grading:
                 tool(GenerateFeedback, self.config, self.assignment, student, force=True).start()
                 record["feedback"] = now
         self.save()
-        return len(marks)
+        return len(finished)
 
     def write_marks(self, marks: dict[str, Marks]) -> Path:
         """Write the table of all marks."""
         parts = list(next(iter(marks.values())).parts) if marks else []
         rows = [["student", "total", "of", "open", "automatic", "by hand", "penalty", "handed in", "late by", *parts,
-                 "remarks", "file"]]
+                 "remarks", "file", "cpu s"]]
         for student, record in sorted(self.state["students"].items()):
             remarks = "; ".join(record.get("remarks", []) + record.get("later", []))
             if student not in marks:
-                rows.append([student] + [""] * (8 + len(parts)) + [remarks, record.get("file", "")])
+                rows.append([student] + [""] * (8 + len(parts)) + [remarks, record.get("file", ""), ""])
                 continue
             each = marks[student]
             tests, hand = ([mark for mark in each.parts.values() if mark.by_hand == kind] for kind in (False, True))
             late = str(timedelta(seconds=round(each.seconds_late))) if each.seconds_late else ""
             if late and record["clock"] == "file":
-                remarks = "; ".join(filter(None, [remarks, "late by the file's own time, which a copy may have changed"]))
+                remarks = "; ".join(filter(None, [remarks, "late by the file's own time, which copying may change"]))
             rows.append([
                 student, _or_empty(each.total), sum(mark.of for mark in each.parts.values()), " ".join(each.open),
                 sum(mark.value or 0 for mark in tests), sum(mark.value or 0 for mark in hand), each.penalty,
                 f"{datetime.fromisoformat(record['time']).astimezone():%Y-%m-%d %H:%M:%S}", late,
-                *(_or_empty(mark.value) for mark in each.parts.values()), remarks, record["file"]])
+                *(_or_empty(mark.value) for mark in each.parts.values()), remarks, record["file"],
+                record["cpu_s"]])
         path = self.root / "marks" / f"{self.assignment}.csv"
         replace(path, table(rows))
         return path
 
 
+def _naive(time: datetime) -> datetime:
+    """Return a time as nbgrader's gradebook has it, in UTC without saying so."""
+    return time.astimezone(UTC).replace(tzinfo=None)
+
+
 def _or_empty(value: float | None) -> float | str:
     return "" if value is None else value
+
+
+def _cpu_s() -> float:
+    use = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return use.ru_utime + use.ru_stime
 
 
 def _digest(text: str) -> str:
@@ -253,13 +272,15 @@ def grade(options: argparse.Namespace) -> None:
             for remark in record.get("remarks", []) + record.get("later", []):
                 print(f"      {remark}")
         marks = grading.marks()
-        grading.give_feedback(marks)
+        pages = grading.give_feedback(marks, options.early)
         path = grading.write_marks(marks)
         state["by_hand"] = write_by_hand(csv_by_hand, marks)
         grading.save()
     still = sum(len(each.open) for each in marks.values())
-    print(f"Marks: {path}\nFeedback: {grading.root / 'feedback'}\n"
-          f"By hand: {still} marks are open, in {csv_by_hand} or the formgrader (see course/grading.md)")
+    print(f"Marks: {path}\nFeedback: {pages} pages in {grading.root / 'feedback'}")
+    if still:
+        print(f"By hand: {still} marks are open. Give them in {csv_by_hand} and run this again, or give them in the "
+              "formgrader; course/grading.md says how.")
 
 
 def main() -> None:
@@ -268,10 +289,11 @@ def main() -> None:
     parser.add_argument("submissions", type=Path, help="folder with a folder for each student, or ID_anything.ipynb")
     parser.add_argument("--due", metavar="TIME", help="deadline, 2027-02-01T18:00 in this machine's time zone or with "
                         "an offset; it's kept for the next run")
-    parser.add_argument("--late", metavar="RULE", help="what each day, hour or week begun costs: 10%%/day (of all marks), "
-                        "2/day (marks) or none; it's kept for the next run")
+    parser.add_argument("--late", metavar="RULE", help="what each hour, day or week begun costs: 10%%/day (of all "
+                        "marks), 2/day (marks) or none; it's kept for the next run")
     parser.add_argument("--times", type=Path, metavar="CSV", help="columns student and time: when they handed in")
     parser.add_argument("--limit", type=int, default=60, metavar="S", help="seconds for each cell (default 60)")
+    parser.add_argument("--early", action="store_true", help="give feedback before all parts are marked")
     parser.add_argument("--to", type=Path, default=TO, metavar="FOLDER", help="where to grade (default: grading)")
     try:
         grade(parser.parse_args())

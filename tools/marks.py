@@ -18,6 +18,7 @@ from tools.notebooks import replace
 
 UNITS = {"hour": 3600, "day": 86400, "week": 604800}
 COLUMNS = ["student", "part", "of", "mark", "comment"]
+TYPED = ["student", "part", "mark", "comment"]
 
 
 class LateRule(NamedTuple):
@@ -97,7 +98,7 @@ def reopen_none(book: Gradebook, assignment: str, student: str, same: Iterable[s
     book.db.commit()
 
 
-def write_by_hand(path: Path, marks: Mapping[str, Marks], titles: Mapping[str, str] = {}) -> dict[str, list[str]]:
+def write_by_hand(path: Path, marks: Mapping[str, Marks]) -> dict[str, list[str]]:
     """Write the CSV in which a person marks; return what stands in it, by student and part."""
     rows = [[student, part, _number(mark.of), _number(mark.value), mark.comment or ""]
             for student, each in marks.items() for part, mark in each.parts.items() if mark.by_hand]
@@ -116,8 +117,8 @@ def read_by_hand(path: Path, written: Mapping[str, list[str]], book: Gradebook, 
     if not path.exists():
         return 0
     typed = []
-    for line, row in enumerate(read_table(path, COLUMNS), start=2):
-        student, part, mark, comment = (row[name].strip() for name in ("student", "part", "mark", "comment"))
+    for line, row in enumerate(read_table(path, TYPED), start=2):
+        student, part, mark, comment = (row[name].strip() for name in TYPED)
         before = written.get(f"{student}/{part}", ["", ""])
         if [mark, comment] == before:
             continue

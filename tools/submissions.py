@@ -124,7 +124,7 @@ def _choose(student: str, paths: list[Path], assignment: str, told: datetime | N
 
 
 def _time_of(path: Path) -> tuple[datetime, str]:
-    """Return when a file was handed in, and what says so: nbgrader's timestamp.txt beside it, or the file's own time."""
+    """Return when a file was handed in, and what says so: a timestamp.txt beside it, or the file's own time."""
     stamp = path.with_name(TIMESTAMP)
     if stamp.is_file() and (text := stamp.read_text(encoding="utf-8").strip()):
         try:
@@ -222,8 +222,11 @@ def _is_answer(cell: NotebookNode, place: NotebookNode, follows: bool) -> bool:
     """Say whether a cell defines what an answer should, or begins as it should."""
     if cell.cell_type == "markdown":
         return _text(cell).startswith(_text(place).partition("\n")[0])
-    defined, wanted = ({name for pair in DEFINED.findall(each.source) for name in pair if name} for each in (cell, place))
-    return bool(defined & wanted)
+    return bool(_defined(cell) & _defined(place))
+
+
+def _defined(cell: NotebookNode) -> set[str]:
+    return {name for pair in DEFINED.findall(cell.source) for name in pair if name}
 
 
 def _is_there(cell: NotebookNode, place: NotebookNode, follows: bool) -> bool:
@@ -248,8 +251,7 @@ def mend(cells: list[NotebookNode], assignment: str, student: str) -> tuple[Note
         elif is_solution(cell):
             answers = [each for each in theirs if _text(each) != _text(cell)]
             if not theirs:
-                remarks.append(f"the answer cell {_grade_id(cell)} is missing: no marks for it, unless its answer is in "
-                               "another cell")
+                remarks.append(f"the answer cell {_grade_id(cell)} is missing; an empty one stands in its place")
             if len(answers) > 1:
                 remarks.append(f"the answer cell {_grade_id(cell)} is there {len(answers)} times; the last counts")
             mended += answers[:-1]
