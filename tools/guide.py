@@ -68,8 +68,8 @@ def chapter(number: int, notebook: NotebookNode, plan: str) -> str:
     name = f"Chapter {number}" if number else title
     reading, seconds, slow, memory = costs(notebook)
     parts = [f"<h2>{html.escape(f'{name}. {title}' if number else title)}</h2>",
-             markdown(f"**What it costs.** Reading takes {reading}. Running takes {seconds} CPU seconds ({slow} on a slow "
-                      f"laptop) and {memory} GB of memory.")]
+             markdown(f"**What it costs.** Reading takes {reading}. Running takes {seconds} CPU seconds ({slow} on a "
+                      f"slow laptop) and {memory} GB of memory.")]
     if plan:
         parts += [f"<h3>{name}, the plan of its lesson</h3>", markdown(plan)]
     if said:
