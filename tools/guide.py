@@ -43,17 +43,16 @@ def notes(notebook: NotebookNode) -> str:
     return "\n\n".join(cell.source.removeprefix(NOTES).strip() for cell in cells)
 
 
-def costs(notebook: NotebookNode) -> tuple[str, str, str]:
-    """Return a chapter's minutes of reading, its CPU seconds there and on a slow laptop, and its memory, in words."""
+def costs(notebook: NotebookNode) -> tuple[str, str, str, str]:
+    """Return in words what a chapter costs: its reading, its CPU seconds, those on a slow laptop, its memory in GB."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     reading, cost = READING.search(text), declared(notebook)
-    return (reading[1] if reading else "",
-            f"{cost.cpu_s:g} s, {SLOW * cost.cpu_s:g} s on a slow laptop" if cost else "",
-            f"{cost.memory_gb:g} GB" if cost else "")
+    words = (f"{cost.cpu_s:g}", f"{SLOW * cost.cpu_s:g}", f"{cost.memory_gb:g}") if cost else ("", "", "")
+    return (reading[1] if reading else "", *words)
 
 
 def overview(root: Path = ROOT) -> str:
-    lines = ["| Chapter | To read | To run, CPU seconds | Memory |", "|---|---|---|---|"]
+    lines = ["| Chapter | To read | CPU seconds | on a slow laptop | memory, GB |", "|---|---|---|---|---|"]
     for number, path in in_order(root):
         notebook = nbformat.read(path, as_version=4)
         name = f"{number}. {title_of(notebook)}" if number else title_of(notebook)
@@ -67,9 +66,10 @@ def chapter(number: int, notebook: NotebookNode, plan: str) -> str:
     if not said and not plan:
         return ""
     name = f"Chapter {number}" if number else title
-    reading, seconds, memory = costs(notebook)
+    reading, seconds, slow, memory = costs(notebook)
     parts = [f"<h2>{html.escape(f'{name}. {title}' if number else title)}</h2>",
-             markdown(f"**What it costs.** Reading takes {reading}. Running takes {seconds}, and {memory}.")]
+             markdown(f"**What it costs.** Reading takes {reading}. Running takes {seconds} CPU seconds ({slow} on a "
+                      f"slow laptop) and {memory} GB of memory.")]
     if plan:
         parts += [f"<h3>{name}, the plan of its lesson</h3>", markdown(plan)]
     if said:
@@ -79,7 +79,8 @@ def chapter(number: int, notebook: NotebookNode, plan: str) -> str:
 
 def body(root: Path = ROOT) -> Iterator[str]:
     planned = plans(root)
-    yield markdown(general(root)[2].replace("{overview}", overview(root)))
+    text = general(root)[2].replace("{overview}", overview(root))
+    yield f'<section class="general">\n{markdown(text)}</section>'
     for number, path in in_order(root):
         yield chapter(number, nbformat.read(path, as_version=4), planned.get(number, ""))
 

@@ -12,8 +12,8 @@ a fresh Ubuntu, it makes the students' accounts, and it keeps them within limits
 README.md says what PLACE is. Any other JupyterHub whose spawner starts a command on the server takes the file with
 ``load_subconfig``. When the book has changed, ``git pull`` and ``make editions`` renew it, and keep what students did.
 
-Tried with JupyterHub 5.5, its local spawner and users of the system: logging in, the copies, a chapter run, all without
-a network. Not tried: TLJH itself, and the limits, which need systemd.
+Tried with JupyterHub 5.5, its local spawner and a user of the system, without a network: logging in, the copies, a
+kernel that runs a model of the package. Not tried: TLJH itself, and the limits, which need systemd.
 """
 
 from pathlib import Path

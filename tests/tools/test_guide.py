@@ -33,7 +33,7 @@ def test_every_chapter_has_its_costs_its_plan_and_its_notes(shown, number, path)
     cost = declared(notebook)
     section = guide.chapter(number, notebook, guide.plans()[number])
     text = " ".join(BeautifulSoup(section, "html.parser").text.split())
-    assert f"{cost.cpu_s:g} s, {3 * cost.cpu_s:g} s on a slow laptop" in text and f"{cost.memory_gb:g} GB" in text
+    assert f"{cost.cpu_s:g} CPU seconds ({3 * cost.cpu_s:g} on a slow laptop) and {cost.memory_gb:g} GB" in text
     for part in (f"Chapter {number}. ", "Minutes", "0–", "Time.", "Misconceptions.", "Marking"):
         assert part in text, part
     assert section in "\n".join(guide.body())
@@ -41,7 +41,7 @@ def test_every_chapter_has_its_costs_its_plan_and_its_notes(shown, number, path)
 
 def test_the_table_of_costs_has_every_notebook(shown):
     rows = guide.overview().splitlines()[2:]
-    assert len(rows) == len(in_order()) and all(" GB |" in row for row in rows)
+    assert len(rows) == len(in_order()) and all(re.search(r"\| \d+ \| \d+ \| [\d.]+ \|$", row) for row in rows)
     assert "{" not in re.sub(r"\$.*?\$|`[^`]*`", "", guide.general()[2].replace("{overview}", ""))
 
 
