@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions html-zip pdf epub notebooks-zip lite answers guide ready speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions assignments html-zip pdf epub notebooks-zip lite answers guide ready speedrun pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ slides: $(READY) ## Write the slides of the chapters to _build/teach/slides
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
 	@$(BIN) -m tools.editions
+
+assignments: $(READY) ## Write the students' version of every assignment, and a zip of it, to _build/teach/assignments
+	@$(BIN) -m tools.assignments
 
 html-zip: book ## Pack the built book, to be read without a network, in _build/release
 	@$(BIN) -m tools.offline html

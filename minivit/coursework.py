@@ -1,9 +1,11 @@
 """Numbers of a student's own, so that an assignment's answers can't be copied unread."""
 
 import hashlib
+import os
 
 import numpy as np
 
+GRADED = "MINIVIT_STUDENT"  # the environment variable that says, at grading, whose submission this is
 PLACEHOLDER = "your id"  # what an assignment's first cell says before a student writes an id there
 
 
@@ -13,7 +15,8 @@ def own_numbers(student: str, assignment: str) -> np.random.Generator:
     Parameters
     ----------
     student
-        The id by which the course knows the student; capitals and spaces around it don't matter.
+        The id by which the course knows the student; capitals and spaces around it don't matter. At grading it's
+        that of the submission, whatever stands here.
     assignment
         The assignment's name, so that each has numbers of its own.
 
@@ -27,6 +30,7 @@ def own_numbers(student: str, assignment: str) -> np.random.Generator:
     >>> own_numbers("Ada ", "density").integers(100) == own_numbers("ada", "density").integers(100)
     np.True_
     """
+    student = os.environ.get(GRADED, student)
     name = student.strip().casefold() if isinstance(student, str) else ""
     if name in ("", PLACEHOLDER):
         raise ValueError(f"student={student!r} is no id yet: write the one that your course knows you by")
