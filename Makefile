@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks editions html-zip pdf epub notebooks-zip lite speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions html-zip pdf epub notebooks-zip lite speedrun pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,7 +45,7 @@ test: $(READY) ## Check the style, the package and the outputs of every notebook
 	@$(BIN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --slowest 10 \
 		--nbval --nbval-cell-timeout 240 tests book
 
-test-browser: book ## Check the built pages in Chromium, if it is installed
+test-browser: book slides ## Check the built pages and slides in Chromium, if it is installed
 	@$(BIN) -m pytest -m browser tests/browser
 
 test-wheel: $(READY) ## Execute the notebooks against the package's wheel, with Colab's versions
@@ -60,6 +60,9 @@ serve: book ## Serve the built book on http://localhost:8000
 
 notebooks: $(READY) ## Execute the notebooks that changed and store their outputs in place
 	@$(BIN) -m tools.store --jobs $(JOBS)
+
+slides: $(READY) ## Write the slides of the chapters to _build/teach/slides
+	@$(BIN) -m tools.slides
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
 	@$(BIN) -m tools.editions
