@@ -17,21 +17,34 @@ document.addEventListener("keydown", (event) => {
   }
 }, true);
 
-// A live figure's sliders stand above its plots or beside them: where the plots come out larger.
+// A live figure's sliders stand above its plots or beside them, whichever leaves the plots larger.
+const LAYOUTS = [[], ["beside"], ["beside", "wide"]];
+
+function fit(canvas) {  // in its frame, as large as its proportions allow
+  canvas.style.cssText = "flex: 1 1 0; width: 100%";
+  const side = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height);
+  canvas.style.cssText = `flex: none; width: ${side * canvas.width}px; height: ${side * canvas.height}px`;
+}
+
 function arrange() {
   for (const figure of document.querySelectorAll(".live-figure")) {
-    if (!figure.offsetParent || figure.dataset.arranged) continue;
-    figure.dataset.arranged = "";
-    const drawn = [false, true].map((beside) => {
-      figure.classList.toggle("beside", beside);
+    if (!figure.offsetParent || figure.dataset.layout) continue;
+    const plots = [...figure.querySelectorAll(".plots figure > svg, .plots canvas")];
+    const put = (layout) => {
+      figure.classList.remove("beside", "wide");
+      figure.classList.add(...LAYOUTS[layout]);
+      figure.dataset.layout = layout;
+      plots.filter((plot) => plot.matches("canvas")).forEach(fit);
+    };
+    const sizes = LAYOUTS.map((_, layout) => {
+      put(layout);
       if (figure.scrollHeight > figure.clientHeight + 1) return 0;
-      const plots = [...figure.querySelectorAll(".plots figure > svg, .plots canvas")];
       return Math.min(...plots.map((plot) => {
         const {width, height} = plot.viewBox?.baseVal ?? plot;
         return Math.min(plot.clientWidth / width, plot.clientHeight / height);
       }));
     });
-    figure.classList.toggle("beside", drawn[1] > drawn[0]);
+    put(sizes.indexOf(Math.max(...sizes)));
   }
 }
 
