@@ -18,7 +18,8 @@ FAULTS = """() => {
   const slide = Reveal.getCurrentSlide().querySelector(".slide"), paper = slide.getBoundingClientRect(), faults = [];
   const style = getComputedStyle(slide), foot = paper.bottom - parseFloat(style.paddingBottom);
   for (const element of slide.querySelectorAll("*")) {
-    if (element.closest("aside, .told, script, style, .words") || element.parentElement.closest("svg, mjx-container")) continue;
+    const unseen = element.closest("aside, .told, script, style, .words");
+    if (unseen || element.parentElement.closest("svg, mjx-container")) continue;
     const box = element.getBoundingClientRect();
     if (!box.width || !box.height) continue;
     const says = `${element.tagName.toLowerCase()}.${element.className} ${element.textContent.trim().slice(0, 40)}`;

@@ -113,6 +113,25 @@ def test_a_figure_has_its_alternative_text_and_its_caption_is_for_the_speaker():
     assert notes(section).startswith("Figure. What") and section.select("aside math")
 
 
+def test_one_cell_may_have_several_slides_and_its_output_is_on_the_last():
+    output = [new_output("stream", name="stdout", text="0.5\n")]
+    vote, answer = shown(code("x = 1", "slide", output, tags=["hide-input"], slide=["## Which?", "---", "## This"],
+                              notes=["Vote.", "---", "Half."]))
+    assert [words(part) for part in (vote, answer)] == ["Which? Vote.", "This Half. 0.5"]
+    first, second = shown(text("Prose.", "slide", slide=["## One", "", "---", "## Two"], notes=["1 min."]))
+    assert [words(part) for part in (first, second)] == ["One 1 min. Prose.", "Two"]
+    with pytest.raises(SlideError, match="notes for 2 slides, and text for 1"):
+        shown(text("Prose.", "slide", slide=["## One"], notes=["a", "---", "b"]))
+
+
+def test_a_figure_has_its_slide_for_itself_and_what_is_printed_beside_it_is_for_the_speaker():
+    live = new_output("execute_result", data={"text/html": '<div class="live-figure"></div>', "text/plain": "Words"})
+    said = [new_output("stream", name="stdout", text="0.5\n"),
+            new_output("display_data", data={"text/markdown": "*So.*"})]
+    section, = shown(code("x", "slide", [said[0], live, said[1]], tags=["hide-input"]))
+    assert len(section.select(".outputs > *")) == 1 and notes(section) == "0.5 So."
+
+
 def test_each_quick_question_is_a_slide_and_a_click_gives_the_answer():
     first, second = shown(text(QUESTIONS, "slide"))
     asked = words(first.select_one(".slide > .text"))

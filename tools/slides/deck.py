@@ -25,6 +25,8 @@ TITLE = re.compile(r"# (.+)\n*")
 QUESTION = re.compile(r"^\*\*\d+\.\*\* ", re.MULTILINE)
 ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
 RIGHT = "Right: "
+BREAK = re.compile(r"^---$", re.MULTILINE)
+LIVE = re.compile(r'class="(live|slider)-figure')
 LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?:)[^)\s]+\)")  # to another chapter: there is none beside a slide
 
 
@@ -126,25 +128,56 @@ def question_slides(cell: NotebookNode) -> Iterator[Slide]:
                               f'<div class="box answer">\n\n**{letter}.** {why[0].upper()}{why[1:]}\n\n</div>')], notes)
 
 
-def shown(cell: NotebookNode, kind: str) -> tuple[list[NotebookNode], list[str]]:
-    """Return what a slide shows of a cell, and what the speaker sees."""
-    text, notes = lines(cell, "slide"), [lines(cell, "notes") or ""]
+def parts(text: str) -> list[str]:
+    """Return the texts of several slides that one cell has, between lines of ``---``."""
+    return [part.strip("\n") for part in BREAK.split(text)]
+
+
+def is_figure(output: NotebookNode) -> bool:
+    data = output.get("data", {})
+    return "image/png" in data or bool(LIVE.search(data.get("text/html", "")))
+
+
+def beside_figure(cell: NotebookNode) -> list[str]:
+    """Take what a cell says beside its figure from its outputs, and return it: a figure has its slide for itself."""
+    if not any(map(is_figure, cell.outputs)):
+        return []
+    said, cell.outputs = ([output for output in cell.outputs if is_figure(output) == kind] for kind in (False, True))
+    return [output.data["text/markdown"] if "text/markdown" in output.get("data", {}) else f"```\n{output.text}```"
+            for output in said if "text" in output or "text/markdown" in output.get("data", {})]
+
+
+def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNode], list[str]]]:
+    """Return of each slide that shows some of a cell: how it starts, its cells, and what the speaker sees."""
+    text, said = lines(cell, "slide"), parts(lines(cell, "notes") or "")
+    texts = [""] if text is None else parts(text)
+    if len(said) > len(texts):
+        raise SlideError(f"has notes for {len(said)} slides, and text for {len(texts)}")
+    said += [""] * (len(texts) - len(said))
     if cell.cell_type == "markdown":
-        if text is not None:
-            notes.append(cell.source)
-        return [markdown(cell, "slide", kind, on_slide(cell.source if text is None else text))], notes
+        if text is None:
+            texts = [cell.source]
+        else:
+            said[0] += f"\n\n{cell.source}"
+        for number, (part, notes) in enumerate(zip(texts, said, strict=True), start=1):
+            yield kind, [markdown(cell, f"slide{number}", kind, on_slide(part))], [notes]
+            kind = "slide"
+        return
     if cell.cell_type != "code":
         raise SlideError(f"is {cell.cell_type}; slides show Markdown and code")
-    above = [] if text is None else [markdown(cell, "slide", kind, on_slide(text))]
-    figure = cell.metadata.get("mystnb", {})
+    for number, part in enumerate(texts[:-1], start=1):
+        yield kind, [markdown(cell, f"slide{number}", kind, on_slide(part))], [said[number - 1]]
+        kind = "slide"
+    above = [markdown(cell, "slide", kind, on_slide(texts[-1]))] if texts[-1] else []
+    figure, copy = cell.metadata.get("mystnb", {}), nbformat.from_dict(cell)
+    notes = [said[-1], *beside_figure(copy)]
     if caption := figure.get("figure", {}).get("caption"):
         notes.append(f"*Figure.* {caption}")
     code = cell.metadata.get("slide_code", not HIDDEN & set(cell.metadata.get("tags", [])))
-    copy = nbformat.from_dict(cell)
     copy.metadata = nbformat.from_dict({"slideshow": {"slide_type": "-" if above else kind},
                                         "alt": figure.get("image", {}).get("alt", ""),
                                         "transient": {"remove_source": not code}})
-    return [*above, copy], notes
+    yield kind, [*above, copy], notes
 
 
 def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "") -> list[Slide]:
@@ -170,13 +203,13 @@ def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "")
                 questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
                 slides += questions
             else:
-                cells, notes = shown(cell, kind)
-                if kind == "slide":
-                    slides.append(Slide())
-                elif len(slides) == 1:
-                    raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
-                slides[-1].cells += cells
-                slides[-1].notes += map(for_speaker, notes)
+                for start, cells, notes in shown(cell, kind):
+                    if start == "slide":
+                        slides.append(Slide())
+                    elif len(slides) == 1:
+                        raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
+                    slides[-1].cells += cells
+                    slides[-1].notes += map(for_speaker, notes)
         except SlideError as error:
             raise SlideError(f"cell {place} ({cell.id}) {error}") from None
     return slides
