@@ -194,3 +194,20 @@ def test_a_numbered_equation_has_one_line(path):
     """Sphinx sets an equation of several lines in a split environment, in which MathJax refuses a tag."""
     equations = re.findall(r"\$\$(.*?)\$\$", prose(path), re.DOTALL)
     assert [equation for equation in equations if r"\tag" in equation and r"\\" in equation] == []
+
+
+GUIDE = ("Time.", "On the board.", "Where students stop.", "Misconceptions.", "When time is short.", "Marking")
+GUIDED = [path for path in CHAPTERS if "**On the board.**" in prose(path)]
+
+
+@pytest.mark.parametrize("path", GUIDED, ids=name)
+def test_notes_for_the_instructor_are_a_guide_to_the_lesson(path):
+    notes, = (cell.source for cell in read(path).cells if "instructor" in tags([cell]))
+    found = re.findall(rf"^\*\*({'|'.join(map(re.escape, ('Before the lesson.', *GUIDE)))})\*\*", notes, re.MULTILINE)
+    assert found in (list(GUIDE), [GUIDE[0], "Before the lesson.", *GUIDE[1:]])
+    parts = dict(zip(found, re.split(r"^\*\*[A-Z][a-z ]+\.?\*\*", notes, flags=re.MULTILINE)[1:], strict=True))
+    assert re.search(r"\b\d+ minutes", parts["Time."]) and re.search(r"slow\s+laptop", parts["Time."])
+    stops, wrong = (re.findall(r"^- (.+(?:\n  .+)*)", parts[part], re.MULTILINE)
+                    for part in ("Where students stop.", "Misconceptions."))
+    assert 2 <= len(stops) <= 4 and 3 <= len(wrong) <= 5
+    assert [each for each in wrong if not each.startswith('*"') or "?" not in each] == [], "a sentence, and a question"
