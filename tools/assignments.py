@@ -7,6 +7,7 @@ students' version has neither; a zip beside it is for a learning platform. What 
 :mod:`tools.stubs` makes of it, as in the learner's edition of a chapter.
 """
 
+import glob
 import logging
 import os
 import zipfile
@@ -86,6 +87,7 @@ def settings(root: Path, limit_s: int = 60) -> Config:
         RunSubmission if step is Execute else step for step in Autograde.autograde_preprocessors.default_args[0]
         if step is not AssignLatePenalties]
     config.RunSubmission.timeout = config.RunSubmission.iopub_timeout = limit_s
+    config.RunSubmission.startup_timeout = 10 * limit_s
     config.RunSubmission.extra_arguments = ["--log-level=CRITICAL"]
     # nbgrader gives 0 to a test that writes to stderr, but a warning isn't an error.
     config.IgnorePattern.enabled, config.IgnorePattern.pattern = True, "."
@@ -93,9 +95,10 @@ def settings(root: Path, limit_s: int = 60) -> Config:
     return config
 
 
-def tool(converter: type, config: Config, name: str, student: str = "*", **traits: Any) -> Any:
-    """Return one of nbgrader's converters, ready for an assignment."""
-    folder = CourseDirectory(config=config, log=LOG, assignment_id=name, student_id=student)
+def tool(converter: type, config: Config, name: str, student: str | None = None, **traits: Any) -> Any:
+    """Return one of nbgrader's converters, ready for an assignment and for one student or all."""
+    chosen = "*" if student is None else glob.escape(student)
+    folder = CourseDirectory(config=config, log=LOG, assignment_id=name, student_id=chosen)
     return converter(coursedir=folder, config=config, log=LOG, **traits)
 
 

@@ -32,7 +32,7 @@ from tools.marks import LateRule, Marks, read_by_hand, read_marks, read_table, r
 from tools.notebooks import replace
 from tools.paths import ROOT
 from tools.run_submission import ENDED, STOPPED, STUCK, environment
-from tools.submissions import TIMESTAMP, Submission, find
+from tools.submissions import TIMESTAMP, Submission, find, with_id
 
 TO = ROOT / "grading"
 CONFIG = '''\
@@ -112,25 +112,37 @@ class Grading:
         if submission.notebook is None:
             record["remarks" if not record["graded"] else "later"] = submission.remarks
             return record
-        if record["graded"] and datetime.fromisoformat(record["time"]) > submission.time:
-            record["later"] = [f"{submission.path.name} is older than what was graded, {record['file']}"]
-            return record
         for cell in submission.notebook.cells:
-            if cell.id == "student":
-                cell.source = f"STUDENT = {student!r}"
+            if cell.cell_type == "code":
+                cell.source = with_id(cell.source, student)
         if submission.remarks:  # the student reads them in the feedback
             told = "\n".join(["**Remarks**", "", *(f"- {remark}" for remark in submission.remarks)])
             submission.notebook.cells.insert(0, nbformat.v4.new_markdown_cell(told, id="remarks"))
         text = nbformat.writes(submission.notebook) + "\n"
-        now = _digest(text + self.source)
-        record.update(file=submission.path.name, clock=submission.clock, time=submission.time.isoformat(), later=[])
+        is_same = record.get("text") == _digest(text)
+        if record["graded"] and not is_same and datetime.fromisoformat(record["time"]) > submission.time:
+            record["later"] = [f"{submission.path.name} is older than what was graded, {record['file']}"]
+            return record
+        record.update(text=_digest(text), file=submission.path.name, clock=submission.clock,
+                      time=submission.time.isoformat(), later=[])
         self._stamp(student, submission.time, text)
+        self._grade(student, record, submission.remarks)
+        return record
+
+    def refresh(self) -> None:
+        """Grade those again who aren't among the submissions now, if the assignment has changed since."""
+        for student, record in self.state["students"].items():
+            if record["graded"]:
+                self._grade(student, record, record["told"])
+
+    def _grade(self, student: str, record: dict[str, Any], remarks: list[str]) -> None:
+        """Run a notebook that lies there, unless just this one has been run with just these tests."""
+        now = record["text"] + self.source
         if record["graded"] != now or not self._graded(student).exists():
-            record.update(graded=None, remarks=submission.remarks)
+            record.update(graded=None, told=remarks, remarks=remarks)
             if self._run(student, record):
                 record["graded"] = now
         self.save()
-        return record
 
     def _graded(self, student: str) -> Path:
         return self.root / "autograded" / student / self.assignment / f"{self.assignment}.ipynb"
@@ -271,6 +283,7 @@ def grade(options: argparse.Namespace) -> None:
             print(f"  {submission.student:<20} {record.get('file', '')}", flush=True)
             for remark in record.get("remarks", []) + record.get("later", []):
                 print(f"      {remark}")
+        grading.refresh()
         marks = grading.marks()
         pages = grading.give_feedback(marks, options.early)
         path = grading.write_marks(marks)

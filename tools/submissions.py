@@ -71,16 +71,18 @@ def find(folder: Path, assignment: str, times: Mapping[str, datetime]) -> Iterat
     Raises
     ------
     ValueError
-        If the folder isn't there, or nothing is in it.
+        If the folder isn't there, nothing is in it, or a file names no student.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder. Give the folder with the submissions; unpack a zip first.")
     files = defaultdict(list)
-    for entry in sorted(path for path in folder.iterdir() if not path.name.startswith((".", "_"))):
+    for entry in sorted(path for path in folder.iterdir() if not path.name.startswith((".", "__"))):
         if entry.is_dir():
             student = entry.name.partition("_")[0] if MOODLE in entry.name else entry.name
             files[student.strip()] += [path for path in sorted(entry.rglob("*")) if _is_work(path.relative_to(entry))
                                        and path.is_file()]
+        elif entry.name.startswith(assignment):
+            raise ValueError(f"{entry} doesn't say whose it is; call it ID_{entry.name}")
         else:
             files[entry.name.partition(".")[0].partition("_")[0].strip()].append(entry)
     if not any(files.values()):
@@ -257,7 +259,7 @@ def mend(cells: list[NotebookNode], assignment: str, student: str) -> tuple[Note
             mended += answers[:-1]
             cell.source = answers[-1].source if answers else cell.source
         elif _is_id(cell):
-            cell.source = theirs[-1].source if theirs else cell.source
+            cell.source = next((each.source for each in theirs if ID.search(each.source)), cell.source)
             _write_id(cell, student, remarks)
         elif theirs:
             cell.source = theirs[-1].source
@@ -280,10 +282,15 @@ def _say_if_touched(cell: NotebookNode, theirs: list[NotebookNode], remarks: lis
 
 
 def _write_id(cell: NotebookNode, student: str, remarks: list[str]) -> None:
-    """Put the submission's id into the cell that asks for it."""
-    claimed = ID.search(cell.source)[2].partition("#")[0].strip().strip("\"'").strip() if ID.search(cell.source) else ""
+    """Put the submission's id into the cell that asks for it, and say if another one is there."""
+    claimed = ID.search(cell.source)[2].partition("#")[0].strip(" \t\"'")
     if claimed.casefold() in ("", PLACEHOLDER):
         remarks.append(f"no id was written into the notebook; it ran with the numbers of {student}")
     elif claimed.casefold() != student.casefold():
         remarks.append(f"the notebook says that it's of {claimed!r}; it ran with the numbers of {student}")
-    cell.source = f"STUDENT = {student!r}"
+    cell.source = with_id(cell.source, student)
+
+
+def with_id(source: str, student: str) -> str:
+    """Return the code that assigns a student's id, with this id."""
+    return ID.sub(lambda line: f"{line[1]}{student!r}", source)

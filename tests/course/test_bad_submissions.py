@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 from nbformat import NotebookNode
@@ -11,14 +12,15 @@ from nbformat import NotebookNode
 from minivit.coursework import own_numbers
 from tests.course.test_round_trip import fill_in, grade, grade_id, handed_in, marks, save, solutions_of
 from tools.assignments import names, released
-from tools.grading import Grading
+from tools.grading import Grading, read_times
 from tools.grading import grade as run_tool
 from tools.marks import read_by_hand
+from tools.submissions import find
 
 NAME = "softmax_jacobian"
 ALL = {cell.metadata.nbgrader.grade_id for cell in released(NAME).cells
        if grade_id(cell) and grade_id(cell).startswith("test_")}
-LIMIT_S = 6  # of the clock: the first cell has to import NumPy in this time, on a busy machine too
+LIMIT_S = 6  # of the clock
 
 LOOP = "import time\n\nwhile True:\n    time.sleep(1)"
 STUBBORN = """\
@@ -156,7 +158,7 @@ def test_a_new_submission_changes_nothing_for_others_and_keeps_marks_by_hand(fol
     answers = solutions_of(NAME) | {"claim": "Another one."}
     save(handed_in(NAME, "syntax", answers), tmp_path / "Syntax" / "again.ipynb", "2027-02-03 10:00:00 UTC")
     save(handed_in(NAME, "touched", {}), tmp_path / "touched" / "older.ipynb", "2020-02-03 10:00:00 UTC")
-    grade(NAME, tmp_path, to)
+    grade(NAME, tmp_path, to, "--due", "2020-01-01T00:00")
     after = marks(to, NAME)
     assert after.keys() == rows.keys()
     assert ["syntax"] == [path.parts[-3] for path, time in ran.items() if path.stat().st_mtime_ns != time]
@@ -166,7 +168,18 @@ def test_a_new_submission_changes_nothing_for_others_and_keeps_marks_by_hand(fol
     assert "older than what was graded" in after["touched"]["remarks"]
     page = (to / "feedback" / "touched" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "the test cell test_steepest_row was changed; the original ran" in page
+    assert "late by the file's own time" in after["bare"]["remarks"]
+    assert after["touched"]["late by"] and "late by" not in after["touched"]["remarks"]
     assert float(after["touched"]["total"]) == 19 and float(after["bare"]["total"]) == 20
+
+
+def test_a_list_says_when_a_notebook_was_handed_in(tmp_path):
+    save(released(NAME), tmp_path / "submissions" / "Ada" / "a.ipynb")
+    (tmp_path / "times.csv").write_text("student;time\nada;2027-02-05T12:00+01:00\n", encoding="utf-8")
+    [submission] = find(tmp_path / "submissions", NAME, read_times(tmp_path / "times.csv"))
+    assert submission.time == datetime(2027, 2, 5, 11, tzinfo=UTC) and submission.clock == "list"
+    [submission] = find(tmp_path / "submissions", NAME, {})
+    assert submission.time == datetime(2027, 2, 1, 17, 59, 59, tzinfo=UTC) and submission.clock == "timestamp.txt"
 
 
 @pytest.mark.parametrize("text, word", [
@@ -185,12 +198,14 @@ def test_a_mistake_in_a_csv_is_named(folder, rows, tmp_path, text, word):
     ({"assignment": "softmax_jacobain"}, "did you mean 'softmax_jacobian'"),
     ({"submissions": "empty"}, "there is no submission in"),
     ({"submissions": "missing"}, "is not a folder"),
+    ({"submissions": "flat"}, "doesn't say whose it is; call it ID_softmax_jacobian.ipynb"),
     ({"late": "10 per day"}, "such as 10%/day"),
     ({"due": "tomorrow"}, "write it as 2027-02-01T18:00"),
 ])
 def test_a_lecturers_mistake_is_named(tmp_path, change, word):
     (tmp_path / "empty").mkdir()
     save(released(NAME), tmp_path / "submissions" / "ada" / "a.ipynb")
+    save(released(NAME), tmp_path / "flat" / f"{NAME}.ipynb")
     options = dict(assignment=NAME, submissions="submissions", to=tmp_path / "grading", due=None, late=None, times=None,
                    limit=60, early=False) | change
     options["submissions"] = tmp_path / options["submissions"]
