@@ -24,6 +24,8 @@ DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)
 LINK_WITHIN = re.compile(r"\[([^\]\n]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
 CITATION = re.compile(r"\s*\{cite(?::\w+)?\}`[^`]+`")
 
+FOR_SLIDES = ("slideshow", "slide", "notes", "slide_code")  # metadata of cells that only tools.slides reads
+
 INSTALL = """\
 # Installs the book's package where it is missing, as on Colab and Kaggle.
 from importlib.util import find_spec
@@ -76,7 +78,7 @@ def in_any_jupyter(source: str) -> str:
 
 
 def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -> nbformat.NotebookNode:
-    """Return the notebook without what only the book's pages know.
+    """Return the notebook without what only the book's pages and slides know.
 
     Directives are HTML, captions stand under their figures, and links to places within the book are plain words. If the
     repository's address is known, the first cell installs the package.
@@ -84,6 +86,8 @@ def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -
     portable, cells = copy.deepcopy(notebook), []
     for cell in portable.cells:
         cells.append(cell)
+        for name in FOR_SLIDES:
+            cell.metadata.pop(name, None)
         if cell.cell_type == "markdown":
             cell.source = in_any_jupyter(cell.source)
         elif caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):

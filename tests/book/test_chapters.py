@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tools.budget import budget_of, most
-from tools.notebooks import notebook_paths, stored_problem
+from tools.notebooks import notebook_paths, sections, stored_problem
 from tools.paths import ROOT
 
 BOOK = ROOT / "book"
@@ -43,20 +43,6 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def sections(path: Path, title: str) -> dict[str, list[nbformat.NotebookNode]]:
-    """Return the cells of each section whose title begins so, to the next heading of its level or above."""
-    found, current = {}, None
-    for cell in read(path).cells:
-        heading = re.search(r"^#{1,3} .*", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
-        if heading:
-            current = None
-            if heading.group().lstrip("# ").startswith(title):
-                current = found.setdefault(heading.group(), [])
-        if current is not None:
-            current.append(cell)
-    return found
-
-
 def tags(cells: list[nbformat.NotebookNode]) -> set[str]:
     return {tag for cell in cells for tag in cell.metadata.get("tags", [])}
 
@@ -68,7 +54,7 @@ pages = pytest.mark.parametrize("path", PAGES, ids=name)
 
 @chapters
 def test_four_exercises_each_with_hint_solution_and_check(path):
-    found = sections(path, "Exercise")
+    found = sections(read(path), r"Exercise \d")
     assert len(found) >= 4, f"exercises: {list(found)}"
     for heading, cells in found.items():
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -79,7 +65,7 @@ def test_four_exercises_each_with_hint_solution_and_check(path):
 
 @pytest.mark.parametrize("path", QUESTIONS, ids=name)
 def test_twelve_questions_each_answered_by_a_cell(path):
-    found = sections(path, "Question")
+    found = sections(read(path), r"Question \d")
     assert len(found) == 12
     for heading, cells in found.items():
         answers = [cell for cell in cells if cell.cell_type == "code"]
@@ -178,7 +164,7 @@ def test_chapters_have_one_number_in_the_sidebar_the_introduction_and_the_course
     listed = re.findall(r"^  (\d+)\. \[(.+?)\]\((.+?)\)", (BOOK / "intro.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [file for _, _, file in listed] == sidebar
     assert [number for number, _, _ in listed] == [str(number) for number in range(1, len(sidebar) + 1)]
-    course = (BOOK.parent / "course" / "README.md").read_text(encoding="utf-8")
+    course = (BOOK.parent / "course" / "lessons.md").read_text(encoding="utf-8")
     assert re.findall(r"^## Lesson (\d+)\. (.+)$", course, re.MULTILINE) == [entry[:2] for entry in listed]
     assert re.findall(r"^\| (\d+) \| (.+?) \|", course, re.MULTILINE) == [entry[:2] for entry in listed]
 
@@ -194,3 +180,20 @@ def test_a_numbered_equation_has_one_line(path):
     """Sphinx sets an equation of several lines in a split environment, in which MathJax refuses a tag."""
     equations = re.findall(r"\$\$(.*?)\$\$", prose(path), re.DOTALL)
     assert [equation for equation in equations if r"\tag" in equation and r"\\" in equation] == []
+
+
+GUIDE = ("Time.", "On the board.", "Where students stop.", "Misconceptions.", "When time is short.", "Marking")
+GUIDED = [path for path in CHAPTERS if "**On the board.**" in prose(path)]
+
+
+@pytest.mark.parametrize("path", GUIDED, ids=name)
+def test_notes_for_the_instructor_are_a_guide_to_the_lesson(path):
+    notes, = (cell.source for cell in read(path).cells if "instructor" in tags([cell]))
+    found = re.findall(rf"^\*\*({'|'.join(map(re.escape, ('Before the lesson.', *GUIDE)))})\*\*", notes, re.MULTILINE)
+    assert found in (list(GUIDE), [GUIDE[0], "Before the lesson.", *GUIDE[1:]])
+    parts = dict(zip(found, re.split(r"^\*\*[A-Z][a-z ]+\.?\*\*", notes, flags=re.MULTILINE)[1:], strict=True))
+    assert re.search(r"\b\d+ minutes", parts["Time."]) and re.search(r"slow\s+laptop", parts["Time."])
+    stops, wrong = (re.findall(r"^- (.+(?:\n  .+)*)", parts[part], re.MULTILINE)
+                    for part in ("Where students stop.", "Misconceptions."))
+    assert 2 <= len(stops) <= 4 and 3 <= len(wrong) <= 5
+    assert [each for each in wrong if not each.startswith('*"') or "?" not in each] == [], "a sentence, and a question"

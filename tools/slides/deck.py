@@ -1,0 +1,257 @@
+"""Turn a chapter into its slides: a notebook with nbconvert's slide tags that holds what the slides show, and no more.
+
+What a slide shows and what only the speaker sees is metadata of the chapter's own cells; CONTRIBUTING.md says which.
+"""
+
+import re
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import nbformat
+import yaml
+from nbformat import NotebookNode
+from nbformat.v4 import new_markdown_cell, new_notebook
+
+from tools.editions import DIRECTIVE, FOR_SLIDES, in_any_jupyter
+from tools.notebooks import name_of
+from tools.paths import ROOT
+
+TYPES = ("slide", "fragment", "-", "notes")  # nbconvert's, without those that a chapter has no use for
+HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
+
+TITLE = re.compile(r"# (.+)\n*")
+QUESTION = re.compile(r"^\*\*\d+\.\*\* ", re.MULTILINE)
+ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
+RIGHT = "Right: "
+BREAK = re.compile(r"^---$", re.MULTILINE)
+LIVE = re.compile(r'class="(live|slider)-figure')
+LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?:)[^)\s]+\)")  # to another chapter: there is none beside a slide
+
+
+class SlideError(ValueError):
+    """A cell that can't be made into slides; says which, and why."""
+
+
+@dataclass
+class Slide:
+    """The cells of one slide, the first of them of the type ``slide``, and what only the speaker sees."""
+
+    cells: list[NotebookNode] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def slide_type(cell: NotebookNode) -> str | None:
+    """Return the type of a cell; None if it isn't in the slides.
+
+    Raises
+    ------
+    SlideError
+        If the type isn't known, or a cell that isn't in the slides has something to show on one.
+    """
+    kind = cell.metadata.get("slideshow", {}).get("slide_type")
+    if kind is None:
+        idle = [name for name in FOR_SLIDES if name in cell.metadata]
+        if idle:
+            raise SlideError(f"has {idle[0]!r} and no slide_type, so no slide shows it")
+    elif kind not in TYPES:
+        raise SlideError(f"has the slide_type {kind!r}; known: {', '.join(TYPES)}")
+    return kind
+
+
+def has_slides(notebook: NotebookNode) -> bool:
+    """Say whether a chapter has slides."""
+    return any(name in cell.metadata for cell in notebook.cells for name in FOR_SLIDES)
+
+
+def lines(cell: NotebookNode, name: str) -> str | None:
+    """Return a text that a cell has beside its source: a list of lines, so that a change of one is a change of one."""
+    text = cell.metadata.get(name)
+    if text is None:
+        return None
+    if not isinstance(text, list) or not all(isinstance(line, str) and "\n" not in line for line in text):
+        raise SlideError(f"has {name!r} that isn't a list of lines")
+    return "\n".join(text)
+
+
+def in_box(directive: re.Match) -> str:
+    """Return a directive as a box with its title; nothing is folded on a slide."""
+    _, name, title, _, body = directive.groups()
+    return f'<div class="box">\n\n**{title.strip() or name.capitalize()}**\n\n{body.strip()}\n\n</div>'
+
+
+def on_slide(source: str) -> str:
+    """Return the Markdown of a chapter as a slide shows it: without links to where a slide can't lead."""
+    return LINK.sub(r"\1", in_any_jupyter(DIRECTIVE.sub(in_box, source)))
+
+
+def for_speaker(source: str) -> str:
+    return LINK.sub(r"\1", in_any_jupyter(source))
+
+
+def markdown(cell: NotebookNode, part: str, kind: str, source: str) -> NotebookNode:
+    """Return a cell that is made from another, with its id and what part of that it is."""
+    return new_markdown_cell(source, id=f"{cell.id[:50]}-{part}", metadata={"slideshow": {"slide_type": kind}})
+
+
+def title_slide(cell: NotebookNode, number: int | None, book: str) -> Slide:
+    """Return the first slide; what the chapter starts with is for the speaker, if no slide of its own shows it."""
+    title = TITLE.match(cell.source)
+    if not title:
+        raise SlideError("doesn't start with the chapter's title")
+    lesson = f"Lesson {number}" if number else book
+    source = (f'<div class="title">\n\n<p class="lesson">{lesson}</p>\n\n# {title[1]}\n\n'
+              f'<p class="book">{book}</p>\n\n</div>')
+    notes = [] if "slideshow" in cell.metadata else [for_speaker(cell.source[title.end():])]
+    return Slide([markdown(cell, "title", "slide", source)], notes)
+
+
+def question_slides(cell: NotebookNode) -> Iterator[Slide]:
+    """Return a slide for each quick question: its answers by letters, and on a click which is right, and why."""
+    for number, question in enumerate(QUESTION.split(cell.source)[1:], start=1):
+        answers = ANSWER.findall(question)
+        right = [i for i, (_, why) in enumerate(answers) if why.startswith(RIGHT)]
+        if len(right) != 1:
+            raise SlideError(f"has quick question {number} with {len(right)} answers that start with {RIGHT!r}, not 1")
+        asked = on_slide(ANSWER.sub("", question)).strip()
+        choices = "\n".join(f"<li>\n\n{on_slide(answer)}\n\n</li>" for answer, _ in answers)
+        source = (f'<p class="kicker">Quick question {number}</p>\n\n## {" ".join(asked.split())}\n\n'
+                  f'<ol type="A" class="answers">\n{choices}\n</ol>')
+        letter = string.ascii_uppercase[right[0]]
+        why = on_slide(answers[right[0]][1].removeprefix(RIGHT))
+        notes = ["**Answers.**\n\n" + "\n".join(
+            f"- **{letter}**, {for_speaker(answer)}. {for_speaker(because)}"
+            for letter, (answer, because) in zip(string.ascii_uppercase, answers, strict=False))]
+        yield Slide([markdown(cell, f"question{number}", "slide", source),
+                     markdown(cell, f"answer{number}", "fragment",
+                              f'<div class="box answer">\n\n**{letter}.** {why[0].upper()}{why[1:]}\n\n</div>')], notes)
+
+
+def parts(text: str) -> list[str]:
+    """Return the texts of several slides that one cell has, between lines of ``---``."""
+    return [part.strip("\n") for part in BREAK.split(text)]
+
+
+def is_figure(output: NotebookNode) -> bool:
+    data = output.get("data", {})
+    return "image/png" in data or bool(LIVE.search(data.get("text/html", "")))
+
+
+def beside_figure(cell: NotebookNode) -> list[str]:
+    """Take what a cell says beside its figure from its outputs, and return it: a figure has its slide for itself."""
+    if not any(map(is_figure, cell.outputs)):
+        return []
+    said, cell.outputs = ([output for output in cell.outputs if is_figure(output) == kind] for kind in (False, True))
+    return [output.data["text/markdown"] if "text/markdown" in output.get("data", {}) else f"```\n{output.text}```"
+            for output in said if "text" in output or "text/markdown" in output.get("data", {})]
+
+
+def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNode], list[str]]]:
+    """Return of each slide that shows some of a cell: how it starts, its cells, and what the speaker sees."""
+    text, said = lines(cell, "slide"), parts(lines(cell, "notes") or "")
+    texts = [""] if text is None else parts(text)
+    if len(said) > len(texts):
+        raise SlideError(f"has notes for {len(said)} slides, and text for {len(texts)}")
+    said += [""] * (len(texts) - len(said))
+    if cell.cell_type == "markdown":
+        if text is None:
+            texts = [cell.source]
+        else:
+            said[0] += f"\n\n{cell.source}"
+        for number, (part, notes) in enumerate(zip(texts, said, strict=True), start=1):
+            yield kind, [markdown(cell, f"slide{number}", kind, on_slide(part))], [notes]
+            kind = "slide"
+        return
+    if cell.cell_type != "code":
+        raise SlideError(f"is {cell.cell_type}; slides show Markdown and code")
+    for number, part in enumerate(texts[:-1], start=1):
+        yield kind, [markdown(cell, f"slide{number}", kind, on_slide(part))], [said[number - 1]]
+        kind = "slide"
+    above = [markdown(cell, "slide", kind, on_slide(texts[-1]))] if texts[-1] else []
+    figure, copy = cell.metadata.get("mystnb", {}), nbformat.from_dict(cell)
+    notes = [said[-1], *beside_figure(copy)]
+    if caption := figure.get("figure", {}).get("caption"):
+        notes.append(f"*Figure.* {caption}")
+    code = cell.metadata.get("slide_code", not HIDDEN & set(cell.metadata.get("tags", [])))
+    copy.metadata = nbformat.from_dict({"slideshow": {"slide_type": "-" if above else kind},
+                                        "alt": figure.get("image", {}).get("alt", ""),
+                                        "transient": {"remove_source": not code}})
+    yield kind, [*above, copy], notes
+
+
+def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "") -> list[Slide]:
+    """Return the slides of a chapter.
+
+    Raises
+    ------
+    SlideError
+        Naming the cell, if its metadata can't be made into a slide.
+    """
+    slides: list[Slide] = []
+    for place, cell in enumerate(notebook.cells, start=1):
+        try:
+            if place == 1:
+                slides.append(title_slide(cell, number, book))
+            kind = slide_type(cell)
+            if kind is None:
+                continue
+            if kind == "notes" and cell.cell_type == "markdown":
+                slides[-1].notes.append(for_speaker(cell.source))
+            elif kind == "slide" and ANSWER.search(cell.source) and "slide" not in cell.metadata:
+                questions = list(question_slides(cell))
+                questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
+                slides += questions
+            else:
+                for start, cells, notes in shown(cell, kind):
+                    if start == "slide":
+                        slides.append(Slide())
+                    elif len(slides) == 1:
+                        raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
+                    slides[-1].cells += cells
+                    slides[-1].notes += map(for_speaker, notes)
+        except SlideError as error:
+            raise SlideError(f"cell {place} ({cell.id}) {error}") from None
+    return slides
+
+
+def deck(notebook: NotebookNode, number: int | None = None, book: str = "") -> NotebookNode:
+    """Return a chapter's slides as a notebook for nbconvert.
+
+    Parameters
+    ----------
+    notebook
+        A chapter, with its outputs. It isn't changed.
+    number
+        The chapter's number, if it has one.
+    book
+        The book's name.
+
+    Raises
+    ------
+    SlideError
+        Naming the cell, if its metadata can't be made into a slide.
+    """
+    cells = []
+    for slide in slides_of(notebook, number, book):
+        first, *rest = slide.cells
+        notes = "\n\n".join(note.strip() for note in slide.notes if note.strip())
+        cells += [first, *([markdown(first, "notes", "notes", notes)] if notes else []), *rest]
+    title = TITLE.match(notebook.cells[0].source)[1]
+    return new_notebook(cells=cells, metadata=notebook.metadata | {"title": title})
+
+
+def lesson_numbers(root: Path = ROOT) -> dict[str, int]:
+    """Return the number of each chapter that is a lesson, by its path in the book, in the book's order."""
+    parts = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    files = [chapter["file"] for part in parts if "numbered" in part for chapter in part["chapters"]]
+    return {f"book/{file}.ipynb": number for number, file in enumerate(files, start=1)}
+
+
+def read_deck(path: Path, book: str) -> NotebookNode | None:
+    """Return the slides of a chapter by its path; None if it has none."""
+    notebook = nbformat.read(path, as_version=4)
+    try:
+        return deck(notebook, lesson_numbers().get(name_of(path)), book) if has_slides(notebook) else None
+    except SlideError as error:
+        raise SlideError(f"{name_of(path)}, {error}") from None
