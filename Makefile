@@ -32,7 +32,7 @@ unexport MPLBACKEND PYTHONHOME PYTHONOPTIMIZE PYTHONPATH PYTHONSAFEPATH PYTHONWA
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help book test test-browser test-wheel lab serve notebooks slides editions html-zip pdf epub notebooks-zip lite speedrun pins clean
+.PHONY: help book test test-browser test-wheel lab serve notebooks teach slides editions assignments html-zip pdf epub notebooks-zip lite answers guide ready speedrun syllabi pins clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,11 +61,17 @@ serve: book ## Serve the built book on http://localhost:8000
 notebooks: $(READY) ## Execute the notebooks that changed and store their outputs in place
 	@$(BIN) -m tools.store --jobs $(JOBS)
 
+teach: slides editions guide answers assignments ## Make the whole teaching kit in _build/teach
+	@$(BIN) -m tools.teach
+
 slides: $(READY) ## Write the slides of the chapters to _build/teach/slides
 	@$(BIN) -m tools.slides
 
 editions: $(READY) ## Write the learner's and the instructor's notebooks to _build/editions
 	@$(BIN) -m tools.editions
+
+assignments: $(READY) ## Write the students' version of every assignment, and a zip of it, to _build/teach/assignments
+	@$(BIN) -m tools.assignments
 
 html-zip: book ## Pack the built book, to be read without a network, in _build/release
 	@$(BIN) -m tools.offline html
@@ -82,8 +88,20 @@ notebooks-zip: $(READY) ## Pack the notebooks with their outputs in _build/relea
 lite: $(READY) ## Build the book with a JupyterLite beside it, in which Part I runs in the browser
 	@$(BIN) -m tools.lite
 
+answers: $(READY) ## Write the answer booklet, for teachers, in _build/teach; as PDF too, with Chromium
+	@$(BIN) -m tools.answers
+
+guide: $(READY) ## Write the instructor's guide in _build/teach; as PDF too, with Chromium
+	@$(BIN) -m tools.guide
+
+ready: $(READY) ## Say whether this machine is ready for a lesson, or what is missing
+	@$(BIN) -m tools.ready
+
 speedrun: $(READY) ## Check the entries of the speed run and write their tables in results/speedrun.md
 	@$(BIN) -m tools.speedrun
+
+syllabi: $(READY) ## Write the tables of the syllabi in course/ from their sessions, the chapters and the objectives
+	@$(BIN) -m tools.syllabus
 
 pins: ## Renew requirements.txt with the newest versions that pyproject.toml allows
 	@$(PYTHON) -m tools.pins

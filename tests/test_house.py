@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "minivit"
 FLOORS = [["__main__"], ["arguments"], ["bench"], ["report"], ["training"], ["tasks", "figures"], ["models"],
-          ["layers"], ["mixers", "data"], ["analysis", "scratch"],
+          ["layers"], ["mixers", "data", "coursework"], ["analysis", "scratch"],
           ["expect"], ["options", "checks", "draws", "files", "lessons", "wrappers"], ["__init__"]]
 FLOOR = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 

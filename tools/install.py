@@ -14,8 +14,8 @@ REQUIREMENTS = ROOT / "requirements.txt"
 
 # Measured with Python 3.11 on x86-64.
 NOTICE = """\
-Installing about 3 GB of downloads, 5.4 GB on disk, since torch for Linux comes with CUDA. Without an NVIDIA GPU that's
-wasted: make TORCH_CPU=PLACE needs 1.7 GB in all, see README.md. This takes minutes and prints nothing more."""
+Installing about 3 GB of downloads, 6.1 GB on disk, since torch for Linux comes with CUDA. Without an NVIDIA GPU that's
+wasted: make TORCH_CPU=PLACE needs 2.1 GB in all, see README.md. This takes minutes and prints nothing more."""
 
 
 def pinned_torch(requirements: str) -> str:

@@ -1,8 +1,10 @@
 """Find the book's notebooks, check that they contain what their pages show, and write them whole."""
 
+import re
 from pathlib import Path
 
 import nbformat
+import yaml
 from nbformat.reader import NotJSONError
 
 from minivit.files import write_whole
@@ -12,6 +14,31 @@ from tools.paths import ROOT
 def notebook_paths(root: Path) -> list[Path]:
     """Return the paths of the book's notebooks, sorted."""
     return sorted(path for path in (root / "book").rglob("*.ipynb") if ".ipynb_checkpoints" not in path.parts)
+
+
+def in_order(root: Path = ROOT) -> list[tuple[int, Path]]:
+    """Return the book's notebooks in the order of its contents, each with its chapter's number, 0 if it has none."""
+    found, number = [], 0
+    for part in yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))["parts"]:
+        for entry in part["chapters"]:
+            number += "numbered" in part
+            path = root / "book" / f"{entry['file']}.ipynb"
+            if path.exists():
+                found.append((number if "numbered" in part else 0, path))
+    return found
+
+
+def sections(notebook: nbformat.NotebookNode, title: str) -> dict[str, list[nbformat.NotebookNode]]:
+    """Return the cells of each section whose title begins with a pattern, to the next heading of its level or above."""
+    found, current = {}, None
+    for cell in notebook.cells:
+        headings = re.findall(r"^#{1,3} (.*)", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else []
+        if headings:
+            heading = next((it for it in headings if re.match(title, it)), None)
+            current = None if heading is None else found.setdefault(heading, [])
+        if current is not None:
+            current.append(cell)
+    return found
 
 
 def name_of(path: Path, root: Path = ROOT) -> str:

@@ -110,13 +110,13 @@ def joined(folder: Path) -> str:
             f"{''.join(parts)}</body></html>\n")
 
 
-def print_page(program: str, source: Path, target: Path) -> None:
-    """Let Chromium print a page when its formulas are set and its images are there."""
+def print_page(program: str, source: Path, target: Path, name: str) -> None:
+    """Let Chromium print a page when its formulas are set and its images are there, with a name at the foot."""
     from playwright.sync_api import sync_playwright
 
     width = round((PAPER["width"] - 2 * PAPER["side"]) * MILLIMETRE)
     footer = ('<div style="font: 8px sans-serif; width: 100%; text-align: center; color: #555">'
-              f'Less Attention, More Context, version {version()} &nbsp;·&nbsp; <span class="pageNumber"></span></div>')
+              f'{name}, version {version()} &nbsp;·&nbsp; <span class="pageNumber"></span></div>')
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": width, "height": 1000})
@@ -167,22 +167,31 @@ def finish(source: Path, target: Path, titles: list[str]) -> None:
     write_whole(target, writer.write)
 
 
+def can_print() -> bool:
+    """Return whether there is a Chromium; say what is missing if there is none."""
+    if find_browser():
+        return True
+    print(f"The PDF is printed by Chromium, and none of {', '.join(NAMES)} is installed. Install one, for example "
+          "with `apt-get install chromium`, or open the HTML in any browser and print it.", file=sys.stderr)
+    return False
+
+
+def make_pdf(source: Path, target: Path, name: str) -> None:
+    """Print a page with formulas as a PDF, with an outline of its headings."""
+    printed = source.with_suffix(".printed.pdf")
+    print_page(find_browser(), source, printed, name)
+    finish(printed, target, headings(source.read_text(encoding="utf-8")))
+    printed.unlink()
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+
+
 def main() -> int:
-    program = find_browser()
-    if not program:
-        print(f"The PDF is printed by Chromium, and none of {', '.join(NAMES)} is installed. Install one, for example "
-              "with `apt-get install chromium`, or open a page of the book in any browser and print it.",
-              file=sys.stderr)
+    if not can_print():
         return 1
     JOINED.parent.mkdir(parents=True, exist_ok=True)
-    book = joined(HTML)
-    JOINED.write_text(book, encoding="utf-8")
+    JOINED.write_text(joined(HTML), encoding="utf-8")
     RELEASE.mkdir(parents=True, exist_ok=True)
-    target = RELEASE / f"{release_name()}.pdf"
-    printed = JOINED.with_suffix(".pdf")
-    print_page(program, JOINED, printed)
-    finish(printed, target, headings(book))
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
+    make_pdf(JOINED, RELEASE / f"{release_name()}.pdf", "Less Attention, More Context")
     return 0
 
 

@@ -49,8 +49,8 @@ def table_of_ranges(root: Path) -> list[str]:
     return lines
 
 
-def fill(text: str, tables: dict[str, list[str]]) -> str:
-    """Return the page with each table between its two marks.
+def fill(text: str, tables: dict[str, list[str]], page: str = PAGE, command: str = "make notebooks") -> str:
+    """Return a page's text with each table between its two marks, the first of which names the command that writes it.
 
     Raises
     ------
@@ -58,10 +58,10 @@ def fill(text: str, tables: dict[str, list[str]]) -> str:
         If a table has no marks.
     """
     for name, lines in tables.items():
-        before, start, rest = text.partition(f"<!-- {name}: written by make notebooks -->\n")
+        before, start, rest = text.partition(f"<!-- {name}: written by {command} -->\n")
         _, end, after = rest.partition(f"<!-- end of {name} -->\n")
         if not start or not end:
-            raise ValueError(f"{PAGE} has no place for the table of {name}")
+            raise ValueError(f"{page} has no place for the table of {name}")
         text = before + start + "\n" + "\n".join(lines) + "\n\n" + end + after
     return text
 

@@ -4,6 +4,7 @@ A copy that is as it was put there is renewed with the edition. One that its rea
 edition has changed too, this is said, and where the new one is.
 """
 
+import argparse
 import hashlib
 import json
 from pathlib import Path
@@ -51,12 +52,17 @@ def update(work: Path, edition: Path) -> list[str]:
 
 
 def main() -> None:
-    write_editions()
-    kept = update(WORK, LEARNER)
-    print(f"Your copies are in {WORK}; the chapters with their solutions are in {ROOT / 'book'}.")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", nargs="?", type=Path, default=WORK, help="where the copies go; work/ if not given")
+    parser.add_argument("--built", action="store_true", help="take the edition that `make editions` wrote")
+    options = parser.parse_args()
+    if not options.built:
+        write_editions()
+    kept = update(options.folder, LEARNER)
+    print(f"Your copies are in {options.folder}; the chapters with their solutions are in {ROOT / 'book'}.")
     for name in kept:
-        print(f"  work/{name} is as you left it. The chapter has changed since: compare {LEARNER / name},\n"
-              f"  or rename yours, and `make lab` puts the new one in its place.")
+        print(f"  {options.folder / name} is as you left it. The chapter has changed since: compare {LEARNER / name},\n"
+              f"  or rename yours, and the new one is put in its place next time.")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,8 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     ------
     AssertionError
         If an entry differs by more than the tolerance, or a gradient is missing or has the wrong shape: with a report
-        that names the input, the index and both values. Also if ``forward`` returns nothing.
+        that names the input, the index and both values. Also if ``forward`` returns nothing, or if a function writes
+        into its arguments: every difference that follows would be wrong.
     ValueError
         If the tolerance, the step or the number of entries is out of range.
 
@@ -82,11 +83,12 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     check_positive(tolerance=tolerance, step=step)
     check_at_least(1, entries=entries)
     rng = np.random.default_rng(seed)
-    values = [_copy(value) for value in inputs.values()]
-    if (first := _output(forward(*values))) is None:
+    arguments = {name: _copy(value) for name, value in inputs.items()}
+    values = list(arguments.values())
+    if (first := _output(_call("forward", forward, **arguments))) is None:
         raise AssertionError("forward returned nothing; expected an array or a number")
     d_out = rng.normal(size=np.shape(first))
-    gradients = backward(d_out, *values)
+    gradients = _call("backward", backward, d_out=d_out, **arguments)
     if len(values) == 1 and not isinstance(gradients, tuple):
         gradients = (gradients,)
     if not isinstance(gradients, tuple | list) or len(gradients) != len(values):
@@ -105,6 +107,18 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
     if failed:
         raise AssertionError("the gradients do not agree with central differences\n" + "\n".join(report))
     say("\n".join(report))
+
+
+def _call(what: str, function: Callable[..., Any], **arguments: Any) -> Any:
+    """Call a function with copies of its arguments, and see that it doesn't write into them."""
+    given = {name: _copy(value) for name, value in arguments.items()}
+    result = function(*given.values())
+    for name, value in arguments.items():
+        for label, before, after in _arrays(name, value, given[name]):
+            if not np.array_equal(before, after, equal_nan=True):
+                raise AssertionError(f"{what} changed {label}, which it was given: `+=` and `[...] =` write into the "
+                                     "array itself; make a new one, as `x + y` and `x.copy()` do")
+    return result
 
 
 def _compare(name: str, array: np.ndarray, gradient: Any, weighted: Callable[[], float], rng: np.random.Generator,

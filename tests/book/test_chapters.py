@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tools.budget import budget_of, most
-from tools.notebooks import notebook_paths, stored_problem
+from tools.notebooks import notebook_paths, sections, stored_problem
 from tools.paths import ROOT
 
 BOOK = ROOT / "book"
@@ -43,20 +43,6 @@ def code_cells(path: Path) -> list[nbformat.NotebookNode]:
     return [cell for cell in read(path).cells if cell.cell_type == "code"]
 
 
-def sections(path: Path, title: str) -> dict[str, list[nbformat.NotebookNode]]:
-    """Return the cells of each section whose title begins so, to the next heading of its level or above."""
-    found, current = {}, None
-    for cell in read(path).cells:
-        heading = re.search(r"^#{1,3} .*", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
-        if heading:
-            current = None
-            if heading.group().lstrip("# ").startswith(title):
-                current = found.setdefault(heading.group(), [])
-        if current is not None:
-            current.append(cell)
-    return found
-
-
 def tags(cells: list[nbformat.NotebookNode]) -> set[str]:
     return {tag for cell in cells for tag in cell.metadata.get("tags", [])}
 
@@ -68,7 +54,7 @@ pages = pytest.mark.parametrize("path", PAGES, ids=name)
 
 @chapters
 def test_four_exercises_each_with_hint_solution_and_check(path):
-    found = sections(path, "Exercise")
+    found = sections(read(path), r"Exercise \d")
     assert len(found) >= 4, f"exercises: {list(found)}"
     for heading, cells in found.items():
         text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
@@ -79,7 +65,7 @@ def test_four_exercises_each_with_hint_solution_and_check(path):
 
 @pytest.mark.parametrize("path", QUESTIONS, ids=name)
 def test_twelve_questions_each_answered_by_a_cell(path):
-    found = sections(path, "Question")
+    found = sections(read(path), r"Question \d")
     assert len(found) == 12
     for heading, cells in found.items():
         answers = [cell for cell in cells if cell.cell_type == "code"]
@@ -178,7 +164,7 @@ def test_chapters_have_one_number_in_the_sidebar_the_introduction_and_the_course
     listed = re.findall(r"^  (\d+)\. \[(.+?)\]\((.+?)\)", (BOOK / "intro.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert [file for _, _, file in listed] == sidebar
     assert [number for number, _, _ in listed] == [str(number) for number in range(1, len(sidebar) + 1)]
-    course = (BOOK.parent / "course" / "README.md").read_text(encoding="utf-8")
+    course = (BOOK.parent / "course" / "lessons.md").read_text(encoding="utf-8")
     assert re.findall(r"^## Lesson (\d+)\. (.+)$", course, re.MULTILINE) == [entry[:2] for entry in listed]
     assert re.findall(r"^\| (\d+) \| (.+?) \|", course, re.MULTILINE) == [entry[:2] for entry in listed]
 

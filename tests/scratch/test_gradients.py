@@ -77,6 +77,21 @@ def test_what_is_no_gradient_is_told(backward, message):
         check_gradients(np.sin, backward, x=np.ones((2, 3)))
 
 
+def overwrite(*arrays):
+    arrays[0][...] *= 2
+    return arrays[0]
+
+
+@pytest.mark.parametrize("forward, backward, message", [
+    (overwrite, lambda d_out, x: 2 * d_out, "forward changed x, which it was given"),
+    (lambda x: 2 * x, overwrite, "backward changed d_out, which it was given"),
+    (lambda x: 2 * x, lambda d_out, x: 2 * d_out + 0 * overwrite(x), "backward changed x, which it was given"),
+])
+def test_writing_into_what_was_given_is_told(forward, backward, message):
+    with pytest.raises(AssertionError, match=message):
+        check_gradients(forward, backward, x=np.ones((2, 3)))
+
+
 def test_inputs_are_left_alone(inputs):
     kept = {name: value.copy() for name, value in inputs.items()}
     check_gradients(linear, backward, **inputs)

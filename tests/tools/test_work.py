@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.work import update
+from tools.work import main, update
 
 
 @pytest.fixture
@@ -73,3 +73,12 @@ def test_the_reader_who_arrives_at_the_new_edition_alone_is_up_to_date(folders):
     edit(edition, "one", "one, third")
     assert update(work, edition) == []
     assert text(work, "one") == "one, third"
+
+
+def test_a_hub_fills_a_students_folder_from_the_edition_as_it_was_built(folders, monkeypatch, capsys):
+    work, edition = folders
+    monkeypatch.setattr("tools.work.LEARNER", edition)
+    monkeypatch.setattr("tools.work.write_editions", lambda: pytest.fail("the student may not write there"))
+    monkeypatch.setattr("sys.argv", ["work", "--built", str(work)])
+    main()
+    assert text(work, "one") == "one, first" and str(work) in capsys.readouterr().out

@@ -69,6 +69,7 @@ def write_shared(folder: Path) -> None:
     mathjax = package_folder("sphinx-mathjax-offline") / "static" / "mathjax"
     copies = {reveal / "dist/reveal.js": "", reveal / "dist/reveal.css": "", reveal / "plugin/notes/notes.js": "",
               reveal / "LICENSE": "", HERE / "start.js": "", mathjax / "tex-chtml.js": "mathjax"}
+    copies[mathjax / "input/tex/extensions/boldsymbol.js"] = "mathjax/input/tex/extensions"  # fetched at a \boldsymbol
     fonts = mathjax.glob("output/chtml/fonts/*/*.woff")
     copies |= {font: f"mathjax/{font.parent.relative_to(mathjax).as_posix()}" for font in fonts}
     for source, under in copies.items():

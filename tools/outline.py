@@ -1,0 +1,149 @@
+"""What a chapter offers a course, read from its notebook: sections, exercises, questions, and what it needs first."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import yaml
+
+from tools.budget import Cost, declared
+from tools.paths import ROOT
+
+HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
+EXERCISE = re.compile(r"^### Exercise (\d+)\. (.+?) (★+) \((.+)\)$", re.MULTILINE)
+CHECK_YOURSELF = re.compile(r"^## Question (\d+)\. (.+)$", re.MULTILINE)
+QUICK_QUESTION = re.compile(r"^\*\*(\d+)\.\*\*", re.MULTILINE)
+LINK = re.compile(r"\]\((?:\.\./\w+/)?(\w+)\.ipynb\)")
+ABLE, NEED = "**You will be able to**", "**You need**"
+READING = re.compile(r"\*\*It takes\*\* about (\d+) minutes")
+
+LESSON = re.compile(r"^## Lesson (\d+)\. .+\n((?:(?!## ).*\n)*)", re.MULTILINE)
+ROW = re.compile(r"^\| (\d+)–(\d+) \| (.+?) \| (.*?) ?\|$", re.MULTILINE)
+NAMED = re.compile(r"\*([^*]+)\*(?: to \*([^*]+)\*)?")
+BRING = re.compile(r"^Students bring [^.]*", re.MULTILINE)
+
+
+class Exercise(NamedTuple):
+    """An exercise as its heading announces it; ``time`` is "10 minutes", or "open-ended"."""
+
+    title: str
+    stars: str
+    time: str
+
+    @property
+    def minutes(self) -> int:
+        """Minutes, 0 if it's open-ended."""
+        return int(self.time.partition(" ")[0]) if self.time[0].isdigit() else 0
+
+
+class Chapter(NamedTuple):
+    """A numbered chapter, which is the lesson of that number."""
+
+    lesson: int
+    path: Path
+    title: str
+    goals: str
+    needs: list[str]
+    sections: list[str]
+    exercises: dict[int, Exercise]
+    questions: list[int]
+    reading_minutes: int
+    budget: Cost | None
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    def section(self, start: str) -> str:
+        """Return the title of the section that is called so, or, if none is, of the only one that begins so.
+
+        Raises
+        ------
+        ValueError
+            If there is no such section, or more than one.
+        """
+        found = [it for it in self.sections if it == start] or [it for it in self.sections if it.startswith(start)]
+        if len(found) != 1:
+            raise ValueError(f"{self.name}: {found or 'no section'} begins with {start!r}")
+        return found[0]
+
+
+class Row(NamedTuple):
+    """A row of a lesson's plan: from minute to minute, with the sections that it runs."""
+
+    start: int
+    end: int
+    sections: list[str]
+
+    @property
+    def minutes(self) -> int:
+        return self.end - self.start
+
+
+def paragraphs(notebook: nbformat.NotebookNode) -> Iterator[str]:
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            yield from cell.source.split("\n\n")
+
+
+def chapter(path: Path, lesson: int = 0) -> Chapter:
+    """Return the outline of a chapter's notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    said = {start: next((it for it in paragraphs(notebook) if it.startswith(start)), "") for start in (ABLE, NEED)}
+    quick = next((cell.source for cell in notebook.cells if "## Quick questions" in cell.source), "")
+    title, *sections = HEADING.findall(text)
+    return Chapter(
+        lesson, path, title, " ".join(said[ABLE].removeprefix(ABLE).split()), LINK.findall(said[NEED]), sections,
+        {int(number): Exercise(*rest) for number, *rest in EXERCISE.findall(text)},
+        [int(number) for number in QUICK_QUESTION.findall(quick)],
+        next((int(it) for it in READING.findall(text)), 0), declared(notebook),
+    )
+
+
+def numbered(root: Path = ROOT) -> dict[str, Chapter]:
+    """Return the numbered chapters in the order of the book, by the name of their file."""
+    parts = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))["parts"]
+    files = [it["file"] for part in parts if "numbered" in part for it in part["chapters"]]
+    return {Path(file).name: chapter(root / "book" / f"{file}.ipynb", lesson) for lesson, file in enumerate(files, 1)}
+
+
+def check_yourself(root: Path = ROOT) -> dict[int, list[str]]:
+    """Return the questions of *Check yourself* by number, each with the chapters that it points to."""
+    found = {}
+    for cell in nbformat.read(root / "book/attention/check_yourself.ipynb", as_version=4).cells:
+        if cell.cell_type == "markdown" and (heading := CHECK_YOURSELF.search(cell.source)):
+            found[int(heading[1])] = LINK.findall(cell.source)
+    return found
+
+
+def sections_run(cell: str, outline: Chapter) -> list[str]:
+    """Return the sections that the last cell of a plan's row names; "*A* to *B*" are all those between, too."""
+    found = []
+    for first, last in NAMED.findall(cell):
+        start = outline.sections.index(outline.section(first))
+        end = outline.sections.index(outline.section(last)) if last else start
+        found += outline.sections[start:end + 1]
+    return found
+
+
+def plans(outlines: dict[str, Chapter], root: Path = ROOT) -> dict[str, list[Row]]:
+    """Return the plan of each chapter's lesson."""
+    text, by_lesson = (root / "course/lessons.md").read_text(encoding="utf-8"), list(outlines.values())
+    return {(it := by_lesson[int(lesson) - 1]).name: [Row(int(start), int(end), sections_run(cell, it))
+                                                      for start, end, _, cell in ROW.findall(body)]
+            for lesson, body in LESSON.findall(text)}
+
+
+def brought(outlines: dict[str, Chapter], root: Path = ROOT) -> dict[str, set[int]]:
+    """Return the lessons that each plan says students bring."""
+    text, names = (root / "course/lessons.md").read_text(encoding="utf-8"), list(outlines)
+    found = {}
+    for lesson, body in LESSON.findall(text):
+        sentence = BRING.search(body)[0]
+        spans = re.findall(r"(\d+) to (\d+)", sentence)
+        found[names[int(lesson) - 1]] = {int(it) for it in re.findall(r"\d+", sentence)} | {
+            it for first, last in spans for it in range(int(first), int(last) + 1)}
+    return found

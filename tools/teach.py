@@ -1,0 +1,93 @@
+"""Put the editions beside the rest of the teaching kit, and write the page that leads to all of it."""
+
+import html
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.notebooks import replace
+from tools.paths import BUILD
+from tools.version import date, in_words, version
+
+EDITIONS, KIT = BUILD / "editions", BUILD / "teach"
+BOOK = "Less Attention, More Context"
+
+# What belongs to the kit: the command of make, the file to open, its name, and what it's for.
+PARTS = [
+    ("slides", "slides/index.html", "Slides", "a deck for each lesson; the key S opens the speaker's view"),
+    ("guide", "guide.html", "Instructor's guide",
+     "plans, misconceptions, what to draw, setting up a class, and what each chapter costs"),
+    ("answers", "answers.html", "Answer booklet", "all solutions; for teachers only"),
+    ("assignments", "assignments", "Assignments", "the students' versions, and a zip of each"),
+    ("editions", "editions/learner", "Learner's edition", "the chapters as notebooks, without solutions and outputs"),
+    ("editions", "editions/instructor", "Instructor's edition", "the chapters with solutions, outputs and notes"),
+]
+
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en"><head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Teaching kit: {book}, version {version}</title>
+<style>
+body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }}
+li {{ margin: .6rem 0; }}
+</style></head>
+<body>
+<h1>Teaching kit</h1>
+<p>{book}, version {version}, {date}. Nothing here needs a network.</p>
+<ul>
+{entries}
+</ul>
+<p>The syllabi, the lessons' plans and the projects are in the folder <code>course</code> of the repository;
+<code>course/README.md</code> says what to do before Monday.</p>
+</body></html>
+"""
+
+
+def entries(kit: Path) -> Iterator[str]:
+    """Return a line for each part of the kit, with its files as folders have no page of their own.
+
+    Raises
+    ------
+    FileNotFoundError
+        Naming the command that makes a missing part.
+    """
+    for command, place, title, about in PARTS:
+        if not (kit / place).exists():
+            raise FileNotFoundError(f"{kit / place} isn't there: make {command}")
+        files = [(place, title)]
+        if (kit / place).is_dir():
+            found = sorted(it for it in (kit / place).rglob("*.ipynb") if ".ipynb_checkpoints" not in it.parts)
+            files = [(it.relative_to(kit).as_posix(), it.stem) for it in found]
+        printed = Path(place).with_suffix(".pdf")
+        if (kit / printed).exists():
+            files.append((printed.as_posix(), "PDF"))
+        links = ", ".join(f'<a href="{html.escape(file)}">{html.escape(name)}</a>' for file, name in files)
+        heading = "" if links.startswith(f'<a href="{place}"') else f"<strong>{html.escape(title)}</strong>: "
+        yield f"<li>{heading}{links}<br>{html.escape(about)}</li>"
+
+
+def make_kit(kit: Path, editions: Path) -> Path:
+    """Copy the editions into the kit, and return the page that leads to everything in it."""
+    shutil.rmtree(kit / "editions", ignore_errors=True)
+    if editions.exists():
+        shutil.copytree(editions, kit / "editions")
+    page = PAGE.format(book=BOOK, version=version(), date=in_words(date()), entries="\n".join(entries(kit)))
+    replace(kit / "index.html", page)
+    return kit / "index.html"
+
+
+def main() -> int:
+    try:
+        print(f"Open {make_kit(KIT, EDITIONS)}")
+    except FileNotFoundError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
