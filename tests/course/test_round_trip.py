@@ -182,6 +182,7 @@ def test_everybody_gets_feedback_with_the_marks(graded):
     for student in STUDENTS:
         page = (to / "feedback" / student / name / f"{name}.html").read_text(encoding="utf-8")
         assert f"(Score: {float(marks(to, name)[student]['total'])} / 20.0)" in page
+        assert all(f">{part}</a> (Score: " in page for part in answers_of(name).MARKS["perfect"])
     assert "Late submission penalty (Score: -4.0)" in page
 
 

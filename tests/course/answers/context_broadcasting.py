@@ -1,4 +1,4 @@
-"""Answers to the assignment ``context_broadcasting``, for the round trip: other right ones, and plausible wrong ones."""
+"""Answers to the assignment ``context_broadcasting``, for the round trip: right in another way, and plausibly wrong."""
 
 OTHER = {
     "broadcast": '''
