@@ -11,9 +11,8 @@ import argparse
 import hashlib
 import json
 import logging
-import os
+import re
 import resource
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,10 +27,20 @@ from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
 from tools.assignments import LOG, by_hand, settings, source_of, tool
-from tools.marks import LateRule, Marks, read_by_hand, read_marks, read_table, reopen_none, table, write_by_hand
+from tools.marks import (
+    LateRule,
+    Marks,
+    read_by_hand,
+    read_marks,
+    read_table,
+    reopen_none,
+    start_gradebook,
+    table,
+    write_by_hand,
+)
 from tools.notebooks import replace
 from tools.paths import ROOT
-from tools.run_submission import ENDED, STOPPED, STUCK, environment
+from tools.run_submission import ENDED, STOPPED, STUCK
 from tools.submissions import TIMESTAMP, Submission, find, with_id
 
 TO = ROOT / "grading"
@@ -63,15 +72,14 @@ class Grading:
 
     @contextmanager
     def logged(self) -> Iterator[None]:
-        """Write down what nbgrader says meanwhile, and let it find the programs of this environment."""
+        """Write down what nbgrader says meanwhile."""
         self.root.mkdir(parents=True, exist_ok=True)
         handler = logging.FileHandler(self.log_file, mode="w", encoding="utf-8")
         LOG.addHandler(handler)
         try:
-            with environment({"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}):
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own way to add a submission
-                    yield
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", SAWarning)  # of nbgrader's own way to add a submission
+                yield
         finally:
             LOG.removeHandler(handler)
             handler.close()
@@ -84,6 +92,7 @@ class Grading:
 
     def prepare(self, due: str | None, late: str | None) -> None:
         """Make the folder, put the assignment into its gradebook, and take over the deadline and the late rule."""
+        start_gradebook(self.root / "gradebook.db")
         replace(self.root / "nbgrader_config.py", CONFIG.format(root=str(ROOT)))
         if late is not None:
             LateRule.parse(late)
@@ -197,6 +206,9 @@ class Grading:
             now = _digest(repr((record["graded"], each)))
             if record.get("feedback") != now or not path.exists():
                 tool(GenerateFeedback, self.config, self.assignment, student, force=True).start()
+                # nbgrader calls every test "Test cell"; its name says more.
+                page = path.read_text(encoding="utf-8")
+                replace(path, re.sub(r'<a href="#([^"]+)">[^<]+</a> \(Score', r'<a href="#\1">\1</a> (Score', page))
                 record["feedback"] = now
         self.save()
         return len(finished)

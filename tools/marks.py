@@ -7,18 +7,37 @@ typed counts, so that it never undoes what was given in the formgrader meanwhile
 import csv
 import io
 import re
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nbgrader
+from alembic.script import ScriptDirectory
 from nbgrader.api import Gradebook, MissingEntry
 
+from minivit.files import write_whole
 from tools.notebooks import replace
 
 UNITS = {"hour": 3600, "day": 86400, "week": 604800}
 COLUMNS = ["student", "part", "of", "mark", "comment"]
 TYPED = ["student", "part", "mark", "comment"]
+
+
+def start_gradebook(path: Path) -> None:
+    """Make an empty gradebook, if there's none: to number its layout, nbgrader would need the program alembic."""
+    if path.exists():
+        return
+    layout = ScriptDirectory(str(Path(nbgrader.__file__).parent / "alembic")).get_current_head()
+
+    def write(part: Path) -> None:
+        with closing(sqlite3.connect(part)) as book, book:
+            book.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
+            book.execute("INSERT INTO alembic_version VALUES (?)", (layout,))
+
+    write_whole(path, write)
 
 
 class LateRule(NamedTuple):
