@@ -1,4 +1,4 @@
-"""Answers to the assignment ``block_backward``, for the round trip: other right ones, and plausible wrong ones."""
+"""Answers to the assignment ``block_backward``, for the round trip: right ones and plausible wrong ones."""
 
 OTHER = {
     "linear": '''

@@ -1,4 +1,4 @@
-"""Answers to the assignment ``context_broadcasting``, for the round trip: right in another way, and plausibly wrong."""
+"""Answers to the assignment ``context_broadcasting``, for the round trip: right ones and plausible wrong ones."""
 
 OTHER = {
     "broadcast": '''
