@@ -132,6 +132,14 @@ def test_a_figure_has_its_slide_for_itself_and_what_is_printed_beside_it_is_for_
     assert len(section.select(".outputs > *")) == 1 and notes(section) == "0.5 So."
 
 
+def test_a_cell_chooses_the_outputs_that_its_slide_shows_and_the_speaker_has_the_others():
+    tables = [new_output("display_data", data={"text/markdown": table}) for table in ("*One.*", "*Two.*")]
+    first, none = shown(code("x", "slide", tables, tags=["hide-input"], slide_outputs=[0]),
+                        code("y", "slide", tables, tags=["hide-input"], slide=["## Read"], slide_outputs=[]))
+    assert words(first.select_one(".outputs")) == "One." and notes(first) == "Two."
+    assert not none.select(".outputs") and notes(none) == "One. Two."
+
+
 def test_each_quick_question_is_a_slide_and_a_click_gives_the_answer():
     first, second = shown(text(QUESTIONS, "slide"))
     asked = words(first.select_one(".slide > .text"))
@@ -156,6 +164,7 @@ def test_a_box_of_the_chapter_is_a_box():
     (text("a", "slide", notes=["b\nc"]), "'notes' that isn't a list of lines"),
     (text("a", "fragment"), "'fragment', but no cell before it starts a slide"),
     (code("a", "slide", slide_code=False, notes=[7]), "isn't a list of lines"),
+    (code("a", "slide", slide_outputs=[0]), "slide_outputs [0], and 0 outputs, counted from 0"),
     (text(QUESTIONS.replace("Right:", "Yes:"), "slide"), "quick question 1 with 0 answers"),
 ])
 def test_what_can_not_be_a_slide_is_an_error_that_names_the_cell(cell, message):

@@ -138,11 +138,22 @@ def is_figure(output: NotebookNode) -> bool:
     return "image/png" in data or bool(LIVE.search(data.get("text/html", "")))
 
 
-def beside_figure(cell: NotebookNode) -> list[str]:
-    """Take what a cell says beside its figure from its outputs, and return it: a figure has its slide for itself."""
-    if not any(map(is_figure, cell.outputs)):
-        return []
-    said, cell.outputs = ([output for output in cell.outputs if is_figure(output) == kind] for kind in (False, True))
+def beside(cell: NotebookNode) -> list[str]:
+    """Take from a cell's outputs what its slide doesn't show, and return it: a figure has its slide for itself.
+
+    Raises
+    ------
+    SlideError
+        If the cell chooses an output that it doesn't have.
+    """
+    places = range(len(cell.outputs))
+    chosen = cell.metadata.get("slide_outputs")
+    if chosen is None:
+        chosen = [place for place in places if is_figure(cell.outputs[place])] or places
+    elif not set(chosen) <= set(places):
+        raise SlideError(f"has slide_outputs {chosen}, and {len(places)} outputs, counted from 0")
+    said, cell.outputs = ([cell.outputs[place] for place in places if (place in chosen) == kind]
+                          for kind in (False, True))
     return [output.data["text/markdown"] if "text/markdown" in output.get("data", {}) else f"```\n{output.text}```"
             for output in said if "text" in output or "text/markdown" in output.get("data", {})]
 
@@ -170,7 +181,7 @@ def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNod
         kind = "slide"
     above = [markdown(cell, "slide", kind, on_slide(texts[-1]))] if texts[-1] else []
     figure, copy = cell.metadata.get("mystnb", {}), nbformat.from_dict(cell)
-    notes = [said[-1], *beside_figure(copy)]
+    notes = [said[-1], *beside(copy)]
     if caption := figure.get("figure", {}).get("caption"):
         notes.append(f"*Figure.* {caption}")
     code = cell.metadata.get("slide_code", not HIDDEN & set(cell.metadata.get("tags", [])))
