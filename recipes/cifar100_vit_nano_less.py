@@ -5,9 +5,9 @@
 One pass over 24,000 images, all patches shown: a layer that transforms scores needs every token in its place. The six
 layers are counted from 0; ``la_from3`` computes attention in layers 0 to 2.
 
-Two cores per run, or one of two (AMD EPYC, float32, some with other work running): 3 to 8 minutes. Top-1, mean ± sd of
-n = 3: plain 16.17 ± 0.41 %; from layer 5 on 17.02 ± 0.75 %, from 3 on 15.80 ± 0.68 %, from 1 on 14.73 ± 1.09 %, every
-other 17.47 ± 0.90 %; from 3 on with CB 16.92 ± 0.96 %. The records are in results/cifar100_vit_nano_less.
+One core per run (AMD EPYC, float32, some with other work running): 3 to 6 minutes. Top-1, mean ± sd of n = 3: plain
+16.17 ± 0.41 %; from layer 5 on 16.99 ± 0.90 %, from 3 on 16.05 ± 0.89 %, from 1 on 15.04 ± 0.19 %, every other
+17.47 ± 0.90 %; from 3 on with CB 16.84 ± 0.86 %. The records are in results/cifar100_vit_nano_less.
 """
 
 DIAGONALITY = 0.1  # a guess: the paper names no weight

@@ -24,7 +24,7 @@ KEYS = {"epoch", "train_loss", "images_per_second", "time_s"}
 def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
     name, *variant, seed = folder.relative_to(ROOT / "results").parts
-    recipe = ROOT / "recipes" / f"{name}.py"
+    recipe = ROOT / "recipes" / f"{name.removesuffix('_repeated')}.py"
     config = variants_of(recipe)[variant[0]] if variant else load_config(recipe)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
     config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)

@@ -63,7 +63,7 @@ def grade(name, submissions, to, *options, fails=False):
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8",
                          env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"})
     assert bool(ran.returncode) == fails, ran.stdout + ran.stderr
-    assert fails or not ran.stderr, ran.stderr
+    assert fails or not re.search("Warning|Error|Traceback", ran.stderr), ran.stderr
     return ran.stdout + ran.stderr
 
 
@@ -182,6 +182,7 @@ def test_everybody_gets_feedback_with_the_marks(graded):
     for student in STUDENTS:
         page = (to / "feedback" / student / name / f"{name}.html").read_text(encoding="utf-8")
         assert f"(Score: {float(marks(to, name)[student]['total'])} / 20.0)" in page
+        assert all(f">{part}</a> (Score: " in page for part in answers_of(name).MARKS["perfect"])
     assert "Late submission penalty (Score: -4.0)" in page
 
 

@@ -140,7 +140,7 @@ def adjusted(p):
     rank = p.argsort().argsort()
     return np.minimum(p * (len(p) - rank), 1.0)
 ''',
-    # Each comparison alone. The student's study has an interval that excludes 0 and is no claim, so both marks are lost.
+    # Each comparison alone. Every study has an interval that excludes 0 and is no claim, so both marks are lost.
     "conclude": '''
 def conclude(family):
     words = {}
