@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(page for folder, pattern in (("book", "**/*.md"), (".", "*.md"), ("course", "*.md"), ("results", "*.md"))
                for page in (ROOT / folder).glob(pattern))
 FOLDERS = ("book", "course", "minivit", "recipes", "results", "tests", "tools")
-EXAMPLES = ("results/NAME", "recipes/NAME")
+EXAMPLES = ("results/NAME", "recipes/NAME", "course/assignments/NAME", "tests/course/answers/NAME")
 
 pages = pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
 
