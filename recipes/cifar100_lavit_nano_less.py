@@ -5,8 +5,8 @@
 One pass over 24,000 images. In each stage of ``la`` the first layer computes attention and the others transform it.
 
 Two cores per run (AMD EPYC, float32, some with other work running): 2 to 4 minutes. Top-1, mean ± sd of n = 3:
-attention in all layers 11.68 ± 0.16 %, less attention 13.41 ± 0.45 %, without the residual 12.89 ± 0.35 %, with the
-loss on the diagonal, its sign turned, 11.44 ± 0.28 %. The records are in results/cifar100_lavit_nano_less.
+attention in all layers 11.68 ± 0.16 %, less attention 13.42 ± 0.42 %, without the residual 12.92 ± 0.33 %, with the
+loss on the diagonal, its sign turned, 11.47 ± 0.24 %. The records are in results/cifar100_lavit_nano_less.
 """
 
 from cifar100_vit_nano_less import DIAGONALITY
