@@ -15,7 +15,7 @@ from nbformat import NotebookNode
 
 from tools.document import code, lowered, markdown, outputs, write
 from tools.editions import DIRECTIVE
-from tools.notebooks import in_order, sections
+from tools.notebooks import in_order, sections, title_of
 from tools.paths import ROOT
 from tools.slides.deck import ANSWER, QUESTION, RIGHT
 
@@ -32,10 +32,6 @@ PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
 
 def tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
-
-
-def title_of(notebook: NotebookNode) -> str:
-    return notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
 
 
 def task(source: str, title: str) -> str:

@@ -29,12 +29,12 @@ from minivit.files import write_whole
 from minivit.options import did_you_mean
 from tools.editions import INSTALL
 from tools.notebooks import replace
-from tools.paths import BUILD, ROOT
+from tools.paths import ROOT, TEACH
 from tools.run_submission import RunSubmission
 from tools.stubs import wanted_before, without_solutions
 
 SOURCES = ROOT / "course" / "assignments"
-TO = BUILD / "teach" / "assignments"
+TO = TEACH / "assignments"
 
 LOG = logging.getLogger("nbgrader of the house")  # what nbgrader says is kept for when something fails
 LOG.propagate = False

@@ -22,13 +22,11 @@ from pygments.util import ClassNotFound
 
 from tools.editions import in_any_jupyter
 from tools.notebooks import replace
-from tools.paths import BUILD
+from tools.paths import TEACH
 from tools.pdf import can_print, make_pdf
-from tools.version import date, in_words, version
+from tools.version import BOOK, date, in_words, version
 
-TEACH = BUILD / "teach"
 STYLE = Path(__file__).with_suffix(".css")
-BOOK = "Less Attention, More Context"
 HEADING = re.compile(r"^h[1-6]$")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 

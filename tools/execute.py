@@ -1,11 +1,13 @@
 """Execute the book's notebooks in parallel, each in its own kernel, and measure their CPU time and memory."""
 
 import argparse
+import os
 import re
 import resource
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +36,21 @@ class Execution(NamedTuple):
             return f"{cost}  failed"
         budget = budget_of(self.notebook)
         return f"{cost}  over its budget of {budget}" if self.cost.exceeds(budget) else cost
+
+
+@contextmanager
+def environment(**variables: str) -> Iterator[None]:
+    """Set variables for the processes that are started here."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def execute(path: Path) -> Execution:

@@ -11,15 +11,15 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.answers import tags, title_of
+from tools.answers import tags
 from tools.budget import declared
 from tools.document import lowered, markdown, write
-from tools.notebooks import in_order
+from tools.notebooks import in_order, title_of
+from tools.outline import lessons
 from tools.paths import ROOT
 
 SOURCE = "course/guide.md"
 SLOW = 3  # a slow laptop takes so many times the CPU seconds that a chapter declares
-PLAN = re.compile(r"^## Lesson (\d+)\. [^\n]*\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 NOTES = "## For the instructor"
 READING = re.compile(r"\*\*It takes\*\* ([^.]*)\.")
 
@@ -29,12 +29,6 @@ def general(root: Path = ROOT) -> tuple[str, str, str]:
     title, _, rest = (root / SOURCE).read_text(encoding="utf-8").partition("\n")
     about, heading, text = rest.partition("\n## ")
     return title.removeprefix("# "), about.strip(), heading + text
-
-
-def plans(root: Path = ROOT) -> dict[int, str]:
-    """Return the plan of each lesson, from the pages of the course."""
-    pages = [path.read_text(encoding="utf-8") for path in sorted((root / "course").glob("*.md"))]
-    return {int(number): plan.strip() for page in pages for number, plan in PLAN.findall(page)}
 
 
 def notes(notebook: NotebookNode) -> str:
@@ -78,7 +72,7 @@ def chapter(number: int, notebook: NotebookNode, plan: str) -> str:
 
 
 def body(root: Path = ROOT) -> Iterator[str]:
-    planned = plans(root)
+    planned = lessons(root)
     text = general(root)[2].replace("{overview}", overview(root))
     yield f'<section class="general">\n{markdown(text)}</section>'
     for number, path in in_order(root):

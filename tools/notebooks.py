@@ -28,6 +28,10 @@ def in_order(root: Path = ROOT) -> list[tuple[int, Path]]:
     return found
 
 
+def title_of(notebook: nbformat.NotebookNode) -> str:
+    return notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
+
+
 def sections(notebook: nbformat.NotebookNode, title: str) -> dict[str, list[nbformat.NotebookNode]]:
     """Return the cells of each section whose title begins with a pattern, to the next heading of its level or above."""
     found, current = {}, None

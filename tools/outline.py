@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-import yaml
 
 from tools.budget import Cost, declared
+from tools.notebooks import in_order
 from tools.paths import ROOT
 
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
@@ -105,9 +105,7 @@ def chapter(path: Path, lesson: int = 0) -> Chapter:
 
 def numbered(root: Path = ROOT) -> dict[str, Chapter]:
     """Return the numbered chapters in the order of the book, by the name of their file."""
-    parts = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))["parts"]
-    files = [it["file"] for part in parts if "numbered" in part for it in part["chapters"]]
-    return {Path(file).name: chapter(root / "book" / f"{file}.ipynb", lesson) for lesson, file in enumerate(files, 1)}
+    return {path.stem: chapter(path, lesson) for lesson, path in in_order(root) if lesson}
 
 
 def check_yourself(root: Path = ROOT) -> dict[int, list[str]]:
@@ -129,21 +127,26 @@ def sections_run(cell: str, outline: Chapter) -> list[str]:
     return found
 
 
+def lessons(root: Path = ROOT) -> dict[int, str]:
+    """Return what the course says of each lesson, by its number, without its title."""
+    text = (root / "course/lessons.md").read_text(encoding="utf-8")
+    return {int(lesson): body.strip() for lesson, body in LESSON.findall(text)}
+
+
 def plans(outlines: dict[str, Chapter], root: Path = ROOT) -> dict[str, list[Row]]:
     """Return the plan of each chapter's lesson."""
-    text, by_lesson = (root / "course/lessons.md").read_text(encoding="utf-8"), list(outlines.values())
-    return {(it := by_lesson[int(lesson) - 1]).name: [Row(int(start), int(end), sections_run(cell, it))
-                                                      for start, end, _, cell in ROW.findall(body)]
-            for lesson, body in LESSON.findall(text)}
+    by_lesson = list(outlines.values())
+    return {(it := by_lesson[lesson - 1]).name: [Row(int(start), int(end), sections_run(cell, it))
+                                                 for start, end, _, cell in ROW.findall(body)]
+            for lesson, body in lessons(root).items()}
 
 
 def brought(outlines: dict[str, Chapter], root: Path = ROOT) -> dict[str, set[int]]:
     """Return the lessons that each plan says students bring."""
-    text, names = (root / "course/lessons.md").read_text(encoding="utf-8"), list(outlines)
-    found = {}
-    for lesson, body in LESSON.findall(text):
+    names, found = list(outlines), {}
+    for lesson, body in lessons(root).items():
         sentence = BRING.search(body)[0]
         spans = re.findall(r"(\d+) to (\d+)", sentence)
-        found[names[int(lesson) - 1]] = {int(it) for it in re.findall(r"\d+", sentence)} | {
+        found[names[lesson - 1]] = {int(it) for it in re.findall(r"\d+", sentence)} | {
             it for first, last in spans for it in range(int(first), int(last) + 1)}
     return found

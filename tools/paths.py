@@ -4,4 +4,5 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "_build"
+TEACH = BUILD / "teach"  # the teaching kit
 RELEASE = BUILD / "release"  # the book in files to hand out

@@ -20,7 +20,7 @@ from minivit.files import write_whole
 from tools.browsers import NAMES, find_browser
 from tools.paper import on_paper
 from tools.paths import BUILD, RELEASE
-from tools.version import date, in_words, release_name, version
+from tools.version import BOOK, date, in_words, release_name, version
 
 HTML = BUILD / "html"
 JOINED = BUILD / "pdf" / "book.html"
@@ -191,7 +191,7 @@ def main() -> int:
     JOINED.parent.mkdir(parents=True, exist_ok=True)
     JOINED.write_text(joined(HTML), encoding="utf-8")
     RELEASE.mkdir(parents=True, exist_ok=True)
-    make_pdf(JOINED, RELEASE / f"{release_name()}.pdf", "Less Attention, More Context")
+    make_pdf(JOINED, RELEASE / f"{release_name()}.pdf", BOOK)
     return 0
 
 

@@ -5,12 +5,9 @@ The first run has the seeds that the notebooks show, so that what they show is i
 
 import argparse
 import json
-import os
 import platform
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,27 +15,12 @@ import torch
 from minivit.expect import RECORD, REPEAT, VALUES
 from minivit.training.record import processor
 from tools.cores import usable_jobs
-from tools.execute import execute_all
+from tools.execute import environment, execute_all
 from tools.notebooks import replace
 from tools.paths import ROOT
 from tools.what_to_expect import renew_page
 
 REPEATS = 5
-
-
-@contextmanager
-def environment(**variables: str) -> Iterator[None]:
-    """Set variables for the processes that are started here."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def measure(paths: list[Path], repeat: int, jobs: int) -> tuple[dict[str, dict], list[str]]:

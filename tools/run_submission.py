@@ -1,9 +1,5 @@
 """Run a student's notebook to its end, whatever is in it."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from jupyter_client.manager import KernelManager
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbconvert.exporters.exporter import ResourcesDict
@@ -13,6 +9,7 @@ from nbgrader.preprocessors import Execute
 from nbgrader.utils import is_grade, is_locked
 
 from minivit.coursework import GRADED
+from tools.execute import environment
 
 ENDED, STOPPED, STUCK = "KernelEnded", "TimeLimit", "CannotBeStopped"  # names of errors, as they stand in an output
 
@@ -33,7 +30,7 @@ class RunSubmission(Execute):
         # What the assignment gives, such as imports, is never at fault, however slow the machine is.
         self.timeout_func = lambda cell: self.timeout * (1 if is_grade(cell) or not is_locked(cell) else 10)
         self.deadly = {}
-        with environment({GRADED: resources["nbgrader"]["student"]}):
+        with environment(**{GRADED: resources["nbgrader"]["student"]}):
             while True:
                 try:
                     return super().preprocess(nb, resources, km)
@@ -52,18 +49,3 @@ class RunSubmission(Execute):
             return cell, resources
         self.at = index
         return super().preprocess_cell(cell, resources, index)
-
-
-@contextmanager
-def environment(values: dict[str, str]) -> Iterator[None]:
-    """Give environment variables a value for a while; the kernels that start meanwhile inherit them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -7,11 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tools.notebooks import replace
-from tools.paths import BUILD
-from tools.version import date, in_words, version
+from tools.paths import BUILD, TEACH
+from tools.version import BOOK, date, in_words, version
 
-EDITIONS, KIT = BUILD / "editions", BUILD / "teach"
-BOOK = "Less Attention, More Context"
+EDITIONS = BUILD / "editions"
 
 # What belongs to the kit: the command of make, the file to open, its name, and what it's for.
 PARTS = [
@@ -82,7 +81,7 @@ def make_kit(kit: Path, editions: Path) -> Path:
 
 def main() -> int:
     try:
-        print(f"Open {make_kit(KIT, EDITIONS)}")
+        print(f"Open {make_kit(TEACH, EDITIONS)}")
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 1

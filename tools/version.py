@@ -8,6 +8,8 @@ from functools import cache
 
 from tools.paths import ROOT
 
+BOOK = "Less Attention, More Context"
+
 
 @cache
 def version() -> str:

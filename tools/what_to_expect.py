@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 
 import nbformat
-import yaml
 
 from minivit.expect import RECORD
 from tools.budget import declared
-from tools.notebooks import replace
+from tools.notebooks import in_order, replace, title_of
 
 PAGE = "book/appendix/what_to_expect.md"
 BUDGETS, RANGES = "budgets", "ranges"
@@ -16,14 +15,11 @@ BUDGETS, RANGES = "budgets", "ranges"
 
 def chapters(root: Path) -> dict[str, tuple[str, nbformat.NotebookNode]]:
     """Return the notebooks in the order of the book, by name: each with the Markdown of a link to it."""
-    toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    paths = [root / "book" / f"{it['file']}.ipynb" for part in toc["parts"] for it in part["chapters"]]
     found = {}
-    for path in filter(Path.exists, paths):
+    for _, path in in_order(root):
         notebook = nbformat.read(path, as_version=4)
-        title = notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
         found[path.stem + ("" if path.stem != "verdict" else f" of {path.parent.name}")] = (
-            f"[{title}](../{path.parent.name}/{path.name})", notebook)
+            f"[{title_of(notebook)}](../{path.parent.name}/{path.name})", notebook)
     return found
 
 

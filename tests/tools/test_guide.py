@@ -10,6 +10,7 @@ from tools import guide
 from tools.book import NOTEBOOKS_BRANCH
 from tools.budget import declared
 from tools.notebooks import in_order
+from tools.outline import lessons
 from tools.paths import ROOT
 
 TEXT = (ROOT / guide.SOURCE).read_text(encoding="utf-8")
@@ -31,7 +32,7 @@ def test_the_general_part_comes_first_with_all_its_sections(shown):
 def test_every_chapter_has_its_costs_its_plan_and_its_notes(shown, number, path):
     notebook = nbformat.read(path, as_version=4)
     cost = declared(notebook)
-    section = guide.chapter(number, notebook, guide.plans()[number])
+    section = guide.chapter(number, notebook, lessons()[number])
     text = " ".join(BeautifulSoup(section, "html.parser").text.split())
     assert f"{cost.cpu_s:g} CPU seconds ({3 * cost.cpu_s:g} on a slow laptop) and {cost.memory_gb:g} GB" in text
     for part in (f"Chapter {number}. ", "Minutes", "0–", "Time.", "Misconceptions.", "Marking"):

@@ -21,13 +21,13 @@ from nbconvert import SlidesExporter
 from pygments.formatters import HtmlFormatter
 
 from tools.epub import TAG, mathml
-from tools.notebooks import replace
+from tools.notebooks import replace, title_of
 from tools.pages import smaller
-from tools.paths import BUILD, ROOT
+from tools.paths import ROOT, TEACH
 from tools.slides.deck import SlideError, lesson_numbers, read_deck
 
 HERE = Path(__file__).parent
-SLIDES = BUILD / "teach" / "slides"
+SLIDES = TEACH / "slides"
 SHARED = "shared"
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<![\\$])\$([^$]+?)\$", re.DOTALL)
 PLOT = re.compile(r"(data:image/(?:png|webp);base64,)([A-Za-z0-9+/=\n]+)")
@@ -133,7 +133,7 @@ def write_index(folder: Path, book: str) -> None:
     for path, number in lesson_numbers().items():
         name = Path(path).stem
         if (folder / f"{name}.html").exists():
-            title = nbformat.read(ROOT / path, as_version=4).cells[0].source.partition("\n")[0].removeprefix("# ")
+            title = title_of(nbformat.read(ROOT / path, as_version=4))
             entries.append(f'<li value="{number}"><a href="{name}.html">{html.escape(title)}</a></li>')
     count = "1 lesson" if len(entries) == 1 else f"{len(entries)} lessons"
     page = INDEX.format(book=html.escape(book), shared=SHARED, count=count, entries="\n".join(entries))

@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import nbformat
-import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from tools.editions import DIRECTIVE, FOR_SLIDES, in_any_jupyter
-from tools.notebooks import name_of
+from tools.notebooks import in_order, name_of
 from tools.paths import ROOT
 
 TYPES = ("slide", "fragment", "-", "notes")  # nbconvert's, without those that a chapter has no use for
@@ -254,9 +253,7 @@ def deck(notebook: NotebookNode, number: int | None = None, book: str = "") -> N
 
 def lesson_numbers(root: Path = ROOT) -> dict[str, int]:
     """Return the number of each chapter that is a lesson, by its path in the book, in the book's order."""
-    parts = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))["parts"]
-    files = [chapter["file"] for part in parts if "numbered" in part for chapter in part["chapters"]]
-    return {f"book/{file}.ipynb": number for number, file in enumerate(files, start=1)}
+    return {name_of(path, root): number for number, path in in_order(root) if number}
 
 
 def read_deck(path: Path, book: str) -> NotebookNode | None:
