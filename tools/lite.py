@@ -17,6 +17,7 @@ from pathlib import Path
 
 import nbformat
 
+from minivit.expect import RECORD
 from tools.book import build_pages, outputs_are_stored, settings
 from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
@@ -24,9 +25,13 @@ from tools.pages import PART
 from tools.paths import BUILD, ROOT
 from tools.version import version
 
-ROOMS = ("__init__.py", "checks.py", "options.py", "figures", "scratch")  # of the package, without torch
+# Of the package, without torch; and what to expect of results that depend on chance.
+ROOMS = ("__init__.py", "checks.py", "expect.py", "files.py", "options.py", "figures", "scratch")
+EXPECTED = f"results/{RECORD}"
 NEEDS = ("matplotlib", "numpy", "scipy")
 MISSING = ("torch", "tracemalloc")  # from Python in a browser
+# What gives names a value that nobody outside sees.
+PRIVATE = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 FIRST = """\
 # The book's package for the browser, without PyTorch. Lines that need PyTorch are comments here.
@@ -47,13 +52,42 @@ def root(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else None
 
 
-def bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement gives a value."""
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-        return {statement.name}
-    return names | {alias.asname or alias.name.partition(".")[0] for node in ast.walk(statement)
-                    if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+def bound(node: ast.AST) -> set[str]:
+    """Return the names that a statement gives a value where it stands."""
+    if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+        return {node.name}
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    return set() if isinstance(node, PRIVATE) else set().union(*map(bound, ast.iter_child_nodes(node)))
+
+
+def read(node: ast.AST | list[ast.AST]) -> set[str]:
+    """Return the names whose earlier values a node needs: not those that it gives a value first, as a loop does."""
+    if isinstance(node, list):
+        names, given = set(), set()
+        for each in node:
+            names |= read(each) - given
+            given |= bound(each)
+        return names
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Load) else set()
+    if isinstance(node, ast.AugAssign):
+        return read([node.value, node.target]) | bound(node.target)
+    if isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr)):
+        return read([part for part in [node.value, *getattr(node, "targets", [getattr(node, "target", None)])] if part])
+    if isinstance(node, ast.For):
+        return read([node.iter, node.target, *node.body]) | read(node.orelse) - bound(node.target)
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)):
+        parts = [part for loop in node.generators for part in (loop.iter, loop.target, *loop.ifs)]
+        return read([*parts, *([node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt])])
+    if isinstance(node, (ast.FunctionDef, ast.Lambda)):
+        body = node.body if isinstance(node.body, list) else [node.body]
+        outside = [*node.args.defaults, *filter(None, node.args.kw_defaults), *getattr(node, "decorator_list", [])]
+        own = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}.union(*map(bound, body))
+        return read(outside) | read(body) - own
+    return read(list(ast.iter_child_nodes(node)))
 
 
 def changed(statement: ast.stmt) -> set[str | None]:
@@ -64,12 +98,20 @@ def changed(statement: ast.stmt) -> set[str | None]:
             for node in [node.func if isinstance(node, ast.Call) else node]}
 
 
+def is_generator(value: ast.AST | None) -> bool:
+    """Say whether an expression makes a generator of random numbers."""
+    return isinstance(value, ast.Call) and ast.unparse(value.func).endswith("default_rng")
+
+
 class WithoutTorch:
-    """Comment out what can't run, cell by cell; a name that lost its value takes with it what uses it."""
+    """Comment out what can't run, cell by cell; a name that lost its value takes with it what uses it.
+
+    A generator of random numbers isn't lost with what drew from it: it goes on, with other numbers.
+    """
 
     def __init__(self) -> None:
         self.lost: set[str] = set()
-        self.modules: set[str] = set()
+        self.kept: set[str] = set()
 
     def runs(self, statement: ast.stmt) -> bool:
         if isinstance(statement, ast.ImportFrom):
@@ -78,19 +120,17 @@ class WithoutTorch:
                 if statement.module == "minivit")
         if isinstance(statement, ast.Import):
             return not any(is_missing(alias.name) for alias in statement.names)
-        used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)
-                and (isinstance(node.ctx, ast.Load) or isinstance(statement, ast.AugAssign))}
-        return not used & self.lost
+        return not read(statement) & self.lost
 
     def cell(self, source: str) -> str:
         lines = source.splitlines()
         for statement in ast.parse(source).body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                self.modules |= bound(statement)
+            if isinstance(statement, (ast.Import, ast.ImportFrom)) or is_generator(getattr(statement, "value", None)):
+                self.kept |= bound(statement)
             if self.runs(statement):
                 self.lost -= bound(statement)
                 continue
-            self.lost |= bound(statement) | {name for name in changed(statement) if name} - self.modules
+            self.lost |= bound(statement) | {name for name in changed(statement) if name} - self.kept
             first = min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", []))])
             for number in range(first - 1, statement.end_lineno):
                 lines[number] = f"# {lines[number]}".rstrip()
@@ -122,6 +162,7 @@ def package_files() -> Iterator[tuple[str, bytes]]:
         for path in sorted([start] if start.is_file() else start.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(ROOT).as_posix(), path.read_bytes()
+    yield f"minivit/{EXPECTED}", (ROOT / EXPECTED).read_bytes()
 
 
 def write_wheel(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Part I in a browser: nothing that needs PyTorch is left, and what is left runs."""
 
+import ast
 import subprocess
 import sys
 
@@ -7,7 +8,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.lite import ROOMS, WithoutTorch, is_missing, lite_edition, write_wheel
+from tools.lite import ROOMS, WithoutTorch, is_missing, lite_edition, read, write_wheel
 from tools.notebooks import notebook_paths
 from tools.pages import PART
 from tools.paths import ROOT
@@ -53,6 +54,32 @@ def test_a_module_is_not_lost_by_a_call_with_what_is():
     keeper = WithoutTorch()
     keeper.cell("import numpy as np\nimport torch")
     assert keeper.cell("np.asarray(torch.ones(3))\nnp.ones(3)") == "# np.asarray(torch.ones(3))\nnp.ones(3)"
+
+
+@pytest.mark.parametrize(("source", "names"), [
+    ("for i, x in pairs: total += x * i", {"pairs", "total"}),
+    ("y = {k: v * scale for k, v in items if v}", {"items", "scale"}),
+    ("f = lambda a, b=c: a + b + d", {"c", "d"}),
+    ("def f(x):\n    y = x + z\n    return y", {"z"}),
+    ("x[i] = y", {"x", "i", "y"}),
+    ("for each in these:\n    here = each\n    print(here)", {"these", "print"}),
+])
+def test_a_statement_reads_what_it_does_not_give_first(source, names):
+    assert read(ast.parse(source).body) == names
+
+
+def test_a_loop_may_use_the_name_of_a_lost_one():
+    keeper = WithoutTorch()
+    keeper.cell("import torch\nfor x in torch.ones(3):\n    last = x")
+    assert keeper.cell("for x in range(3):\n    print(x)\nprint(last)") == (
+        "for x in range(3):\n    print(x)\n# print(last)")
+
+
+def test_a_generator_is_not_lost_by_a_draw_for_torch():
+    keeper = WithoutTorch()
+    keeper.cell("import torch\nimport numpy as np\nrng = np.random.default_rng(0)\nlist_of = []")
+    keeper.cell("list_of.append(torch.from_numpy(rng.normal(size=3)))")
+    assert keeper.cell("x = rng.normal()\nprint(list_of)") == "x = rng.normal()\n# print(list_of)"
 
 
 def test_the_edition_installs_the_package_and_keeps_text_and_outputs():
