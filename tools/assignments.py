@@ -97,6 +97,7 @@ def settings(root: Path, limit_s: int = 60) -> Config:
     # What a cell prints line by line stays together.
     config.GenerateFeedback.preprocessors = [
         *GenerateFeedback.preprocessors.default_args[0], CoalesceStreamsPreprocessor]
+    config.CoalesceStreamsPreprocessor.enabled = True
     config.GenerateFeedback.permissions = config.Autograde.permissions = 644
     return config
 

@@ -35,6 +35,7 @@ def said(cell: NotebookNode) -> str:
     if not errors:
         return ""
     name, text = errors[0].ename, ANSI.sub("", errors[0].evalue).strip().partition("\n")[0]
+    text = re.sub(r"\(\d+\.py, (line \d+)\)$", r"(\1)", text)  # a cell's file has a number for a name
     text = text if name == "AssertionError" and text else f"{name}: {text}".removesuffix(": ")
     return text if len(text) <= LONGEST else text[:LONGEST] + " …"
 

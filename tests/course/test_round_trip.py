@@ -13,6 +13,7 @@ import sys
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from tools.assignments import by_hand, names, released, source_of, write
 from tools.paths import ROOT
@@ -186,6 +187,8 @@ def test_everybody_gets_feedback_with_the_marks(graded):
         assert ("<br><strong>" in page) == (STUDENTS[student] in ("empty", "wrong")), "why each test failed"
         assert '<script src="http' not in page, "the page needs no network"
     assert "Late submission penalty (Score: -4.0)" in page
+    printed = ".output_area:has(> .output_stdout)"
+    assert not BeautifulSoup(page, "html.parser").select(f"{printed} + {printed}"), "what a cell prints stays together"
 
 
 def test_students_have_numbers_of_their_own(graded):

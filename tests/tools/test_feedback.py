@@ -19,6 +19,7 @@ def test_a_test_says_its_own_sentence_and_an_error_its_name():
     assert said(cell(name="AssertionError", text="a row is off\nand more")) == "a row is off"
     assert said(cell(name="AssertionError")) == "AssertionError"
     assert said(cell(name="TypeError", text="\x1b[31mno len\x1b[0m")) == "TypeError: no len"
+    assert said(cell(name="SyntaxError", text="no ':' (2002180974.py, line 1)")) == "SyntaxError: no ':' (line 1)"
     assert len(said(cell(name="ValueError", text="x" * 10**6))) == LONGEST + 2
 
 
