@@ -59,7 +59,7 @@ def constants(node: ast.AST) -> set[float]:
 
 
 def printed_tables(path: Path) -> dict[str, set[float]]:
-    """Return the paper's numbers by table, as the chapters beside a verdict type them: ``QUOTED`` and ``TABLE_5``."""
+    """Return the paper's numbers by table, as the chapters beside a verdict type them."""
     tables: dict[str, set[float]] = {}
     for chapter in chapters(path):
         for node in ast.walk(ast.parse("\n".join(cell.source for cell in cells(chapter, "code")))):
@@ -67,6 +67,11 @@ def printed_tables(path: Path) -> dict[str, set[float]]:
             if name == "QUOTED":
                 for key, value in zip(node.value.keys, node.value.values, strict=True):
                     tables[key.value.removeprefix("Table ")] = constants(value)
+            elif name == "ELSEWHERE":  # rows, which begin with the table
+                for row in (x for x in node.value.elts if isinstance(x, ast.Tuple)):
+                    tables.setdefault(row.elts[0].value, set()).update(constants(row))
+            elif name == "OTHER_MODELS":
+                tables |= dict.fromkeys(("11", "S14"), constants(node.value))
             elif re.fullmatch(r"TABLE_\w+", name):
                 tables[name.removeprefix("TABLE_")] = constants(node.value)
     return tables
