@@ -26,6 +26,11 @@ function fit(canvas) {  // in its frame, as large as its proportions allow
   canvas.style.cssText = `flex: none; width: ${side * canvas.width}px; height: ${side * canvas.height}px`;
 }
 
+function enlarge(plot) {  // its words: they're of 12 pixels where the plot is as small as on a phone
+  const {width, height} = plot.viewBox.baseVal, scale = Math.min(plot.clientWidth / width, plot.clientHeight / height);
+  plot.style.setProperty("--text", `${Math.min(15, Math.max(12, 21 / scale))}px`);
+}
+
 function arrange() {
   for (const figure of document.querySelectorAll(".live-figure")) {
     if (!figure.offsetParent || figure.dataset.layout) continue;
@@ -45,6 +50,7 @@ function arrange() {
       }));
     });
     put(sizes.indexOf(Math.max(...sizes)));
+    plots.filter((plot) => plot.matches("svg")).forEach(enlarge);
   }
 }
 
