@@ -34,7 +34,8 @@ def own_numbers(student: str, assignment: str) -> np.random.Generator:
     student = os.environ.get(GRADED, student)
     name = student.strip().casefold() if isinstance(student, str) else ""
     if name in ("", PLACEHOLDER):
-        raise ValueError(f"student={student!r} is no id yet: write the one that your course knows you by")
+        raise ValueError(f"student={student!r} is no id yet: give STUDENT, in the first cell of code, the id that your "
+                         "course knows you by, and run the cells from there")
     return np.random.default_rng(list(hashlib.sha256(f"{assignment}/{name}".encode()).digest()))
 
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import nbformat
 from nbconvert.exporters.exporter import ResourcesDict
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from nbformat import NotebookNode
-from nbgrader.converters import Autograde, GenerateAssignment
+from nbgrader.converters import Autograde, GenerateAssignment, GenerateFeedback
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, ClearSolutions, Execute
 from nbgrader.utils import is_grade, is_solution
@@ -93,6 +94,10 @@ def settings(root: Path, limit_s: int = 60) -> Config:
     config.RunSubmission.extra_arguments = ["--log-level=CRITICAL"]
     # nbgrader gives 0 to a test that writes to stderr, but a warning isn't an error.
     config.IgnorePattern.enabled, config.IgnorePattern.pattern = True, "."
+    # What a cell prints line by line stays together.
+    config.GenerateFeedback.preprocessors = [
+        *GenerateFeedback.preprocessors.default_args[0], CoalesceStreamsPreprocessor]
+    config.CoalesceStreamsPreprocessor.enabled = True
     config.GenerateFeedback.permissions = config.Autograde.permissions = 644
     return config
 

@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import logging
-import re
 import resource
 import warnings
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
 from tools.assignments import LOG, by_hand, settings, source_of, tool
+from tools.feedback import improve
 from tools.marks import (
     LateRule,
     Marks,
@@ -206,9 +206,7 @@ class Grading:
             now = _digest(repr((record["graded"], each)))
             if record.get("feedback") != now or not path.exists():
                 tool(GenerateFeedback, self.config, self.assignment, student, force=True).start()
-                # nbgrader calls every test "Test cell"; its name says more.
-                page = path.read_text(encoding="utf-8")
-                replace(path, re.sub(r'<a href="#([^"]+)">[^<]+</a> \(Score', r'<a href="#\1">\1</a> (Score', page))
+                improve(path, self._graded(student))
                 record["feedback"] = now
         self.save()
         return len(finished)
@@ -304,8 +302,8 @@ def grade(options: argparse.Namespace) -> None:
     still = sum(len(each.open) for each in marks.values())
     print(f"Marks: {path}\nFeedback: {pages} pages in {grading.root / 'feedback'}")
     if still:
-        print(f"By hand: {still} marks are open. Give them in {csv_by_hand} and run this again, or give them in the "
-              "formgrader; course/grading.md says how.")
+        print(f"By hand: {still} {'answer is' if still == 1 else 'answers are'} without a mark. Give marks in "
+              f"{csv_by_hand} and run this again, or in the formgrader; course/grading.md says how.")
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minivit.analysis import Comparison, compare_pairs
+from minivit.analysis import Comparison, compare_pairs, paired_difference
 from minivit.figures import show_table
 from minivit.training import read_records
 from minivit.training.record import conditions
@@ -27,9 +27,9 @@ Measure = str | Callable[[dict[str, Any]], float]
 class Measured(NamedTuple):
     """Differences of pairs, and what a claim says of them.
 
-    ``sign`` is 1 or -1, the claimed sign; ``ALIKE``, if they are claimed to lie within ``margin`` of 0; or None where
-    the numbers are shown, and counted by Holm, but decide nothing. ``unlike`` counts pairs whose two runs differ in
-    device, threads or precision.
+    ``sign`` is 1 or -1, the claimed sign; ``ALIKE``, if their mean is claimed to lie within ``margin`` of 0; or None
+    where the numbers are shown, and counted by Holm, but decide nothing. ``unlike`` counts pairs whose two runs differ
+    in device, threads or precision.
     """
 
     label: str
@@ -118,19 +118,27 @@ def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:
     return HOLDS_HERE if said and all(said) else UNDECIDED
 
 
+def tested(one: Measured) -> np.ndarray:
+    """Return the differences whose mean is compared with 0; where two models are claimed to be alike, the room left.
+
+    A mean lies within the margin if it's above the lower end *and* below the upper one. The nearer end decides.
+    """
+    if one.sign != ALIKE:
+        return one.differences
+    return one.margin - np.sign(one.differences.mean()) * one.differences
+
+
 def answer(one: Measured, found: Comparison | None) -> bool | None:
     """Say whether a comparison bears out the claim; None if it does not tell."""
-    if found is None or one.unlike:
+    if found is None or one.unlike or not found.claimed:
         return None
-    if one.sign == ALIKE and max(-found.low, found.high) < one.margin:
-        return True
-    return np.sign(found.mean) == one.sign if found.claimed else None
+    return bool(np.sign(found.mean) == (1 if one.sign == ALIKE else one.sign))
 
 
 def compare(claims: Sequence[Claim]) -> list[list[Comparison | None]]:
     """Compare all pairs of a page as one family; None where there are fewer than two."""
     places = [(i, j) for i, claim in enumerate(claims) for j in range(len(claim.measured))]
-    family = compare_pairs({(i, j): claims[i].measured[j].differences for i, j in places
+    family = compare_pairs({(i, j): tested(claims[i].measured[j]) for i, j in places
                             if len(claims[i].measured[j].differences) >= 2})
     return [[family.get((i, j)) for j in range(len(claim.measured))] for i, claim in enumerate(claims)]
 
@@ -139,7 +147,8 @@ def written(one: Measured, found: Comparison | None) -> str:
     """Write a comparison with its interval; a star if Holm leaves it, a double dagger if pairs ran unlike."""
     if found is None:
         return f"{one.label}: {len(one.differences) or 'no'} pair{'' if len(one.differences) == 1 else 's'} on record"
-    numbers = "{:+.{k}f} [{:+.{k}f}, {:+.{k}f}]".format(found.mean, found.low, found.high, k=DIGITS.get(one.unit, 3))
+    interval = paired_difference(one.differences) if one.sign == ALIKE else found[1:4]  # not that of the room left
+    numbers = "{:+.{k}f} [{:+.{k}f}, {:+.{k}f}]".format(*interval, k=DIGITS.get(one.unit, 3))
     marks = " ★" * found.claimed + " ‡" * bool(one.unlike)
     return f"{one.label}: {' '.join([numbers, one.unit]).strip()}, n = {found.n}{marks}"
 

@@ -13,6 +13,7 @@ import sys
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from tools.assignments import by_hand, names, released, source_of, write
 from tools.paths import ROOT
@@ -99,7 +100,7 @@ def graded(request, tmp_path_factory):
     first = grade(name, folder / "submissions", to, "--due", DUE, "--late", "10%/day", "--limit", "240")
     before, ran = marks(to, name), {path: path.stat().st_mtime_ns for path in to.glob("autograded/*/*/*.ipynb")}
     fill_in(to / "marks" / f"{name}_by_hand.csv", lambda student, of: of / 2 if student == "wim" else of)
-    assert f"{sum(len(row['open'].split()) for row in before.values())} marks are open" in first
+    assert f"{sum(len(row['open'].split()) for row in before.values())} answers are without a mark" in first
     (to / "autograded" / "wim" / name / f"{name}.ipynb").unlink()  # so that it runs once more
     assert "marks by hand read" in grade(name, folder / "submissions", to, "--limit", "240")
     return name, to, before, ran
@@ -183,7 +184,11 @@ def test_everybody_gets_feedback_with_the_marks(graded):
         page = (to / "feedback" / student / name / f"{name}.html").read_text(encoding="utf-8")
         assert f"(Score: {float(marks(to, name)[student]['total'])} / 20.0)" in page
         assert all(f">{part}</a> (Score: " in page for part in answers_of(name).MARKS["perfect"])
+        assert ("<br><strong>" in page) == (STUDENTS[student] in ("empty", "wrong")), "why each test failed"
+        assert '<script src="http' not in page, "the page needs no network"
     assert "Late submission penalty (Score: -4.0)" in page
+    printed = ".output_area:has(> .output_stdout)"
+    assert not BeautifulSoup(page, "html.parser").select(f"{printed} + {printed}"), "what a cell prints stays together"
 
 
 def test_students_have_numbers_of_their_own(graded):

@@ -64,6 +64,15 @@ def test_all_that_a_page_shows_is_one_family():
     assert word_for(borderline, compare(page)[0]) == UNDECIDED
 
 
+def test_a_claim_that_two_are_alike_is_corrected_too():
+    """Its p is that of the nearer end of the margin: what has to be shown is that the mean lies inside."""
+    alike = claim(measured([0.1, 0.3, -0.1], sign=ALIKE, margin=0.7))  # an interval inside the margin, and p = 0.036
+    assert verdict(alike) == HOLDS_HERE
+    page = [alike, *(claim(measured(UNSURE)) for _ in range(5))]
+    assert word_for(alike, compare(page)[0]) == UNDECIDED
+    assert "+0.10 [-0.40, +0.60]" in written(alike.measured[0], compare([alike])[0][0])
+
+
 def write_run(folder, variant, seed, top1, threads=1, entropy=None):
     run = folder / variant / f"seed{seed}"
     run.mkdir(parents=True)
