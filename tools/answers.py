@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from tools.document import code, lowered, markdown, outputs, write
 from tools.editions import DIRECTIVE
 from tools.notebooks import in_order, sections, title_of
+from tools.outline import assignments
 from tools.paths import ROOT
 from tools.slides.deck import ANSWER, QUESTION, RIGHT
 
@@ -24,8 +25,6 @@ The solutions of all exercises, quick questions and assignments, for whoever tea
 too, without their hints. Numbers of equations and figures are those of the chapter. What a check prints if it passes
 stands below a solution, where it prints more than "right".
 """
-# The assignments in the order of the course.
-ORDER = ("softmax_jacobian", "block_backward", "context_broadcasting", "density", "less_attention")
 MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
 
@@ -105,19 +104,12 @@ def chapter(number: int, notebook: NotebookNode) -> str:
     return "\n".join([f"<h2>{html.escape(heading)}</h2>", *parts]) if parts else ""
 
 
-def assignments(root: Path = ROOT) -> list[Path]:
-    """Return the sources of the assignments, in the order of the course."""
-    paths = {path.stem: path for path in sorted((root / "course" / "assignments").glob("*/*.ipynb"))
-             if path.stem == path.parent.name}
-    return [paths[name] for name in [*(it for it in ORDER if it in paths), *(it for it in paths if it not in ORDER)]]
-
-
 def assignment(number: int, notebook: NotebookNode) -> str:
-    """Return the tasks and the solutions of an assignment, without its first words and its tests."""
+    """Return the tasks and the solutions of an assignment, without its first and last words and its tests."""
     name = f"Assignment {number}"
-    title = re.sub(r"^Assignment(?: \d)?[:.] ", "", title_of(notebook))
-    parts = [f"<h2>{name}. {html.escape(title[:1].upper() + title[1:])}</h2>"]
-    for cell in notebook.cells[1:]:
+    solved = [place for place, cell in enumerate(notebook.cells) if cell.metadata.get("nbgrader", {}).get("solution")]
+    parts = [f"<h2>{name}. {html.escape(title_of(notebook))}</h2>"]
+    for cell in notebook.cells[1:solved[-1] + 1]:
         if cell.metadata.get("nbgrader", {}).get("solution"):
             parts += ['<p class="label">Solution</p>', solution(cell)]
         elif cell.cell_type == "markdown":

@@ -29,6 +29,8 @@ from tools.version import BOOK, date, in_words, version
 STYLE = Path(__file__).with_suffix(".css")
 HEADING = re.compile(r"^h[1-6]$")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# A formula with what mustn't begin the next line, such as a full stop.
+CLOSED = re.compile(r'(<span class="math inline">[^<]*</span>)((?:[.,;:?!)]|&quot;|’s|\'s)+)')
 
 PAGE = """\
 <!DOCTYPE html>
@@ -83,7 +85,7 @@ def markdown(source: str) -> str:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     parser.use(dollarmath_plugin, renderer=formula).use(amsmath_plugin, renderer=html.escape).use(deflist_plugin)
     parser.add_render_rule("fence", lambda self, tokens, at, *_: code(tokens[at].content, tokens[at].info or "text"))
-    return parser.render(in_any_jupyter(source))
+    return CLOSED.sub(r'<span class="closed">\1\2</span>', parser.render(in_any_jupyter(source)))
 
 
 def outputs(cell: nbformat.NotebookNode) -> str:

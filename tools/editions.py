@@ -24,7 +24,8 @@ DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)
 LINK_WITHIN = re.compile(r"\[([^\]\n]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
 CITATION = re.compile(r"\s*\{cite(?::\w+)?\}`[^`]+`")
 
-FOR_SLIDES = ("slideshow", "slide", "notes", "slide_code", "slide_outputs")  # metadata that only tools.slides reads
+# Metadata that only tools.slides reads.
+FOR_SLIDES = ("slideshow", "slide", "notes", "slide_code", "slide_outputs", "slide_bands")
 
 INSTALL = """\
 # Installs the book's package where it is missing, as on Colab and Kaggle.

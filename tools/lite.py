@@ -1,114 +1,80 @@
 """Put a JupyterLite beside the book, in which the NumPy cells of Part I run in the reader's browser.
 
 No server is needed. Python for the browser, Pyodide, comes from its public address when a reader opens a notebook, and
-not before. PyTorch doesn't exist there: what needs it is commented out, and so is what needs the results of that.
+not before. PyTorch doesn't exist there: what needs it is commented out. Where NumPy goes on with a result of PyTorch's,
+the result is read from a file.
 """
 
-import ast
 import base64
 import hashlib
 import json
+import pickle
 import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import matplotlib
 import nbformat
 
+from minivit.expect import RECORD
 from tools.book import build_pages, outputs_are_stored, settings
 from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
 from tools.pages import PART
 from tools.paths import BUILD, ROOT
 from tools.version import version
+from tools.without_torch import ROOMS, WithoutTorch
 
-ROOMS = ("__init__.py", "checks.py", "options.py", "figures", "scratch")  # of the package, without torch
+EXPECTED = f"results/{RECORD}"
 NEEDS = ("matplotlib", "numpy", "scipy")
-MISSING = ("torch", "tracemalloc")  # from Python in a browser
 
 FIRST = """\
 # The book's package for the browser, without PyTorch. Lines that need PyTorch are comments here.
 %pip install -q minivit"""
 
+SECOND = """\
+from minivit.stored import Stored
 
-def is_missing(module: str) -> bool:
-    """Say whether a module can't be imported in the browser."""
-    first, _, rest = module.partition(".")
-    return first in MISSING or first == "minivit" and bool(rest) and not any(
-        rest.partition(".")[0] == room.removesuffix(".py") for room in ROOMS)
+stored = Stored("{name}")  # what PyTorch gave, where NumPy goes on with it"""
 
+STORED = '''\
+"""What PyTorch gave in a notebook, for a browser, which lacks it."""
 
-def root(node: ast.expr) -> str | None:
-    """Return the name that an attribute or an item belongs to."""
-    while isinstance(node, (ast.Attribute, ast.Subscript, ast.Call)):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return node.id if isinstance(node, ast.Name) else None
+import pickle
+import zlib
+from importlib.resources import files
 
 
-def bound(statement: ast.stmt) -> set[str]:
-    """Return the names that a statement gives a value."""
-    names = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    if isinstance(statement, (ast.FunctionDef, ast.ClassDef)):
-        return {statement.name}
-    return names | {alias.asname or alias.name.partition(".")[0] for node in ast.walk(statement)
-                    if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+class Stored:
+    """The values of a notebook by their names; each time a new copy."""
+
+    def __init__(self, notebook):
+        packed = files("minivit").joinpath(f"{notebook}.stored")
+        self.values = pickle.loads(zlib.decompress(packed.read_bytes()))
+
+    def __getitem__(self, name):
+        return pickle.loads(self.values[name])
+'''
 
 
-def changed(statement: ast.stmt) -> set[str | None]:
-    """Return the names whose values a statement may change: items set, methods called."""
-    return {root(node) for node in ast.walk(statement)
-            if isinstance(node, (ast.Attribute, ast.Subscript)) and isinstance(node.ctx, ast.Store)
-            or isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
-            for node in [node.func if isinstance(node, ast.Call) else node]}
-
-
-class WithoutTorch:
-    """Comment out what can't run, cell by cell; a name that lost its value takes with it what uses it."""
-
-    def __init__(self) -> None:
-        self.lost: set[str] = set()
-        self.modules: set[str] = set()
-
-    def runs(self, statement: ast.stmt) -> bool:
-        if isinstance(statement, ast.ImportFrom):
-            return not is_missing(statement.module) and not any(
-                is_missing(f"{statement.module}.{alias.name}") for alias in statement.names
-                if statement.module == "minivit")
-        if isinstance(statement, ast.Import):
-            return not any(is_missing(alias.name) for alias in statement.names)
-        used = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)
-                and (isinstance(node.ctx, ast.Load) or isinstance(statement, ast.AugAssign))}
-        return not used & self.lost
-
-    def cell(self, source: str) -> str:
-        lines = source.splitlines()
-        for statement in ast.parse(source).body:
-            if isinstance(statement, (ast.Import, ast.ImportFrom)):
-                self.modules |= bound(statement)
-            if self.runs(statement):
-                self.lost -= bound(statement)
-                continue
-            self.lost |= bound(statement) | {name for name in changed(statement) if name} - self.modules
-            first = min([statement.lineno, *(node.lineno for node in getattr(statement, "decorator_list", []))])
-            for number in range(first - 1, statement.end_lineno):
-                lines[number] = f"# {lines[number]}".rstrip()
-        return "\n".join(lines)
-
-
-def lite_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook as it can run in a browser, with the outputs that it has."""
-    keeper = WithoutTorch()
-    cells = [nbformat.v4.new_code_cell(FIRST, id="install")]
-    for cell in reader_edition(notebook).cells:
+def lite_edition(notebook: nbformat.NotebookNode, name: str) -> tuple[nbformat.NotebookNode, dict[str, bytes]]:
+    """Return the notebook as it can run in a browser, with the outputs that it has, and the values that it reads."""
+    edition = reader_edition(notebook)
+    keeper = WithoutTorch([cell.source for cell in edition.cells if cell.cell_type == "code"])
+    cells = [nbformat.v4.new_code_cell(FIRST, id="install"),
+             nbformat.v4.new_code_cell(SECOND.format(name=name), id="stored")]
+    for cell in edition.cells:
         if cell.cell_type == "markdown":
             cells.append(nbformat.v4.new_markdown_cell(cell.source, id=cell.id))
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(keeper.cell(cell.source), id=cell.id, outputs=cell.outputs,
                                                    metadata={"tags": cell.metadata.get("tags", [])}))
     kernel = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), keeper.values
 
 
 def with_button(book: dict) -> dict:
@@ -122,14 +88,17 @@ def package_files() -> Iterator[tuple[str, bytes]]:
         for path in sorted([start] if start.is_file() else start.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 yield path.relative_to(ROOT).as_posix(), path.read_bytes()
+    yield f"minivit/{EXPECTED}", (ROOT / EXPECTED).read_bytes()
 
 
-def write_wheel(folder: Path) -> Path:
-    """Write a wheel of the part of the package that needs no torch, and return its path."""
+def write_wheel(folder: Path, values: dict[str, dict[str, bytes]]) -> Path:
+    """Write a wheel of the part of the package that needs no torch, with the values of notebooks; return its path."""
     info = f"minivit-{version()}.dist-info"
     needs = [f"Requires-Dist: {name}" for name in NEEDS]
     metadata = ["Metadata-Version: 2.1", "Name: minivit", f"Version: {version()}", *needs]
-    files = dict(package_files()) | {
+    stored = {f"minivit/{name}.stored": zlib.compress(pickle.dumps(kept), 9) for name, kept in values.items()}
+    files = dict(package_files()) | stored | {
+        "minivit/stored.py": STORED.encode(),
         f"{info}/METADATA": "\n".join([*metadata, ""]).encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: minivit\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
     }
@@ -146,14 +115,15 @@ def write_wheel(folder: Path) -> Path:
 def main() -> int:
     if not (outputs_are_stored(ROOT) and build_pages(ROOT, BUILD, with_button(settings(ROOT)))):
         return 1
+    matplotlib.use("Agg")  # the notebooks are run for the values of theirs that come from PyTorch
     work = BUILD / "lite"
     shutil.rmtree(work, ignore_errors=True)
-    for path in notebook_paths(ROOT):
-        if path.parent.name == PART:
-            target = work / "files" / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            nbformat.write(lite_edition(nbformat.read(path, as_version=4)), target)
-    wheel = write_wheel(work / "wheel")
+    (work / "files").mkdir(parents=True)
+    values = {}
+    for path in (path for path in notebook_paths(ROOT) if path.parent.name == PART):
+        edition, values[path.stem] = lite_edition(nbformat.read(path, as_version=4), path.stem)
+        nbformat.write(edition, work / "files" / path.name)
+    wheel = write_wheel(work / "wheel", values)
     lite_settings = {"jupyter-lite-schema-version": 0,
                      "jupyter-config-data": {"appName": "Less Attention, More Context"}}
     (work / "jupyter-lite.json").write_text(json.dumps(lite_settings), encoding="utf-8")

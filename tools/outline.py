@@ -1,6 +1,7 @@
 """What a chapter offers a course, read from its notebook: sections, exercises, questions, and what it needs first."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -131,6 +132,13 @@ def lessons(root: Path = ROOT) -> dict[int, str]:
     """Return what the course says of each lesson, by its number, without its title."""
     text = (root / "course/lessons.md").read_text(encoding="utf-8")
     return {int(lesson): body.strip() for lesson, body in LESSON.findall(text)}
+
+
+def assignments(root: Path = ROOT) -> list[Path]:
+    """Return the sources of the assignments, in the order in which the six-week module hands them out."""
+    sessions = tomllib.loads((root / "course/six_weeks.toml").read_text(encoding="utf-8"))["sessions"]
+    names = [name for session in sessions for name in session.get("hand_out", [])]
+    return [root / "course/assignments" / name / f"{name}.ipynb" for name in names]
 
 
 def plans(outlines: dict[str, Chapter], root: Path = ROOT) -> dict[str, list[Row]]:

@@ -6,7 +6,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tools.notebooks import replace
+import nbformat
+
+from tools.notebooks import in_order, replace, title_of
+from tools.outline import assignments
 from tools.paths import BUILD, TEACH
 from tools.version import BOOK, date, in_words, version
 
@@ -33,6 +36,8 @@ PAGE = """\
 <style>
 body {{ font: 1.1rem/1.5 system-ui, sans-serif; max-width: 42rem; margin: 2rem auto; padding: 0 1rem; }}
 li {{ margin: .6rem 0; }}
+li li {{ break-inside: avoid; margin: 0 0 .3rem; }}
+ul ul {{ columns: 18rem; list-style: none; padding: 0; }}
 </style></head>
 <body>
 <h1>Teaching kit</h1>
@@ -46,6 +51,19 @@ li {{ margin: .6rem 0; }}
 """
 
 
+def titles() -> dict[str, str]:
+    """Return the titles of chapters and assignments in their order, by the last two parts of their paths."""
+    found = {}
+    for number, path in [*in_order(), *enumerate(assignments(), start=1)]:
+        title = title_of(nbformat.read(path, as_version=4))
+        found[f"{path.parent.name}/{path.name}"] = f"{number}. {title}" if number else title
+    return found
+
+
+def link(kit: Path, file: Path, words: str) -> str:
+    return f'<a href="{html.escape(file.relative_to(kit).as_posix())}">{html.escape(words)}</a>'
+
+
 def entries(kit: Path) -> Iterator[str]:
     """Return a line for each part of the kit, with its files as folders have no page of their own.
 
@@ -54,19 +72,24 @@ def entries(kit: Path) -> Iterator[str]:
     FileNotFoundError
         Naming the command that makes a missing part.
     """
+    called = titles()
+    order = list(called)
     for command, place, title, about in PARTS:
         if not (kit / place).exists():
             raise FileNotFoundError(f"{kit / place} isn't there: make {command}")
-        files = [(place, title)]
-        if (kit / place).is_dir():
-            found = sorted(it for it in (kit / place).rglob("*.ipynb") if ".ipynb_checkpoints" not in it.parts)
-            files = [(it.relative_to(kit).as_posix(), it.stem) for it in found]
-        printed = Path(place).with_suffix(".pdf")
-        if (kit / printed).exists():
-            files.append((printed.as_posix(), "PDF"))
-        links = ", ".join(f'<a href="{html.escape(file)}">{html.escape(name)}</a>' for file, name in files)
-        heading = "" if links.startswith(f'<a href="{place}"') else f"<strong>{html.escape(title)}</strong>: "
-        yield f"<li>{heading}{links}<br>{html.escape(about)}</li>"
+        if not (kit / place).is_dir():
+            printed = (kit / place).with_suffix(".pdf")
+            pdf = f", {link(kit, printed, 'PDF')}" if printed.exists() else ""
+            yield f"<li>{link(kit, kit / place, title)}{pdf}<br>{html.escape(about)}</li>"
+            continue
+        found = {f"{it.parent.name}/{it.name}": it for it in sorted((kit / place).rglob("*.ipynb"))
+                 if ".ipynb_checkpoints" not in it.parts}
+        files = []
+        for end, file in sorted(found.items(), key=lambda it: order.index(it[0]) if it[0] in order else len(order)):
+            packed = file.parent.with_suffix(".zip")
+            zipped = f" ({link(kit, packed, 'zip')})" if packed.exists() else ""
+            files.append(f"<li>{link(kit, file, called.get(end, file.stem))}{zipped}</li>")
+        yield f"<li><strong>{html.escape(title)}</strong>: {html.escape(about)}<ul>{''.join(files)}</ul></li>"
 
 
 def make_kit(kit: Path, editions: Path) -> Path:

@@ -37,6 +37,14 @@ FAULTS = """() => {
       faults.push(`cut: ${says}`);
     }
   }
+  for (const formula of slide.querySelectorAll("mjx-container[display]")) {
+    if (formula.scrollWidth > formula.clientWidth + 1) faults.push(`wide formula: ${formula.textContent.slice(0, 40)}`);
+  }
+  for (const picture of slide.querySelectorAll("img")) {  // figures are drawn with 11 points, at 200 pixels an inch
+    const {width, height} = picture.getBoundingClientRect();
+    const points = 11 / 72 * 200 * Math.min(width / picture.naturalWidth, height / picture.naturalHeight);
+    if (points < 16) faults.push(`small figure: its words are ${Math.round(points)} high (slide_bands?)`);
+  }
   for (const error of slide.querySelectorAll("[data-mjx-error], mjx-merror")) faults.push(`wrong: ${error.outerHTML}`);
   return faults;
 }"""

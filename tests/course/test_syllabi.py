@@ -3,9 +3,10 @@
 import datetime
 import re
 
+import nbformat
 import pytest
 
-from tools.outline import brought, numbered
+from tools.outline import ABLE, brought, numbered
 from tools.paths import ROOT
 from tools.syllabus import COMMAND, FIELDS, NAMES, core, page, read, taught_sessions
 
@@ -105,6 +106,16 @@ def test_a_plan_fills_ninety_minutes_and_brings_what_the_chapter_needs():
     for name, rows in plans.items():
         assert [row.start for row in rows] == [0] + [row.end for row in rows[:-1]] and rows[-1].end == 90, name
         assert students_bring[name] == {lessons[it] for it in outlines[name].needs}, f"lesson {lessons[name]}, {name}"
+
+
+def test_no_plan_teaches_what_its_chapter_says_may_be_left_out():
+    """A lesson is a first reading."""
+    for name, outline in numbered().items():
+        goals, = (cell.source for cell in nbformat.read(outline.path, as_version=4).cells if ABLE in cell.source)
+        said = " ".join(re.findall(r"[^.]*\bfirst reading\b[^.]*", " ".join(goals.split())))
+        assert "leave out" in said or not said, f"{name}: say what may be left out, not {said!r}"
+        may = {outline.section(title) for title in re.findall(r"\*([^*]+)\*", said)}
+        assert not may & {it for row in COURSES[NAMES[0]].plans[name] for it in row.sections}, name
 
 
 def test_plans_name_exercises_that_exist_with_their_minutes():

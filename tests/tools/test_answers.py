@@ -84,16 +84,17 @@ def test_an_assignment_has_its_solutions_and_none_of_its_tests():
         return kind(source, metadata={"nbgrader": {"solution": solution, "grade": grade}})
 
     notebook = new_notebook(cells=[
-        new_markdown_cell("# Assignment: all of it\n\nWrite your id."), new_code_cell("STUDENT = 'your id'"),
+        new_markdown_cell("# All of it\n\nWrite your id."), new_code_cell("STUDENT = 'your id'"),
         new_markdown_cell("## Part 1. Halve (2 marks)\n\nWrite it."),
         cell("def halve(x):\n    ### BEGIN SOLUTION\n    return x / 2\n    ### END SOLUTION", True, False),
         cell("assert halve(4) == 2\n### BEGIN HIDDEN TESTS\nassert halve(6) == 3\n### END HIDDEN TESTS", False, True),
-        cell("### BEGIN SOLUTION\nBecause $2 = 1 + 1$.\n### END SOLUTION", True, True, new_markdown_cell)])
+        cell("### BEGIN SOLUTION\nBecause $2 = 1 + 1$.\n### END SOLUTION", True, True, new_markdown_cell),
+        new_markdown_cell("## Hand it in\n\nWith your id.")])
     shown = BeautifulSoup(answers.assignment(4, notebook), "html.parser")
     assert [title.text for title in shown(["h2", "h3"])] == [
         "Assignment 4. All of it", "Assignment 4, part 1. Halve (2 marks)"]
     assert "return x / 2" in shown.text and "Because" in shown.text
-    assert not [word for word in ("assert", "HIDDEN", "SOLUTION", "your id") if word in shown.text]
+    assert not [word for word in ("assert", "HIDDEN", "SOLUTION", "your id", "Hand it in") if word in shown.text]
 
 
 def test_every_solution_of_every_assignment_is_in(booklet):

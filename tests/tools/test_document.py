@@ -57,3 +57,8 @@ def test_without_a_browser_the_html_is_made_and_a_word_says_what_is_missing(tmp_
     said = capsys.readouterr().err
     assert re.search(r"<h1>Title</h1>", target.read_text(encoding="utf-8")) and not (tmp_path / "answers.pdf").exists()
     assert "chromium" in said and "there's no answers.pdf" in said
+
+
+def test_no_line_begins_with_what_follows_a_formula():
+    soup = BeautifulSoup(document.markdown('At $x = 1$. "As $y$?" ($N - 1$), or $z$ alone.'), "html.parser")
+    assert [span.get_text() for span in soup(class_="closed")] == [r"\(x = 1\).", r'\(y\)?"', r"\(N - 1\)),"]

@@ -7,10 +7,11 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tools import guide
+from tools.answers import tags
 from tools.book import NOTEBOOKS_BRANCH
 from tools.budget import declared
 from tools.notebooks import in_order
-from tools.outline import lessons
+from tools.outline import chapter, check_yourself, lessons
 from tools.paths import ROOT
 
 TEXT = (ROOT / guide.SOURCE).read_text(encoding="utf-8")
@@ -38,6 +39,24 @@ def test_every_chapter_has_its_costs_its_plan_and_its_notes(shown, number, path)
     for part in (f"Chapter {number}. ", "Minutes", "0–", "Time.", "Misconceptions.", "Marking"):
         assert part in text, part
     assert section in "\n".join(guide.body())
+
+
+@pytest.mark.parametrize("path", [path for _, path in in_order()], ids=lambda path: path.stem)
+def test_what_the_notes_of_a_chapter_name_is_in_it(path):
+    notebook, outline = nbformat.read(path, as_version=4), chapter(path)
+    notes = re.sub(r"\$[^$]*\$", "", guide.notes(notebook))
+    text = " ".join(" ".join([*cell.source.split(), *cell.metadata.get("slide", [])]) for cell in notebook.cells
+                    if "instructor" not in tags(cell))
+    for numbers in re.findall(r"[Ee]quations? \(?(\d+(?:\)?(?:, | and | to )\(?\d+)*)", notes):
+        assert all(rf"\tag{{{number}}}" in text for number in re.findall(r"\d+", numbers)), f"equation {numbers}"
+    for kind, found in (("[Ee]xercise", outline.exercises), ("[Qq]uestion", outline.questions or check_yourself())):
+        for numbers in re.findall(rf"{kind}s? (\d+(?:(?:, | and | to )\d+(?! minutes))*)", " ".join(notes.split())):
+            assert {int(number) for number in re.findall(r"\d+", numbers)} <= {*found}, f"{kind} {numbers}"
+    for words in re.findall(r"(?<![*\w])\*([A-Z][^*]+)\*(?!\*)", notes):
+        said = " ".join(words.split()).rstrip(".,:")
+        assert re.match(r"(Exercises?|Question) \d|For a second reading", said) or said in text, f"*{said}* is nowhere"
+    for seconds in re.findall(r"(\d+)\s+seconds\s+on\s+a\s+slow\s+laptop", notes):
+        assert int(seconds) == guide.SLOW * declared(notebook).cpu_s
 
 
 def test_the_table_of_costs_has_every_notebook(shown):

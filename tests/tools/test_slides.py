@@ -1,11 +1,14 @@
 """Slides show what the metadata of a chapter's cells says, and fetch nothing."""
 
+import base64
+import io
 import re
 
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from PIL import Image
 
 from tools.editions import FOR_SLIDES, for_any_jupyter, reader_edition
 from tools.slides.__main__ import SHARED, chosen, page_of, write_shared
@@ -49,6 +52,17 @@ def text(source, kind=None, **more):
 
 def code(source, kind, outputs=(), **more):
     return new_code_cell(source, metadata={"slideshow": {"slide_type": kind}} | more, outputs=list(outputs))
+
+
+def picture(*heights):
+    """Return the output of a figure with black bars of these heights, with gaps of 10 rows around them."""
+    drawn, top = Image.new("RGB", (4, sum(heights) + 10 * len(heights) + 10), "white"), 10
+    for height in heights:
+        drawn.paste("black", (0, top, 4, top + height))
+        top += height + 10
+    buffer = io.BytesIO()
+    drawn.save(buffer, format="PNG")
+    return new_output("display_data", data={"image/png": base64.b64encode(buffer.getvalue()).decode()})
 
 
 def chapter(*cells):
@@ -98,11 +112,6 @@ def test_code_is_shown_unless_it_is_hidden_and_text_stands_above_its_output():
 
 
 def test_a_figure_has_its_alternative_text_and_its_caption_is_for_the_speaker():
-    import base64
-    import io
-
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.new("RGB", (2, 3)).save(buffer, format="PNG")
     data = {"image/png": base64.b64encode(buffer.getvalue()).decode(), "text/plain": "<Figure>"}
@@ -140,6 +149,19 @@ def test_a_cell_chooses_the_outputs_that_its_slide_shows_and_the_speaker_has_the
     assert not none.select(".outputs") and notes(none) == "One. Two."
 
 
+def test_rows_of_a_figure_have_slides_of_their_own_with_what_stands_above_and_below_all():
+    rows = code("draw()", "slide", [picture(10, 60, 60, 10)], tags=["hide-input"],
+                mystnb={"figure": {"caption": "Two."}}, slide_bands=["0-52 97-100", "0-12 53-100"],
+                slide=["## Which?", "---", "## Above", "---", "## Below"],
+                notes=["Vote.", "---", "1 min.", "---", "2 min."])
+    vote, above, below = shown(rows)
+    assert [words(part.h2) for part in (vote, above, below)] == ["Which?", "Above", "Below"] and not vote.img
+    assert [notes(part) for part in (vote, above, below)] == ["Vote.", "1 min. Figure. Two.", "2 min."]
+    heights = [Image.open(io.BytesIO(base64.b64decode(part.img["src"].partition(",")[2]))).height
+               for part in (above, below)]
+    assert heights == [95 + 5, 25 + 95]
+
+
 def test_each_quick_question_is_a_slide_and_a_click_gives_the_answer():
     first, second = shown(text(QUESTIONS, "slide"))
     asked = words(first.select_one(".slide > .text"))
@@ -165,6 +187,10 @@ def test_a_box_of_the_chapter_is_a_box():
     (text("a", "fragment"), "'fragment', but no cell before it starts a slide"),
     (code("a", "slide", slide_code=False, notes=[7]), "isn't a list of lines"),
     (code("a", "slide", slide_outputs=[0]), "slide_outputs [0], and 0 outputs, counted from 0"),
+    (code("a", "slide", [picture(20, 70)], slide_bands=["0-50"]), "slide_bands: a cut at 50 % goes through the figure"),
+    (code("a", "slide", [picture(20)], slide_bands=["half"]), "'half' isn't a list of bands such as '0-48 91-100'"),
+    (code("a", "slide", [picture(20)], slide_bands=["0-9", "9-99"]), "slide_bands for 2 slides, and text for 1"),
+    (code("a", "slide", slide_bands=["0-50"]), "slide_bands, and no picture"),
     (text(QUESTIONS.replace("Right:", "Yes:"), "slide"), "quick question 1 with 0 answers"),
 ])
 def test_what_can_not_be_a_slide_is_an_error_that_names_the_cell(cell, message):

@@ -16,6 +16,7 @@ from nbformat.v4 import new_markdown_cell, new_notebook
 from tools.editions import DIRECTIVE, FOR_SLIDES, in_any_jupyter
 from tools.notebooks import in_order, name_of
 from tools.paths import ROOT
+from tools.slides.bands import banded
 
 TYPES = ("slide", "fragment", "-", "notes")  # nbconvert's, without those that a chapter has no use for
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
@@ -157,9 +158,30 @@ def beside(cell: NotebookNode) -> list[str]:
             for output in said if "text" in output or "text/markdown" in output.get("data", {})]
 
 
+def with_bands(cell: NotebookNode, bands: str) -> NotebookNode:
+    """Return a cell whose figures show these bands alone, with an id of its own.
+
+    Raises
+    ------
+    SlideError
+        If it has no figure, or a band can't be cut from it.
+    """
+    copy = nbformat.from_dict(cell)
+    copy.id = f"{cell.id[:40]}-{re.sub(r'[^0-9]+', '-', bands)}"[:64]
+    plots = [output.data for output in copy.outputs if "image/png" in output.get("data", {})]
+    if not plots:
+        raise SlideError("has slide_bands, and no picture")
+    try:
+        for data in plots:
+            data["image/png"] = banded(data["image/png"], bands)
+    except ValueError as error:
+        raise SlideError(f"has slide_bands: {error}") from None
+    return copy
+
+
 def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNode], list[str]]]:
     """Return of each slide that shows some of a cell: how it starts, its cells, and what the speaker sees."""
-    text, said = lines(cell, "slide"), parts(lines(cell, "notes") or "")
+    text, said, bands = lines(cell, "slide"), parts(lines(cell, "notes") or ""), lines(cell, "slide_bands")
     texts = [""] if text is None else parts(text)
     if len(said) > len(texts):
         raise SlideError(f"has notes for {len(said)} slides, and text for {len(texts)}")
@@ -175,19 +197,26 @@ def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNod
         return
     if cell.cell_type != "code":
         raise SlideError(f"is {cell.cell_type}; slides show Markdown and code")
-    for number, part in enumerate(texts[:-1], start=1):
-        yield kind, [markdown(cell, f"slide{number}", kind, on_slide(part))], [said[number - 1]]
+    pieces = [""] if bands is None else bands.splitlines()
+    if len(pieces) > len(texts):
+        raise SlideError(f"has slide_bands for {len(pieces)} slides, and text for {len(texts)}")
+    *words, first = range(len(texts) - len(pieces) + 1)
+    for place in words:
+        yield kind, [markdown(cell, f"slide{place + 1}", kind, on_slide(texts[place]))], [said[place]]
         kind = "slide"
-    above = [markdown(cell, "slide", kind, on_slide(texts[-1]))] if texts[-1] else []
-    figure, copy = cell.metadata.get("mystnb", {}), nbformat.from_dict(cell)
-    notes = [said[-1], *beside(copy)]
+    whole, figure = nbformat.from_dict(cell), cell.metadata.get("mystnb", {})
+    notes = beside(whole)
     if caption := figure.get("figure", {}).get("caption"):
         notes.append(f"*Figure.* {caption}")
     code = cell.metadata.get("slide_code", not HIDDEN & set(cell.metadata.get("tags", [])))
-    copy.metadata = nbformat.from_dict({"slideshow": {"slide_type": "-" if above else kind},
-                                        "alt": figure.get("image", {}).get("alt", ""),
-                                        "transient": {"remove_source": not code}})
-    yield kind, [*above, copy], notes
+    for place, piece in enumerate(pieces, start=first):
+        above = [markdown(cell, f"slide{place + 1}", kind, on_slide(texts[place]))] if texts[place] else []
+        copy = with_bands(whole, piece) if piece else whole
+        copy.metadata = nbformat.from_dict({"slideshow": {"slide_type": "-" if above else kind},
+                                            "alt": figure.get("image", {}).get("alt", ""),
+                                            "transient": {"remove_source": not code}})
+        yield kind, [*above, copy], [said[place], *notes]
+        kind, notes = "slide", []
 
 
 def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "") -> list[Slide]:

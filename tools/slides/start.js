@@ -20,13 +20,22 @@ document.addEventListener("keydown", (event) => {
 // A live figure's sliders stand above its plots or beside them, whichever leaves the plots larger.
 const LAYOUTS = [[], ["beside"], ["beside", "wide"]];
 
-function fit(canvas) {  // in its frame, as large as its proportions allow
-  canvas.style.cssText = "flex: 1 1 0; width: 100%";
-  const side = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height);
-  canvas.style.cssText = `flex: none; width: ${side * canvas.width}px; height: ${side * canvas.height}px`;
+function fit(picture) {  // in its frame, as large as its proportions allow
+  picture.style.cssText = "flex: 1 1 0; width: 100%";
+  const {naturalWidth: width = picture.width, naturalHeight: height = picture.height} = picture;
+  const side = Math.min(picture.clientWidth / width, picture.clientHeight / height);
+  picture.style.cssText = `flex: none; width: ${side * width}px; height: ${side * height}px`;
+}
+
+function enlarge(plot) {  // its words: they're of 12 pixels where the plot is as small as on a phone
+  const {width, height} = plot.viewBox.baseVal, scale = Math.min(plot.clientWidth / width, plot.clientHeight / height);
+  plot.style.setProperty("--text", `${Math.min(15, Math.max(12, 21 / scale))}px`);
 }
 
 function arrange() {
+  for (const picture of document.querySelectorAll(".outputs > img")) {
+    if (picture.offsetParent && picture.naturalWidth && !picture.style.width) fit(picture);
+  }
   for (const figure of document.querySelectorAll(".live-figure")) {
     if (!figure.offsetParent || figure.dataset.layout) continue;
     const plots = [...figure.querySelectorAll(".plots figure > svg, .plots canvas")];
@@ -45,6 +54,7 @@ function arrange() {
       }));
     });
     put(sizes.indexOf(Math.max(...sizes)));
+    plots.filter((plot) => plot.matches("svg")).forEach(enlarge);
   }
 }
 
