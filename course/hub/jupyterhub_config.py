@@ -1,8 +1,10 @@
 """JupyterHub's one file, for a class on one server: each student finds the learner's edition, and needs no network.
 
 It's a snippet for The Littlest JupyterHub (TLJH), which most lecturers with one server use: one command installs it on
-a fresh Ubuntu, it makes the students' accounts, and it keeps them within limits by systemd. Once TLJH is there:
+a fresh Ubuntu, it makes the students' accounts, and it keeps them within limits by systemd. Take Ubuntu 24.04, as the
+Python of 22.04 is too old for the book. Once TLJH is there:
 
+    sudo apt-get install --yes git python3-venv make
     sudo git clone ADDRESS /srv/minivit && cd /srv/minivit
     sudo make TORCH_CPU=PLACE editions
     sudo .venv/bin/python -m pip install "jupyterhub==$(/opt/tljh/hub/bin/jupyterhub --version)"

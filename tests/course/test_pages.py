@@ -115,8 +115,7 @@ def test_python_runs(path, tmp_path):
     for block in blocks(path, "python"):
         if block.startswith('"""'):
             recipe = tmp_path / "recipes" / re.search(r"recipes/(\w+\.py)", block)[1]
-            assert not recipe.exists(), "a new recipe has a new name"
-            recipe.write_text(block, encoding="utf-8")
+            recipe.write_text(block, encoding="utf-8")  # in place of the one that a group's pull request has brought
             assert len(load_variants(recipe)) > 1
         else:
             program.append(block)
