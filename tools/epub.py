@@ -44,7 +44,7 @@ def for_epub(book: dict) -> dict:
         "epub_author": book["author"], "epub_publisher": book["author"], "epub_copyright": "CC BY 4.0",
         "epub_description": f"Version {version()}, {in_words(date())}", "epub_identifier": release_name(),
         "epub_scheme": "ID", "epub_uid": release_name(), "epub_show_urls": "no", "epub_tocdepth": 2,
-        "epub_use_index": False, "version": version(),
+        "epub_use_index": False, "version": version(), "pygments_style": "a11y-high-contrast-light",
     }
     return book | {"sphinx": book["sphinx"] | {"config": config}}
 

@@ -6,9 +6,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from fontTools import subset
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+from tools.stubs import BEGIN, END
 
 PART = "attention"  # Part I, which also runs in a browser
 
@@ -71,6 +75,10 @@ def smaller(image: bytes, kind: str = "") -> bytes:
     return min(image, buffer.getvalue(), key=len) if kind in ("", whole.format) else buffer.getvalue()
 
 
+# Marks for the editions, which no reader of a page needs.
+SOLUTION_MARK = re.compile(rf' *<span class="c1">(?:{BEGIN}|{END})</span>\n?')
+
+
 def smaller_frame(frame: re.Match) -> str:
     return frame[1] + base64.b64encode(smaller(base64.b64decode(frame[2]))).decode()
 
@@ -79,9 +87,23 @@ def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     if body := context.get("body"):
         for old, new in REWRITTEN.items():
             body = body.replace(old, new)
-        context["body"] = FRAME.sub(smaller_frame, body)
+        context["body"] = FRAME.sub(smaller_frame, SOLUTION_MARK.sub("", body))
         if app.builder.name == "html":
             context["body"] = PLOT.sub(r"\1webp", context["body"])
+
+
+class NumberedLines(SphinxPostTransform):
+    """Let an equation of several lines have a number: Sphinx would set it in a split environment, which refuses one."""
+
+    default_priority = 900
+
+    def run(self, **kwargs: Any) -> None:
+        if self.app.builder.math_renderer_name != "mathjax":
+            return
+        for block in self.document.findall(nodes.math_block):
+            if r"\tag" in block.astext() and r"\\" in block.astext():
+                block["nowrap"] = True
+                block[:] = [nodes.Text(rf"\[{block.astext()}\]")]
 
 
 FRAME = re.compile(r"(data:image/webp;base64,)([A-Za-z0-9+/=]+)")  # of a figure with a slider
@@ -148,6 +170,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("lite", False, "html")  # whether a JupyterLite stands beside the pages
     app.connect("html-page-context", add_lite_button, priority=900)
     app.connect("html-page-context", rewrite)
+    app.add_post_transform(NumberedLines)
     app.connect("build-finished", shrink)
     # A new number makes Sphinx write all pages again: change it with what this file makes of a page.
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,7 +14,8 @@ def name_of_folded(prompt: Tag) -> str:
 
 def unfold(body: Tag) -> None:
     for folded in body("details"):
-        folded.name, folded["class"] = "div", ["unfolded"]
+        kept = folded.get("class", []) if folded.find_parent(class_="live-figure") else []  # its script looks for them
+        folded.name, folded["class"] = "div", ["unfolded", *kept]
         folded.attrs.pop("open", None)
         summary = folded.find("summary")
         if not summary:

@@ -6,6 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 from tools.budget import budget_of, most
 from tools.notebooks import notebook_paths, sections, stored_problem
@@ -176,10 +177,12 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 @pages
-def test_a_numbered_equation_has_one_line(path):
-    """Sphinx sets an equation of several lines in a split environment, in which MathJax refuses a tag."""
-    equations = re.findall(r"\$\$(.*?)\$\$", prose(path), re.DOTALL)
-    assert [equation for equation in equations if r"\tag" in equation and r"\\" in equation] == []
+def test_every_list_begins_and_ends_where_it_should(path):
+    """A list that begins with 6 needs an empty line before it; else it runs on, and what is indented becomes code."""
+    tokens = MarkdownIt().parse(prose(path))
+    assert [token.content for token in tokens if token.type == "code_block"] == []
+    swallowed = re.compile(r"^ *\d+\. \[", re.MULTILINE)
+    assert [token.content for token in tokens if token.type == "inline" and swallowed.search(token.content)] == []
 
 
 GUIDE = ("Time.", "On the board.", "Where students stop.", "Misconceptions.", "When time is short.", "Marking")

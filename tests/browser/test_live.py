@@ -4,10 +4,12 @@ from math import sqrt
 from pathlib import Path
 
 import pytest
+from bs4 import BeautifulSoup
 
 from minivit.figures import slider_figure
 from tests.browser.reading import numbers, said
 from tests.figures.live_data import DATA, make
+from tools.paper import on_paper
 
 pytestmark = pytest.mark.browser
 
@@ -118,3 +120,10 @@ def test_a_figure_with_stored_frames_tells_what_it_shows(show):
     page.keyboard.press("ArrowRight")
     assert page.get_by_role("img").get_attribute("alt") == "width: 3 in. A blank."
     assert page.get_by_role("slider").get_attribute("aria-valuetext") == "3 in"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_figure_is_drawn_on_paper_too(show, name):
+    soup = BeautifulSoup(make(name).data, "html.parser")
+    page = show(on_paper(soup, soup).decode())
+    page.wait_for_selector(".live-figure.ready .plots :is(svg, canvas)")

@@ -60,14 +60,58 @@ def test_nothing_serious_is_in_the_way_of_anyone(open_page, name):
     assert faults == []
 
 
-@pytest.mark.parametrize("name", CHAPTERS)
-def test_code_fits_at_1280_pixels(open_page, name):
-    wide = open_page(name).evaluate("""() => {
-        document.querySelectorAll("details").forEach((folded) => { folded.open = true; });
-        return [...document.querySelectorAll(".cell_input pre")]
-            .filter((code) => code.scrollWidth > code.clientWidth + 1).map((code) => code.textContent);
-    }""")
+SCROLLS = ".highlight pre, .cell_output pre, .pst-scrollable-table-container, div.math"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_code_tables_and_equations_fit_at_1280_pixels(open_page, name):
+    page = open_page(name)
+    unfold(page)
+    set_all_equations(page)
+    assert page.evaluate("[...document.querySelectorAll('mjx-merror')].map((wrong) => wrong.textContent)") == []
+    wide = page.evaluate("""(what) => [...document.querySelectorAll(what)]
+        .filter((part) => part.scrollWidth > part.clientWidth + 1 && !part.closest(".tag_second-reading"))
+        .map((part) => part.textContent.trim())""", SCROLLS)
     assert wide == []
+
+
+def unfold(page):
+    page.evaluate("""() => {
+        document.querySelectorAll("details").forEach((folded) => { folded.open = true; });
+        document.querySelectorAll(".toggle-hidden").forEach((folded) => folded.classList.remove("toggle-hidden"));
+    }""")
+
+
+def set_all_equations(page):
+    """Go through a page as a reader does, until MathJax has set what came into view."""
+    page.evaluate("""async () => {
+        await window.MathJax?.startup?.promise;
+        for (let y = 0; y < document.documentElement.scrollHeight; y += 800) {
+            window.scrollTo(0, y);
+            for (let i = 0; i < 30; i += 1) {
+                await new Promise((done) => setTimeout(done, 20));
+                const waits = [...document.querySelectorAll("mjx-lazy")].some((formula) => {
+                    const {top, bottom} = formula.getBoundingClientRect();
+                    return top < innerHeight && bottom > 0;
+                });
+                if (!waits) break;
+            }
+        }
+    }""")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_telephone_shows_a_page_without_scrolling_sideways(open_page, name):
+    page = open_page(name)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    cut = page.evaluate("""() => [...document.querySelectorAll(".live-figure .rows > .value")]
+        .filter((value) => value.getBoundingClientRect().right > innerWidth).map((value) => value.textContent)""")
+    assert cut == []
+    small = page.evaluate("""() => [...document.querySelectorAll(".cell_output figure img")]
+        .filter((plot) => plot.offsetWidth < Math.min(480, parseFloat(plot.style.width)) - 1)
+        .map((plot) => plot.alt)""")
+    assert small == []
 
 
 @pytest.mark.parametrize("name", CHAPTERS)

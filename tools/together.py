@@ -1,0 +1,76 @@
+"""A Sphinx extension: what a line may not tear apart.
+
+A browser may break a line on either side of a formula, even before the full stop that follows it. It may also leave a
+per cent sign, a unit, or the upper end of an interval to the next line. Here a formula is bound to the brackets and
+points that touch it, and a number to what it belongs to. Sources need no mark for it.
+"""
+
+import re
+from typing import Any
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
+
+SPACE = "\N{NO-BREAK SPACE}"
+SIGNED = r"[+\-−]?\d[\d.,]*"
+BOUND = re.compile(
+    r"(?<=\d) (?=[%★†‡]|(?:ms|µs|s|kB|MB|GB|MiB|GiB|k|M|G)\b)"  # 95 %, 15 GB, n = 3 ★
+    r"|(?<=\b\w) (?==)(?== [+\-−]?\d)|(?<=\b\w =) (?=[+\-−]?\d)"  # n = 3
+    rf"|(?<=\d,) (?={SIGNED}\])"  # [-0.5, +1.2]
+    r"|(?i:(?<=\bequation)|(?<=\bfigure)|(?<=\btable)|(?<=\bexercise)|(?<=\bsection)|(?<=\blayer)|(?<=\bpart)) "
+    r"(?=\(?[\dIV])")  # equation (3)
+BEFORE = re.compile(r"[^\s\w]{0,3}$")
+AFTER = re.compile(r"^-?(?:\w{1,2}\b)?[^\s\w]{0,3}")  # also the rest of "the k-th"
+VERBATIM = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
+
+
+def bound(text: str) -> str:
+    """Return a text with no-break spaces between a number and its sign, its unit or its name."""
+    return BOUND.sub(SPACE, text)
+
+
+def position(node: nodes.Node) -> int:
+    """Return a node's place in its parent; docutils would take an equal text for it."""
+    return next(place for place, child in enumerate(node.parent) if child is node)
+
+
+def put(text: nodes.Text, new: str) -> None:
+    if new != text:
+        text.parent[position(text)] = nodes.Text(new)
+
+
+class Bind(SphinxPostTransform):
+    """Bind what belongs together, in text and around formulas in a line."""
+
+    default_priority = 900
+
+    def run(self, **kwargs: Any) -> None:
+        for formula in list(self.document.findall(nodes.math)):
+            self.bind(formula)
+        for text in list(self.document.findall(nodes.Text)):
+            parent = text.parent
+            while parent is not None and not isinstance(parent, VERBATIM):
+                parent = parent.parent
+            if parent is None:
+                put(text, bound(text))
+
+    @staticmethod
+    def bind(formula: nodes.math) -> None:
+        """Put a formula and the signs that touch it in one element."""
+        parent, place = formula.parent, position(formula)
+        left, right = parent[max(place - 1, 0)], parent[min(place + 1, len(parent) - 1)]
+        before = BEFORE.search(left)[0] if isinstance(left, nodes.Text) else ""
+        after = AFTER.search(right)[0] if isinstance(right, nodes.Text) else ""
+        if before or after:
+            parts = [nodes.Text(before), formula.deepcopy(), nodes.Text(after)]
+            parent[place] = nodes.inline("", "", *parts, classes=["together"])
+            if before:
+                put(left, left.removesuffix(before))
+            if after:
+                put(right, right.removeprefix(after))
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    app.add_post_transform(Bind)
+    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
