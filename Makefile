@@ -46,7 +46,7 @@ test: $(READY) ## Check the style, the package and the outputs of every notebook
 		--nbval --nbval-cell-timeout 240 tests book
 
 test-browser: book slides ## Check the built pages and slides in Chromium, if it is installed
-	@$(BIN) -m pytest -n $(JOBS) -m browser tests/browser
+	@$(BIN) -m pytest -m browser tests/browser
 
 test-wheel: $(READY) ## Execute the notebooks against the package's wheel, with Colab's versions
 	@$(BIN) -m tools.wheel --jobs $(JOBS) --torch-cpu "$(TORCH_CPU)" $(NOTEBOOKS)
