@@ -19,13 +19,14 @@ from tools.notebooks import in_order, sections, title_of
 from tools.outline import assignments
 from tools.paths import ROOT
 from tools.slides.deck import ANSWER, QUESTION, RIGHT
+from tools.stubs import BEGIN, END
 
 ABOUT = """\
 The solutions of all exercises, quick questions and assignments, for whoever teaches from the book. The tasks stand here
 too, without their hints. Numbers of equations and figures are those of the chapter. What a check prints if it passes
 stands below a solution, where it prints more than "right".
 """
-MARKER = re.compile(r"^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?", re.MULTILINE)
+MARKER = re.compile(rf"^[ \t]*(?:{BEGIN}|{END})[ \t]*\n?", re.MULTILINE)
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
 
 

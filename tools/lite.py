@@ -26,7 +26,7 @@ from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
 from tools.pages import PART
 from tools.paths import BUILD, ROOT
-from tools.version import version
+from tools.version import BOOK, version
 from tools.without_torch import ROOMS, WithoutTorch
 
 EXPECTED = f"results/{RECORD}"
@@ -125,7 +125,7 @@ def main() -> int:
         nbformat.write(edition, work / "files" / path.name)
     wheel = write_wheel(work / "wheel", values)
     lite_settings = {"jupyter-lite-schema-version": 0,
-                     "jupyter-config-data": {"appName": "Less Attention, More Context"}}
+                     "jupyter-config-data": {"appName": BOOK}}
     (work / "jupyter-lite.json").write_text(json.dumps(lite_settings), encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlite_core", "build", "--contents", "files", "--piplite-wheels", wheel,
                "--output-dir", BUILD / "html" / "lite", "--apps", "notebooks", "--no-unused-shared-packages",

@@ -13,15 +13,15 @@ from tools.book import outputs_are_stored
 from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
 from tools.paths import BUILD, RELEASE, ROOT
-from tools.version import date, in_words, release_name, version
+from tools.version import FULL_TITLE, date, in_words, release_name, version
 
 NOT_READ = ("_sources/", ".buildinfo", "objects.inv", "searchindex.js", "sitemap.xml", "404.html", "lite/")
 
-ABOUT = """\
-Less Attention, More Context: Vision Transformers from scratch
-Version {version}, {date}
+ABOUT = f"""\
+{FULL_TITLE}
+Version {{version}}, {{date}}
 
-{how}
+{{how}}
 
 Text and figures under CC BY 4.0, code under the MIT licence.
 """

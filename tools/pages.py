@@ -67,7 +67,7 @@ def smaller(image: bytes, kind: str = "") -> bytes:
     whole = Image.open(io.BytesIO(image))
     picture = whole.convert("RGBA")
     white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    few = white.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    few = white.quantize(256, method=Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     if (kind or whole.format) == "WEBP":
         few.convert("RGB").save(buffer, format="WEBP", lossless=True, quality=100)
     else:
@@ -173,4 +173,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(NumberedLines)
     app.connect("build-finished", shrink)
     # A new number makes Sphinx write all pages again: change it with what this file makes of a page.
-    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}

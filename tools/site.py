@@ -14,9 +14,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 from tools.search import sections
-from tools.version import date, in_words, version
+from tools.version import BOOK, FULL_TITLE, date, in_words, version
 
-BOOK = "Less Attention, More Context: Vision Transformers from scratch"
 CARD = (1200, 630)  # pixels
 
 
@@ -28,7 +27,7 @@ def description(document: nodes.document, length: int = 200) -> str:
 
 def citation(page: str, title: str, number: str, address: str) -> str:
     """Return the entry of BibTeX for a page; ``number`` and ``address`` may be empty."""
-    part = f"Chapter {number} of {BOOK}" if number else f"In {BOOK}"
+    part = f"Chapter {number} of {FULL_TITLE}" if number else f"In {FULL_TITLE}"
     fields = {"author": "{The minivit authors}", "title": title, "howpublished": f"{part}, version {version()}",
               "year": str(date().year)}
     if address:
@@ -43,8 +42,8 @@ def meta(kind: str, name: str, content: str) -> str:
 
 def social_tags(title: str, about: str, address: str, image: str) -> str:
     """Return what social networks read of a page."""
-    tags = {"og:type": "article", "og:site_name": BOOK, "og:title": title, "og:description": about, "og:url": address,
-            "og:image": image, "og:image:alt": f"The title: {title}", "og:image:width": str(CARD[0]),
+    tags = {"og:type": "article", "og:site_name": FULL_TITLE, "og:title": title, "og:description": about,
+            "og:url": address, "og:image": image, "og:image:alt": f"The title: {title}", "og:image:width": str(CARD[0]),
             "og:image:height": str(CARD[1])}
     return "".join(meta("property", *tag) for tag in tags.items()) + meta("name", "twitter:card", "summary_large_image")
 
@@ -66,7 +65,7 @@ def draw_card(path: Path, title: str) -> None:
     lines = textwrap.wrap(title, 30)[:3]
     figure.text(0.07, 0.40, "\n".join(lines), color="white", fontsize=38, fontweight="bold", va="center",
                 linespacing=1.25)
-    figure.text(0.07, 0.1, "Less Attention, More Context", color="#9ecae1", fontsize=22)
+    figure.text(0.07, 0.1, BOOK, color="#9ecae1", fontsize=22)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path)
 

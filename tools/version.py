@@ -9,6 +9,7 @@ from functools import cache
 from tools.paths import ROOT
 
 BOOK = "Less Attention, More Context"
+FULL_TITLE = f"{BOOK}: Vision Transformers from scratch"
 
 
 @cache

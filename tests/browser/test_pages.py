@@ -67,7 +67,7 @@ SCROLLS = ".highlight pre, .cell_output pre, .pst-scrollable-table-container, di
 def test_code_tables_and_equations_fit_at_1280_pixels(open_page, name):
     page = open_page(name)
     unfold(page)
-    set_all_equations(page)
+    read_to_the_end(page)
     assert page.evaluate("[...document.querySelectorAll('mjx-merror')].map((wrong) => wrong.textContent)") == []
     wide = page.evaluate("""(what) => [...document.querySelectorAll(what)]
         .filter((part) => part.scrollWidth > part.clientWidth + 1 && !part.closest(".tag_second-reading"))
@@ -82,8 +82,8 @@ def unfold(page):
     }""")
 
 
-def set_all_equations(page):
-    """Go through a page as a reader does, until MathJax has set what came into view."""
+def read_to_the_end(page):
+    """Go through a page as a reader does: images come when near, and MathJax sets what comes into view."""
     page.evaluate("""async () => {
         await window.MathJax?.startup?.promise;
         for (let y = 0; y < document.documentElement.scrollHeight; y += 800) {
@@ -117,9 +117,7 @@ def test_a_telephone_shows_a_page_without_scrolling_sideways(open_page, name):
 @pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_read_to_its_end_fetches_little_and_nothing_from_elsewhere(open_page, site, name):
     page = open_page(name)
-    for place in range(0, page.evaluate("document.body.scrollHeight"), 900):  # images and equations come when near
-        page.evaluate("place => window.scrollTo(0, place)", place)
-        page.wait_for_timeout(20)
+    read_to_the_end(page)
     page.wait_for_load_state("networkidle")
     got = page.got
     assert [answer.url for answer in got if not answer.url.startswith((site, "data:"))] == []

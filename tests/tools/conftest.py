@@ -1,8 +1,12 @@
-"""A repository in miniature: what a notebook can read, and notebooks."""
+"""A repository in miniature: what a notebook can read, and notebooks; and a page of a book."""
+
+import io
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from sphinx.application import Sphinx
 
 
 @pytest.fixture
@@ -23,3 +27,20 @@ def write_notebook(root):
         return path
 
     return write
+
+
+@pytest.fixture
+def build_page(tmp_path):
+    """Return a function that builds a page of Markdown with one of the book's extensions, and returns its contents."""
+    def build(markdown, extension):
+        source = tmp_path / "source"
+        source.mkdir()
+        (source / "index.md").write_text(markdown, encoding="utf-8")
+        (source / "conf.py").write_text(f'extensions = ["myst_parser", "sphinx.ext.mathjax", "{extension}"]\n'
+                                        'myst_enable_extensions = ["dollarmath"]\n', encoding="utf-8")
+        Sphinx(source, source, tmp_path / "html", tmp_path / "doctrees", "html", status=io.StringIO(),
+               warning=io.StringIO()).build()
+        page = (tmp_path / "html" / "index.html").read_text(encoding="utf-8")
+        return BeautifulSoup(page, "html.parser").find("section")
+
+    return build

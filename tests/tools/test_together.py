@@ -1,10 +1,6 @@
 """What a line may not tear apart: formulas and their points, numbers and what belongs to them."""
 
-import io
-
 import pytest
-from bs4 import BeautifulSoup
-from sphinx.application import Sphinx
 
 from tools.together import bound
 
@@ -32,16 +28,8 @@ def test_a_number_stays_with_what_belongs_to_it(text, expected):
     assert bound(text) == expected.replace("~", "\N{NO-BREAK SPACE}")
 
 
-def test_a_formula_stays_with_the_signs_that_touch_it(tmp_path):
-    source = tmp_path / "source"
-    source.mkdir()
-    (source / "index.md").write_text(PAGE, encoding="utf-8")
-    (source / "conf.py").write_text('extensions = ["myst_parser", "sphinx.ext.mathjax", "tools.together"]\n'
-                                    'myst_enable_extensions = ["dollarmath"]\n', encoding="utf-8")
-    app = Sphinx(source, source, tmp_path / "html", tmp_path / "doctrees", "html", status=io.StringIO(),
-                 warning=io.StringIO())
-    app.build()
-    body = BeautifulSoup((tmp_path / "html" / "index.html").read_text(encoding="utf-8"), "html.parser").find("section")
+def test_a_formula_stays_with_the_signs_that_touch_it(build_page):
+    body = build_page(PAGE, "tools.together")
     assert [kept.text for kept in body.select(".together")] == [r"\(N\),", r"(\(x\)),", r"\(k\)-th,", r"\(z\)."]
     assert body.p.text == r"Of \(N\), and \(M\) (\(x\)), the \(k\)-th, and \(y\) . Again, and of \(z\)."
     assert "95\xa0% of cases" in body.text and "[-0.57,\xa0+1.90]" in body.text and "95 % code" in body.code.text
