@@ -82,6 +82,22 @@ def test_stopped_by_a_signal_then_resumed_is_bitwise_the_same(config, reference,
     assert len(json.loads((out / "run.json").read_text())["resumed"]) == 1
 
 
+def test_a_signal_that_comes_twice_at_once_is_one_request(config, tmp_path, monkeypatch):
+    def interrupt(trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert trainer.step == 2  # the first has been noted by now
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(Stopped, match="SIGINT"):
+        train(config, tmp_path / "one", progress=False)
+    assert load_checkpoint(tmp_path / "one" / "checkpoint.pt")["step"] == 3
+    monkeypatch.setattr("minivit.training.interrupt.ONE_REQUEST_S", 0.0)
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "two", progress=False)
+
+
 @pytest.mark.parametrize("step", [0, 2, 4])
 def test_died_without_a_word_then_resumed_is_bitwise_the_same(config, reference, tmp_path, monkeypatch, step):
     class PowerCut(BaseException):
@@ -332,6 +348,20 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
     trainer.glance()
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
         trainer.glance()
+
+
+def test_a_glance_that_has_not_arrived_tells_what_was_known(config, monkeypatch):
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    trainer.train_epoch(lambda n: None)
+    trainer.glance()
+    known, copy = trainer.progress(), torch.Tensor.copy_
+
+    def slow(tensor, source, non_blocking=False):  # as from a device with a long queue
+        return tensor if non_blocking else copy(tensor, source)
+
+    monkeypatch.setattr(torch.Tensor, "copy_", slow)
+    trainer.totals[:3] += 1
+    assert [trainer.glance() for _ in range(3)] == [known] * 3
 
 
 @pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])
