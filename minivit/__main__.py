@@ -75,12 +75,17 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_sweep(options: argparse.Namespace) -> None:
+    from minivit.report.halving import halve
     from minivit.report.sweep import sweep, table
 
-    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
-                 overrides=read_overrides(options), root=options.data, device=options.device,
-                 compare=not options.no_comparison, tell=tell)
-    print(table(rows))
+    what = options.recipe, options.out, read_value("seeds", options.seeds)
+    how = {"names": options.variants, "overrides": read_overrides(options), "root": options.data,
+           "device": options.device, "tell": tell}
+    if halvings := read_value("halvings", options.halvings):
+        best = halve(*what, halvings=halvings, report=lambda rows: print(table(rows), flush=True), **how)
+        print(f"\nBest first: {', '.join(best)}")
+    else:
+        print(table(sweep(*what, compare=not options.no_comparison, **how)))
 
 
 def run_eval(options: argparse.Namespace) -> None:
