@@ -183,8 +183,8 @@ def run_bench(options: argparse.Namespace) -> None:
             raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
         result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
     elif options.recipe is None:
-        if options.variants:
-            raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
+        if needless := options.settings + [f"--variants {name}" for name in options.variants or ()]:
+            raise ValueError(f"{' '.join(needless)} needs --recipe")
         if "batch_size" in chosen:
             chosen["batch_size"] = read_value("batch_size", chosen["batch_size"])
         result = bench(**chosen, **common, tell=tell)
@@ -192,7 +192,8 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError(f"{', '.join(chosen)} and recipe={options.recipe!r} do not go together: the recipe says what "
                          "is run")
     else:
-        result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
+        result = bench_recipe(options.recipe, names=options.variants, overrides=read_overrides(options, ()),
+                              root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
 
 

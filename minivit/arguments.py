@@ -134,6 +134,7 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = command("bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
                   "variants of a recipe")
+    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of --recipe, as for train")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
     sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")

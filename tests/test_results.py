@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minivit.report.sweep import shorten
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
 from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
@@ -23,9 +24,10 @@ KEYS = {"epoch", "train_loss", "images_per_second", "time_s"}
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
 def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
-    name, *variant, seed = folder.relative_to(ROOT / "results").parts
+    name, *where, seed = folder.relative_to(ROOT / "results").parts
+    part = int(where.pop(0).removeprefix("1of")) if where and where[0].startswith("1of") else 1  # a round of a search
     recipe = ROOT / "recipes" / f"{name.removesuffix('_repeated')}.py"
-    config = variants_of(recipe)[variant[0]] if variant else load_config(recipe)
+    config = shorten(variants_of(recipe)[where[0]] if where else load_config(recipe), part)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
     config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)
     ran = run["config"]
