@@ -12,6 +12,7 @@ import pytest
 from minivit.report.sweep import shorten
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
+from tests.step_records import check_step_record, is_step_record
 from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
 from tools.step_times import WAYS
 
@@ -93,6 +94,15 @@ def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_eac
     of_older_code = {"compiled_alone", "muon_compiled", "half_scattered", "wide", "narrow", "queries_in_pieces",
                      "sums_of_64", "sums_of_128", "kernels_apart"}
     assert named - of_older_code <= WAYS.keys()
+
+
+def test_steps_timed_in_turns_are_of_a_gpu_and_a_commit():
+    records = {path.stem: read_bench(path.stem) for path in (ROOT / "results/bench").glob("*.json")}
+    for name, record in records.items():
+        if is_step_record(record):
+            check_step_record(record)
+            assert not record["device"].startswith("cpu") and re.fullmatch("[0-9a-f]{40}", record["commit"]), name
+            assert record["model"] == load_config(ROOT / "recipes" / f"{record['recipe']}.py").model
 
 
 def test_the_kernels_of_a_step_fill_it():

@@ -187,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
     parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all that "
-                        "the device supports")
+                        "the device supports. They're in memory at once, so name fewer if it runs out")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=10, metavar="N")

@@ -9,6 +9,7 @@ from minivit.bench.recipes import Run
 from minivit.data import load
 from minivit.training import Trainer, load_config
 from minivit.training.loop import fit_classes
+from tests.step_records import check_step_record, is_step_record
 from tools.kernel_table import CATEGORIES, REST, category, kernel_table
 from tools.step_times import EVERYTHING, WAYS, Way, choose_ways, main, prepare, step_times
 
@@ -84,13 +85,15 @@ def test_a_kernel_s_name_says_what_it_is_for(name, title):
     assert category(name) == title
 
 
-def test_the_command_prints_a_table_or_one_json_object(recipe, capsys):
-    arguments = [str(recipe), "--ways", "eager", "--device", "cpu", "--rounds", "1", "--train-images", "7"]
-    assert main([*arguments, "--kernels"]) == 0
+def test_the_command_prints_a_table_or_one_json_object_that_is_a_record(recipe, capsys):
+    arguments = [str(recipe), "--ways", "eager", "--device", "cpu", "--rounds", "6", "--train-images", "7", "--kernels"]
+    assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "% of matrix peak" in out and WAYS["eager"].what in out and "optimiser" in out
     assert main([*arguments, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["steps"].keys() == {"eager"}
+    record = json.loads(capsys.readouterr().out)
+    assert is_step_record(record) and record["steps"].keys() == {"eager"} and record["kernels"]
+    check_step_record(record)
 
 
 def test_a_cpu_has_no_graphs():
