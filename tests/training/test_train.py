@@ -220,6 +220,24 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(config, tmp_path, monke
     assert not list(tmp_path.glob("*.part"))
 
 
+def test_a_file_that_cannot_grow_is_told_by_its_reason(config, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    before = _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(trainer):
+        soft = (tmp_path / "checkpoint.pt").stat().st_size - 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    at_step(monkeypatch, 4, fill)
+    try:
+        with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint.pt: File too large; free some space"):
+            train(config, tmp_path, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
 @pytest.mark.parametrize("change, error, message", [
     (dict(dataset="cifar100"), DataError, "python -m minivit data cifar100"),
     (dict(dataset="cifar"), ValueError, "name='cifar'.*did you mean 'cifar100'"),
