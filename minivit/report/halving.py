@@ -68,5 +68,5 @@ def halve(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, hal
         chosen = [row["variant"] for row in best]
         if part > 1:
             chosen = chosen[:(len(rows) + 1) // 2]
-            tell(f"round {(last // part).bit_length()} of {halvings + 1}: {', '.join(chosen)} go on")
+            tell(f"round {(last // part).bit_length()} of {halvings + 1} leaves {', '.join(chosen)}")
     return chosen

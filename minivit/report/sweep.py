@@ -1,6 +1,7 @@
 """Train every variant of a recipe with every seed, to search for settings or to compare in pairs."""
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -221,20 +222,23 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Format the result of :func:`summarize` as a text table."""
+    """Format the result of :func:`summarize` as a text table; columns of differences only if there are any."""
     name = rows[0]["score"]
-    cells = [["variant", "n", f"{name}, %", "difference to the first", "in test loss, nats", "time, s", "what differs"]]
+    compared = any(row["difference"] or row["loss_difference"] for row in rows)
+    differences = ["difference to the first", "in test loss, nats"] if compared else []
+    cells = [["variant", "n", f"{name}, %", *differences, "time, s", "what differs"]]
     for row in rows:
         sd = row["sd"]
+        differences = [shown(row["difference"], 2), shown(row["loss_difference"], 3)] if compared else []
         cells.append([row["variant"] or "-", str(row["n"]) + (f" ({row['failed']} failed)" if row["failed"] else ""),
                       (f"{row['mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
-                      shown(row["difference"], 2), shown(row["loss_difference"], 3),
-                      f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
+                      *differences, f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
     images = {row["held_out_images"] for row in rows}
     where = f" on {images.pop():,} held-out images" if images != {0} and len(images) == 1 else ""
-    return "\n".join([text_table(cells, "<"), "", f"{name[0].upper()}{name[1:]} of the last epoch{where}: mean ± sd of "
-                      "n runs. Difference: mean [95 % interval] of n pairs with\nthe same seed; * if Holm's correction "
-                      "for all differences of the table leaves it. Time: mean of\ntraining and evaluation."])
+    notes = [f"{name[0].upper()}{name[1:]} of the last epoch{where}: mean ± sd of n runs.",
+             "Difference: mean [95 % interval] of n pairs with the same seed; * if Holm's correction for all "
+             "differences of the table leaves it." * compared, "Time: mean of training and evaluation."]
+    return "\n".join([text_table(cells, "<"), "", *textwrap.wrap(" ".join(filter(None, notes)), 95)])
 
 
 def shown(found: Comparison | None, digits: int) -> str:

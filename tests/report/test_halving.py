@@ -32,7 +32,7 @@ def test_the_better_half_goes_on_for_twice_as_long_and_all_is_kept(recipe, tmp_p
         ranked = sorted(rows, key=lambda row: -row["mean"])[:len(following)]
         assert {row["variant"] for row in ranked} == {row["variant"] for row in following}
     assert best == [row["variant"] for row in sorted(rounds[-1], key=lambda row: -row["mean"])]
-    assert told[0].startswith("round 1 of 3: ") and told[1].startswith("round 2 of 3: ") and len(told) == 2
+    assert told[0].startswith("round 1 of 3 leaves ") and told[1].startswith("round 2 of 3 leaves ") and len(told) == 2
     for folder, part in (("1of4/rate_0", 4), (f"1of2/{best[0]}", 2), (best[0], 1)):
         record, history = read_record(tmp_path / "out" / folder / "seed0")
         assert len(history) == record["config"]["epochs"] == 8 // part
