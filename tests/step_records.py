@@ -23,7 +23,7 @@ def check_step_record(record: dict[str, Any]) -> None:
         assert step["what"] == WAYS[way].what and step["prepare_s"].keys() >= {"model"}
         assert len(step["step_times_s"]) == record["rounds"] >= ROUNDS
         assert step["step_time_s"] == pytest.approx(statistics.median(step["step_times_s"]))
-        assert step["images_per_second"] * step["step_time_s"] == pytest.approx(record["batch_size"])
+        assert step["images_per_second"] * step["step_time_s"] == pytest.approx(step["batch_size"])
         ratios = [t / u for t, u in zip(step["step_times_s"], first["step_times_s"], strict=True)]
         assert step["time_ratio"]["median"] == pytest.approx(statistics.median(ratios))
     for row in record.get("kernels", []):
