@@ -30,7 +30,7 @@ from tools.version import BOOK, version
 from tools.without_torch import ROOMS, WithoutTorch
 
 EXPECTED = f"results/{RECORD}"
-NEEDS = ("matplotlib", "numpy", "scipy")
+NEEDS = ("matplotlib", "numpy", "scipy", "threadpoolctl")
 # What else is installed for JupyterLab, such as nbgrader's menu, asks for a server, which isn't there.
 EXTENSIONS = ("@jupyterlite/pyodide-kernel-extension",)
 
