@@ -23,7 +23,7 @@ from pygments.util import ClassNotFound
 from tools.editions import in_any_jupyter
 from tools.notebooks import replace
 from tools.paths import TEACH
-from tools.pdf import can_print, make_pdf
+from tools.printing import can_print, make_pdf
 from tools.version import BOOK, date, in_words, version
 
 STYLE = Path(__file__).with_suffix(".css")

@@ -52,7 +52,7 @@ def test_headings_can_be_lowered_and_no_lower_than_six():
 
 def test_without_a_browser_the_html_is_made_and_a_word_says_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(document, "TEACH", tmp_path)
-    monkeypatch.setattr("tools.pdf.find_browser", lambda: None)
+    monkeypatch.setattr("tools.printing.find_browser", lambda: None)
     target = document.write("answers", "Title", "About.", "<h2>One</h2>")
     said = capsys.readouterr().err
     assert re.search(r"<h1>Title</h1>", target.read_text(encoding="utf-8")) and not (tmp_path / "answers.pdf").exists()
