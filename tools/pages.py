@@ -141,7 +141,7 @@ def only_points(font: Path, points: set[int]) -> bytes:
 
 def shrink(app: Sphinx, error: Exception | None) -> None:
     """Make what the pages fetch smaller: icons that no page shows are left out, and plots have fewer colours."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     out = Path(app.outdir)
 
@@ -155,10 +155,10 @@ def shrink(app: Sphinx, error: Exception | None) -> None:
     for font in out.glob("_static/vendor/fontawesome/webfonts/*.ttf"):  # a browser looks at the bytes, not the name
         font.with_suffix(".woff2").write_bytes(only_points(font, points))
     for path in out.glob("_images/*.png"):
-        if app.builder.name == "html" and PLOT.fullmatch(f"_images/{path.name}"):
+        if PLOT.fullmatch(f"_images/{path.name}"):
             path.with_suffix(".webp").write_bytes(smaller(path.read_bytes(), "WEBP"))
             path.unlink()
-        else:  # a social card, or a plot in a format that every reader of EPUBs knows
+        else:  # a social card
             path.write_bytes(smaller(path.read_bytes()))
 
 
