@@ -4,6 +4,7 @@ Chromium prints, twice: where a title comes to lie is only known from what was p
 packs what Chromium writes loosely, such as a quarter of a million entries for screen readers.
 """
 
+import logging
 import re
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from minivit.files import write_whole
 from tools.browsers import NAMES, find_browser
 from tools.version import date, in_words, version
 
+logging.getLogger("pikepdf").setLevel(logging.WARNING)  # a style of Pygments lets every library tell what it does
 MARGIN = {"top": "18mm", "bottom": "20mm", "left": "18mm", "right": "18mm"}
 WIDTH = round((210 - 2 * 18) * 96 / 25.4)  # of the text on A4, in pixels of CSS
 
