@@ -77,6 +77,7 @@ def smaller(image: bytes, kind: str = "") -> bytes:
 
 # Marks for the editions, which no reader of a page needs.
 SOLUTION_MARK = re.compile(rf' *<span class="c1">(?:{BEGIN}|{END})</span>\n?')
+EMPTY_LINES = re.compile(r"\n\n+(?=</pre>)")  # as they stand before a mark
 
 
 def smaller_frame(frame: re.Match) -> str:
@@ -87,7 +88,8 @@ def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     if body := context.get("body"):
         for old, new in REWRITTEN.items():
             body = body.replace(old, new)
-        context["body"] = FRAME.sub(smaller_frame, SOLUTION_MARK.sub("", body))
+        body = EMPTY_LINES.sub("\n", SOLUTION_MARK.sub("", body))
+        context["body"] = FRAME.sub(smaller_frame, body)
         if app.builder.name == "html":
             context["body"] = PLOT.sub(r"\1webp", context["body"])
 
@@ -173,4 +175,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(NumberedLines)
     app.connect("build-finished", shrink)
     # A new number makes Sphinx write all pages again: change it with what this file makes of a page.
-    return {"env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 4, "parallel_read_safe": True, "parallel_write_safe": True}

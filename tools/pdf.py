@@ -35,10 +35,19 @@ TITLE_PAGE = """\
 """
 
 
+# What stands at the top of a chapter's pages: its part and its name.
+HEAD = "@page chapter-{number} {{ @top-left {{ content: {part} }} @top-right {{ content: {title} }} }}\n"
+
+
 def places(contents: Tag) -> Iterator[tuple[str, str]]:
     """Return what the contents in the sidebar list: captions, each with an empty address, and titles with theirs."""
     for entry in contents.select("p.caption, li.toctree-l1 > a"):
         yield " ".join(entry.get_text(" ", strip=True).split()), entry.get("href", "")
+
+
+def in_css(text: str) -> str:
+    """Return a text as a string of CSS within an HTML page."""
+    return json.dumps(text, ensure_ascii=False).replace("<", r"\3c ")
 
 
 def placed(page: str, address: str) -> str:
@@ -72,17 +81,21 @@ def joined(folder: Path) -> str:
     """Return the whole book as one page, for what lies in a folder of built pages."""
     first = BeautifulSoup((folder / "intro.html").read_text(encoding="utf-8"), "html.parser")
     book = first.select_one(".logo__title").get_text(strip=True)
-    contents, parts = [], []
+    contents, chapters, heads, part = [], [], [], ""
     for title, address in places(first.select_one("nav.bd-links")):
         if not address:
-            contents.append(f'</ul><p class="part">{html.escape(title)}</p><ul>')
+            part = title
+            contents.append(f'</ul><p class="part">{html.escape(part)}</p><ul>')
             continue
         page = "intro.html" if address == "#" else address
         body = chapter(page, (folder / page).read_text(encoding="utf-8"))
         sections = "".join(f'<li><a href="#{section.parent["id"]}">{section.decode_contents()}</a></li>'
                            for section in body("h2"))
         contents.append(f'<li><a href="#{page}">{html.escape(title)}</a><ul>{sections}</ul></li>')
-        parts.append(str(body))
+        number = len(chapters) + 1
+        heads.append(HEAD.format(number=number, part=in_css(part), title=in_css(title)))
+        body["style"] = f"page: chapter-{number}"
+        chapters.append(str(body))
     title_page = TITLE_PAGE.format(title=book, version=version(), date=in_words(date()))
     sheets = "".join(f'<link rel="stylesheet" href="../html/{path.relative_to(folder).as_posix()}">\n' for path in (
         folder / "_static/styles/theme.css", folder / "_static/styles/pydata-sphinx-theme.css",
@@ -91,10 +104,11 @@ def joined(folder: Path) -> str:
     math = json.dumps({"options": {"processHtmlClass": "math", "enableMenu": False}})
     return (f'<!DOCTYPE html>\n<html lang="en" data-theme="light" data-mode="light" class="whole-book"><head>\n'
             f'<meta charset="utf-8"><title>{book} {version()}</title>\n{sheets}'
+            f"<style>\n{''.join(heads)}</style>\n"
             f"<script>window.MathJax = {math}</script>\n"
             f'<script defer src="../html/_static/mathjax/tex-chtml.js"></script></head>\n<body class="bd-content">\n'
             f'{title_page}<nav class="whole-contents"><h1>Contents</h1><div><ul>{"".join(contents)}</ul></div></nav>\n'
-            f"{''.join(parts)}</body></html>\n")
+            f"{''.join(chapters)}</body></html>\n")
 
 
 def main() -> int:

@@ -1,5 +1,7 @@
 """The PDF: links that stay in it, contents that list every section, and a clear word without Chromium."""
 
+import re
+
 import pytest
 from bs4 import BeautifulSoup
 
@@ -30,7 +32,9 @@ def test_ids_of_different_chapters_differ_and_a_live_figure_keeps_its_own():
     assert body.find(id="live") and body.img["src"] == "../html/a.png" and not body.find("a")
 
 
-def test_the_contents_list_parts_chapters_and_sections_in_order(tmp_path):
+@pytest.fixture
+def book(tmp_path):
+    """Return a book of an introduction and a chapter, joined."""
     (tmp_path / "less").mkdir()
     page = ('<article class="bd-article"><section id="a"><h1>{0}</h1><section id="why"><h2>Why {0}?</h2></section>'
             '</section></article>')
@@ -39,10 +43,19 @@ def test_the_contents_list_parts_chapters_and_sections_in_order(tmp_path):
                '<a href="less/lavit.html">1. LaViT</a></ul></nav>')
     (tmp_path / "intro.html").write_text(sidebar + page.format("Start"), encoding="utf-8")
     (tmp_path / "less" / "lavit.html").write_text(page.format("LaViT"), encoding="utf-8")
-    book = BeautifulSoup(joined(tmp_path), "html.parser")
+    return BeautifulSoup(joined(tmp_path), "html.parser")
+
+
+def test_the_contents_list_parts_chapters_and_sections_in_order(book):
     assert [line.text for line in book.nav.select("h1, a, .part")] == [
         "Contents", "Start", "Why Start?", "Part & more", "1. LaViT", "Why LaViT?"]
     assert all(book.find(id=link["href"].removeprefix("#")) for link in book.nav("a"))
+
+
+def test_the_head_of_a_page_names_its_part_and_its_chapter(book):
+    heads = re.findall(r'@page (.*?) .*?content: "(.*?)".*?content: "(.*?)"', book.style.text)
+    assert heads == [("chapter-1", "", "Start"), ("chapter-2", "Part & more", "1. LaViT")]
+    assert [article["style"] for article in book("article")] == [f"page: {name}" for name, *_ in heads]
 
 
 def test_without_a_browser_there_is_a_clear_word(monkeypatch, capsys):
