@@ -29,12 +29,14 @@ from tools.browsers import find_browser
 from tools.pages import smaller
 from tools.paper import on_paper
 from tools.paths import BUILD, RELEASE, ROOT
+from tools.pdf import title_page
 from tools.stills import Stills
-from tools.version import date, in_words, release_name, version
+from tools.version import BOOK, date, in_words, release_name, version
 
 FOR_PAGES = {"sphinx-mathjax-offline", "sphinx_book_theme", "sphinx_copybutton", "sphinx_togglebutton", "tools.search",
              "tools.site"}
 SHEETS = {"_static/pygments.css", "_static/epub.css", "_static/book.css"}
+COVER = "_static/cover.png"
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 FRAME = re.compile(r"data:image/\w+;base64,(.*)", re.DOTALL)
 
@@ -47,7 +49,8 @@ def for_epub(book: dict) -> dict:
         config.pop(name, None)
     config |= {
         "html_math_renderer": "mathml", "epub_basename": release_name(), "epub_title": f"{book['title']} {version()}",
-        "epub_author": book["author"], "epub_publisher": book["author"], "epub_copyright": "CC BY 4.0",
+        "epub_author": book["author"], "epub_publisher": book["author"], "epub_contributor": book["author"],
+        "epub_copyright": "CC BY 4.0", "html_title": book["title"],
         "epub_description": f"Version {version()}, {in_words(date())}", "epub_identifier": release_name(),
         "epub_scheme": "ID", "epub_uid": release_name(), "epub_show_urls": "no",
         "epub_tocscope": "includehidden",  # the chapters are named beside the text, not in it
@@ -113,6 +116,7 @@ def stored(app: Sphinx, source: str) -> str:
 def for_readers(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any, *,
                 stills: Stills) -> None:
     """Make a page's body such as an e-book may hold: well-formed, without scripts."""
+    context["css_files"] = [sheet for sheet in context["css_files"] if sheet.filename in SHEETS]
     if not context.get("body"):
         return
     soup = BeautifulSoup(context["body"], "html.parser")
@@ -124,13 +128,22 @@ def for_readers(app: Sphinx, pagename: str, templatename: str, context: dict[str
     for image in soup("img", src=FRAME):
         image["src"] = "../" * pagename.count("/") + stored(app, image["src"])
     context["body"] = soup.decode(formatter="minimal")
-    context["css_files"] = [sheet for sheet in context["css_files"] if sheet.filename in SHEETS]
+
+
+def draw_cover(app: Sphinx, stills: Stills) -> None:
+    """Let the title page of the PDF be the cover."""
+    cover, style = Path(app.outdir, COVER), (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    cover.parent.mkdir(parents=True, exist_ok=True)
+    stills.draw(title_page(BOOK), style, cover)
+    app.config.epub_cover = (COVER, "epub-cover.html")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
     app.add_builder(Numbered, override=True)
     stills = Stills(find_browser())
+    if stills.program:
+        app.connect("builder-inited", partial(draw_cover, stills=stills))
     app.connect("html-page-context", partial(for_readers, stills=stills), priority=900)
     app.connect("build-finished", lambda *_: stills.close())
     return {"parallel_read_safe": True, "parallel_write_safe": False}  # all pages share one browser

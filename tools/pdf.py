@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup, Tag
 
 from tools.paper import on_paper
-from tools.paths import BUILD, RELEASE
+from tools.paths import BUILD, RELEASE, ROOT
 from tools.printing import can_print, make_pdf
 from tools.version import BOOK, date, in_words, release_name, version
 
@@ -25,7 +25,7 @@ ELSEWHERE = re.compile(r"[a-z]+:|#|$")  # an address that no page of the book ha
 
 TITLE_PAGE = """\
 <section class="title-page">
-<img src="../html/_static/logo.svg" alt="">
+{logo}
 <h1>{title}</h1>
 <p class="subtitle">Vision Transformers from scratch</p>
 <p>The minivit authors</p>
@@ -43,6 +43,12 @@ def places(contents: Tag) -> Iterator[tuple[str, str]]:
     """Return what the contents in the sidebar list: captions, each with an empty address, and titles with theirs."""
     for entry in contents.select("p.caption, li.toctree-l1 > a"):
         yield " ".join(entry.get_text(" ", strip=True).split()), entry.get("href", "")
+
+
+def title_page(title: str) -> str:
+    """Return the title page of the book, which is also the cover of the EPUB."""
+    logo = (ROOT / "book" / "_static" / "logo.svg").read_text(encoding="utf-8")
+    return TITLE_PAGE.format(logo=logo, title=title, version=version(), date=in_words(date()))
 
 
 def in_css(text: str) -> str:
@@ -96,7 +102,6 @@ def joined(folder: Path) -> str:
         heads.append(HEAD.format(number=number, part=in_css(part), title=in_css(title)))
         body["style"] = f"page: chapter-{number}"
         chapters.append(str(body))
-    title_page = TITLE_PAGE.format(title=book, version=version(), date=in_words(date()))
     sheets = "".join(f'<link rel="stylesheet" href="../html/{path.relative_to(folder).as_posix()}">\n' for path in (
         folder / "_static/styles/theme.css", folder / "_static/styles/pydata-sphinx-theme.css",
         folder / "_static/pygments.css", folder / "_static/styles/sphinx-book-theme.css",
@@ -107,7 +112,8 @@ def joined(folder: Path) -> str:
             f"<style>\n{''.join(heads)}</style>\n"
             f"<script>window.MathJax = {math}</script>\n"
             f'<script defer src="../html/_static/mathjax/tex-chtml.js"></script></head>\n<body class="bd-content">\n'
-            f'{title_page}<nav class="whole-contents"><h1>Contents</h1><div><ul>{"".join(contents)}</ul></div></nav>\n'
+            f'{title_page(book)}<nav class="whole-contents"><h1>Contents</h1>'
+            f"<div><ul>{''.join(contents)}</ul></div></nav>\n"
             f"{''.join(chapters)}</body></html>\n")
 
 

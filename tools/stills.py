@@ -2,6 +2,7 @@
 
 import base64
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
@@ -61,18 +62,28 @@ class Stills:
         self.opened = ExitStack()
         self.page = None
 
-    def put(self, soup: BeautifulSoup, figure: Tag) -> None:
-        if self.program:
-            self.page = self.page or self.open()
-            put_still(self.page, soup, figure)
-
     def open(self) -> Any:
+        """Return the page that all is drawn on, the same each time."""
         from playwright.sync_api import sync_playwright
 
-        chromium = self.opened.enter_context(sync_playwright()).chromium
-        browser = chromium.launch(executable_path=self.program, args=["--no-sandbox"])
-        self.opened.callback(browser.close)
-        return browser.new_page(viewport={"width": WIDTH, "height": 1000}, device_scale_factor=2)
+        if self.page is None:
+            chromium = self.opened.enter_context(sync_playwright()).chromium
+            browser = chromium.launch(executable_path=self.program, args=["--no-sandbox"])
+            self.opened.callback(browser.close)
+            self.page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, device_scale_factor=2)
+            self.page.emulate_media(media="print")
+        return self.page
+
+    def put(self, soup: BeautifulSoup, figure: Tag) -> None:
+        if self.program:
+            put_still(self.open(), soup, figure)
+
+    def draw(self, body: str, style: str, target: Path) -> None:
+        """Write a picture of HTML as it fills a page."""
+        page = self.open()
+        page.set_content(f'<!DOCTYPE html><html class="whole-book"><style>{style}</style>'
+                         f'<body style="margin: 0; font: 16px/1.5 system-ui, sans-serif">{body}</body></html>')
+        page.screenshot(path=target)
 
     def close(self) -> None:
         self.opened.close()

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from minivit.figures.live import live_figure
+from tools.browsers import find_browser
 from tools.epub import finish, for_epub, mathml
 from tools.paths import ROOT
 
@@ -35,10 +36,8 @@ def test_settings_leave_out_what_only_works_in_a_browser():
     assert book["sphinx"]["config"]["extensions"] == ["myst_nb", "tools.search"]
 
 
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """Return an EPUB of two pages, made where there is no Chromium."""
-    folder = tmp_path_factory.mktemp("epub")
+def made(folder, programs):
+    """Return an EPUB of two pages, which is made in a folder with the programs that a path has."""
     config = for_epub({"title": "Book", "author": "A", "sphinx": {"config": {"extensions": []}}})["sphinx"]["config"]
     config |= {"epub_basename": "book", "html_baseurl": "https://example.org/"}
     (folder / "conf.py").write_text("\n".join(f"{key} = {value!r}" for key, value in config.items()), encoding="utf-8")
@@ -55,9 +54,15 @@ def book(tmp_path_factory):
         f'   <details><summary>Show the answer</summary><img alt="a" src="data:image/webp;base64,{data}"></details>\n'
         f"   {figure}\n", encoding="utf-8")
     build = [sys.executable, "-m", "sphinx", "-q", "-b", "epub", str(folder), str(folder / "out")]
-    subprocess.run(build, cwd=ROOT, check=True, env=os.environ | {"PATH": ""})
+    subprocess.run(build, cwd=ROOT, check=True, env=os.environ | {"PATH": programs})
     finish(folder / "out" / "book.epub", folder / "book.epub")
-    with zipfile.ZipFile(folder / "book.epub") as book:
+    return zipfile.ZipFile(folder / "book.epub")
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """Return an EPUB that is made where there is no Chromium."""
+    with made(tmp_path_factory.mktemp("epub"), programs="") as book:
         yield book
 
 
@@ -100,3 +105,15 @@ def test_images_are_in_the_file_as_small_png(book, page):
 def test_without_a_browser_a_live_figure_is_told_in_its_words(page):
     figure = page.find(".//{*}div[@class='live-figure']")
     assert "It ends at 7." in "".join(figure.itertext()) and figure.find(".//{*}img") is None
+
+
+@pytest.mark.skipif(not find_browser(), reason="no Chromium is installed")
+def test_a_browser_draws_the_live_figure_and_a_cover(tmp_path):
+    with made(tmp_path, programs=os.environ["PATH"]) as book:
+        page = ElementTree.fromstring(book.read("part/two.xhtml"))
+        picture = page.find(".//{*}div[@class='live-figure']/{*}img")
+        assert picture.get("src").removeprefix("../") in book.namelist() and "Bars of 2 weights" in picture.get("alt")
+        assert page.find(".//{*}p[@class='slider-value']").text == "scale λ: 1.00 (temperature 1.00)"
+        assert 'name="cover"' in book.read("content.opf").decode()
+        cover = Image.open(io.BytesIO(book.read("_static/cover.png")))
+        assert cover.height > 1.4 * cover.width and len(cover.convert("RGB").getcolors(256)) > 2
