@@ -204,8 +204,12 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
     assert model(torch.randn(1, 3, 20, 28)).shape == (1, 3) and model.blocks[0].attn.gain == 0.5
     with pytest.raises(ValueError, match=r"gian=2 is not an option of mixer='mean' \(did you mean 'gain'\?\)"):
         create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gian": 2}, **SIZE)
-    with pytest.raises(ValueError, match="name='attention' is taken by Attention"):
+    with pytest.raises(ValueError, match="name='attention' is taken by minivit.mixers.attention.Attention"):
         register_mixer("attention")(Mean)
+    with pytest.raises(ValueError, match="name='attention' is taken by"):
+        register_mixer("attention")(type("Attention", (Mean,), {"__module__": "__main__"}))
+    again = type("Mean", (Mean,), {"__module__": Mean.__module__, "__qualname__": Mean.__qualname__})
+    assert register_mixer("mean")(again) is again
     with pytest.raises(ValueError, match="must be a class derived from"):
         register_mixer("line")(nn.Linear)
     with pytest.raises(ValueError, match="says has_map=True, so it must be derived from minivit.mixers.MapMixer"):
