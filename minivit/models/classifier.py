@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from minivit.layers import Block
 from minivit.mixers.scores import LazyMap
-from minivit.options import check_at_least
+from minivit.options import check_at_least, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,22 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
         Its ``head``, a linear layer, is replaced.
     classes
         Indices of the logits to keep, in [0, num_classes), in this order.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such head, or the classes are not such indices.
     """
-    head = model.head
-    if list(classes) != list(range(head.out_features)):
+    head, classes = model.head, list(classes)
+    if not isinstance(model, Classifier) or not isinstance(head, nn.Linear):
+        raise ValueError(f"a {type(model).__name__} with the head {type(head).__name__} has no logit for each class of "
+                         "an image, of which some could be kept")
+    if not classes or not all(is_whole(k) and 0 <= k < head.out_features for k in classes):
+        raise ValueError(f"classes={classes} must be one or more indices in [0, {head.out_features})")
+    if classes != list(range(head.out_features)):
         model.head = nn.Linear(head.in_features, len(classes)).to(head.weight)
-        model.head.weight.copy_(head.weight[list(classes)])
-        model.head.bias.copy_(head.bias[list(classes)])
+        model.head.weight.copy_(head.weight[classes])
+        model.head.bias.copy_(head.bias[classes])
     return model
 
 
