@@ -105,6 +105,15 @@ def test_statistics_may_come_from_json(images):
     assert torch.equal(normalize(images, [0.5] * 3, [0.2] * 3), normalize(images, (0.5,) * 3, (0.2,) * 3))
 
 
+def test_statistics_first_used_without_gradients_serve_one_that_needs_them(images):
+    mean, std = (0.123, 0.234, 0.345), (0.456, 0.567, 0.678)
+    with torch.inference_mode():
+        normalize(images, mean, std)
+    pixels = images.float().requires_grad_()
+    normalize(pixels, mean, std).sum().backward()
+    torch.testing.assert_close(pixels.grad[0, :, 0, 0], 1 / (255 * torch.tensor(std)))
+
+
 def test_a_coin_decides_for_the_whole_batch():
     images = torch.arange(B).float().view(B, 1, 1, 1).expand(B, 1, H, W)
     boxes = []
