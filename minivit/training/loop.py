@@ -227,7 +227,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         compare_data(out, trainer, state)
         try:
             trainer.load_state_dict(state)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
                                   f"version that wrote it, or choose another --out") from error
@@ -242,7 +242,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
 
 def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
     """Raise an error if the data differ from those a checkpoint was made with; version 0.1 didn't record them."""
-    if "data" not in state:
+    if "data" not in state or "digest" not in state:
         log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
         return
     dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")
