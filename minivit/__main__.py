@@ -15,7 +15,7 @@ from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
-from minivit.options import folder_path
+from minivit.files import user_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -135,7 +135,7 @@ def run_data(options: argparse.Namespace) -> None:
         if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
             raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
                              "imagefolder --from DIR --labels FILE --to DIR/val")
-        images, classes = sort_into_classes(*(folder_path(name, getattr(options, name)) for name in
+        images, classes = sort_into_classes(*(user_path(getattr(options, name), name) for name in
                                               ("source", "labels", "target")), copy=options.copy)
         print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
               f"{options.target}")

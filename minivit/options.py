@@ -2,13 +2,11 @@
 
 import difflib
 import inspect
-import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from math import inf
 from numbers import Integral, Real
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
@@ -230,20 +228,6 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, or an array or tensor that holds a single one."""
     return isinstance(value, Real) and not isinstance(value, bool) or getattr(value, "ndim", None) == 0
-
-
-def folder_path(name: str, folder: str | os.PathLike) -> Path:
-    """Return the path of a folder, which need not exist; ``~`` stands for the user's home.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, ``name``, if it is not a path, or if it starts with the home of a user who has none.
-    """
-    try:
-        return Path(folder).expanduser()
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{name}={folder!r} is not allowed: use the path of a folder ({error})") from None
 
 
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from minivit.analysis import Comparison, compare_pairs
+from minivit.files import user_path
 from minivit.report.table import text_table
 from minivit.tasks import find_task
 from minivit.training.config import Config, places
@@ -63,7 +64,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     DataError, CheckpointError, Stopped
         As from :func:`train`. Finished runs are kept; the interrupted one continues with the next sweep.
     """
-    path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
+    path, out, overrides = user_path(path), user_path(out, "out"), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     if ("seed",) in places(overrides):

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.files import user_path
 from minivit.options import from_json
 from minivit.tasks import Task, find_task
 from minivit.training import parallel
@@ -80,7 +81,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, device = Path(out).expanduser(), choose_device(device, many=True)
+    out, device = user_path(out, "out"), choose_device(device, many=True)
     parallel.join(device)
     trainer = create_trainer(config, root, device, dataset)
     open_folder(out, trainer, resume)

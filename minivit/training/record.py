@@ -16,7 +16,7 @@ import torch
 
 import minivit
 from minivit.data import DataInfo
-from minivit.files import shipped
+from minivit.files import shipped, user_path
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision
 from minivit.training.files import damaged, read_json, write_json, write_whole
@@ -145,7 +145,7 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     ValueError
         If the folder holds no record, or a damaged one.
     """
-    folder = Path(folder).expanduser()
+    folder = user_path(folder, "folder")
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
                          f"the book's own records are in {RESULTS}")
@@ -164,7 +164,7 @@ def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any]
         If the folder holds no such record, a damaged one, or one that isn't called after its seed.
     """
     records: dict[str, dict[int, Any]] = {}
-    for run in sorted(Path(folder).expanduser().glob(f"*/seed*/{RUN}")):
+    for run in sorted(user_path(folder, "folder").glob(f"*/seed*/{RUN}")):
         variant, seed = run.parts[-3], run.parts[-2].removeprefix("seed")
         if not seed.isdecimal():
             raise ValueError(f"{run.parent} is not called seedN, after its seed: rename it, or move it away")
