@@ -170,7 +170,8 @@ def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: 
     check_ranges(seed, epsilon)
 
     def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
-        generator = torch.Generator(device).manual_seed(seed)
+        # PyTorch draws no Poisson numbers on an Apple GPU.
+        generator = torch.Generator(device if device.type == "cuda" else "cpu").manual_seed(seed)
         # Draw for each image separately, so that the noise doesn't depend on the batch size.
         return lambda images, targets: torch.cat([add(image, level, generator) for image in images.split(1)])
 
