@@ -148,7 +148,7 @@ def run_data(options: argparse.Namespace) -> None:
         write_shards(data_root(options.source), data_root(root),
                      **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
     fetch(options.name, root)
-    if options.name not in OWN or data_root(root).is_dir():
+    if options.name not in OWN or options.check or data_root(root).is_dir():
         dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")

@@ -221,6 +221,8 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
     (["eval", "RECIPE"], "recipe.py"),
     (["analyze", "nothing"], "nothing does not exist"),
     (["data", "cifar"], "did you mean 'cifar100'"),
+    (["data", "imagefolder", "--data", "nowhere", "--check"], "nowhere does not exist"),
+    (["data", "shards", "--data", "nowhere", "--check"], "nowhere cannot be read: No such file"),
 ])
 def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
