@@ -107,6 +107,8 @@ def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:
 
     Parameters
     ----------
+    claim
+        The claim.
     compared
         For each of ``claim.measured``, what Holm leaves of it among all that the page shows; None without two pairs.
     """
