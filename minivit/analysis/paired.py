@@ -78,6 +78,11 @@ def paired_p(differences: ArrayLike) -> np.ndarray:
     p-values, of shape (...)
         In [0, 1]. If all differences of n pairs are equal, 1 if they are 0, and otherwise 0.
 
+    Raises
+    ------
+    ValueError
+        If there are fewer than two pairs, or a difference is not a finite number.
+
     References
     ----------
     Student, "The probable error of a mean", Biometrika 6, 1908.
@@ -108,6 +113,12 @@ def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict
         By name, in the order of ``family``: the number of pairs ``n``; the ``mean`` with the interval ``low`` to
         ``high`` of :func:`paired_difference`; ``p``, of :func:`paired_p`; and whether a difference may be
         ``claimed``, by :func:`holm`.
+
+    Raises
+    ------
+    ValueError
+        If a comparison has fewer than two pairs or a difference that is not a finite number, or the level is out of
+        range.
     """
     intervals = {name: paired_difference(d) for name, d in family.items()}
     p = np.array([paired_p(d) for d in family.values()])
@@ -171,6 +182,11 @@ def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:
     -------
     Boolean array of shape (..., m)
         Which claims may be made.
+
+    Raises
+    ------
+    ValueError
+        If a p-value or the level is out of range.
 
     References
     ----------

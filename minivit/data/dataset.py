@@ -51,6 +51,11 @@ class Split:
     labels
         int64 (n,), from 0 to the number of classes - 1. For an evaluation also bool (n, K): which of the K classes are
         right for each image.
+
+    Raises
+    ------
+    ValueError
+        If images or labels are of another type or shape, or differ in number.
     """
 
     images: Tensor | Images
