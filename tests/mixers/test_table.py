@@ -11,6 +11,7 @@ from minivit.layers import Block
 from minivit.mixers import MIXERS, MapMixer, TokenMixer, create_mixer, register_mixer
 from minivit.mixers.scores import Scores
 from minivit.models import create_model, interpolate_weights
+from minivit.models.segmenter import create_segmenter
 from minivit.training import Config
 from minivit.training.optimizer import create_optimizers
 
@@ -263,8 +264,10 @@ def test_layers_without_a_map_are_told_once(caplog):
         assert len(maps) == 1 and torch.allclose(logits, model(images), atol=1e-5)
     assert [record.getMessage() for record in caplog.records] == [
         "layers 2, counted from 1, have no attention map (SpectralMixer)"]
-    with pytest.raises(ValueError, match="no layer of this model has an attention map .TokenMlp."):
-        create_model("vit_nano_patch4_32", mixer="token_mlp", **SIZE)(images, return_attention=True)
+    without = create_model("vit_nano_patch4_32", mixer="token_mlp", **SIZE)
+    for call in (without, without.forward_features, create_segmenter("vit_nano_patch4_32", mixer="token_mlp", **SIZE)):
+        with pytest.raises(ValueError, match="no layer of this model has an attention map .TokenMlp."):
+            call(images, return_attention=True)
 
 
 def test_patches_are_dropped_only_where_no_place_is_needed():
