@@ -38,7 +38,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def read_names(path: str | os.PathLike) -> list[str]:
     """Return the lines of a text file, stripped, without empty ones."""
-    lines = user_path(path).read_text(encoding="utf-8").splitlines()
+    lines = user_path(path).read_text(encoding="utf-8-sig").splitlines()  # Windows marks its files with a sign
     return [line.strip() for line in lines if line.strip()]
 
 
