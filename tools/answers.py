@@ -19,14 +19,13 @@ from tools.notebooks import in_order, sections, title_of
 from tools.outline import assignments
 from tools.paths import ROOT
 from tools.slides.deck import ANSWER, QUESTION, RIGHT
-from tools.stubs import BEGIN, END
+from tools.stubs import without_markers
 
 ABOUT = """\
 The solutions of all exercises, quick questions and assignments, for whoever teaches from the book. The tasks stand here
 too, without their hints. Numbers of equations and figures are those of the chapter. What a check prints if it passes
 stands below a solution, where it prints more than "right".
 """
-MARKER = re.compile(rf"^[ \t]*(?:{BEGIN}|{END})[ \t]*\n?", re.MULTILINE)
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
 
 
@@ -45,7 +44,7 @@ def task(source: str, title: str) -> str:
 
 def solution(cell: NotebookNode) -> str:
     """Return a solution, with what it printed and drew."""
-    source = MARKER.sub("", cell.source)
+    source = without_markers(cell.source)
     shown = markdown(source) if cell.cell_type == "markdown" else code(source)
     return f"{shown}\n{outputs(cell)}"
 

@@ -17,12 +17,14 @@ import nbformat
 
 from tools.notebooks import name_of, notebook_paths
 from tools.paths import BUILD, ROOT
-from tools.stubs import MarkerError, wanted_before, without_solutions
+from tools.stubs import MarkerError, wanted_before, without_markers, without_solutions
 
 DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 
 LINK_WITHIN = re.compile(r"\[([^\]\n]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
 CITATION = re.compile(r"\s*\{cite(?::\w+)?\}`[^`]+`")
+
+FOLDED = {"hide-input", "hide-cell"}  # tags of cells whose code a page shows only if it's asked to
 
 # Metadata that only tools.slides reads.
 FOR_SLIDES = ("slideshow", "slide", "notes", "slide_code", "slide_outputs", "slide_bands")
@@ -52,6 +54,7 @@ def learner_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
             try:
                 if "solution" in tags:
                     cell.source = without_solutions(cell.source, wanted)
+                    cell.metadata.pop("jupyter", None)  # what's to be filled in isn't folded
                 wanted = wanted_before(cell.source, wanted)
             except MarkerError as error:
                 raise MarkerError(f"cell {number}, {error}") from None
@@ -81,8 +84,8 @@ def in_any_jupyter(source: str) -> str:
 def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -> nbformat.NotebookNode:
     """Return the notebook without what only the book's pages and slides know.
 
-    Directives are HTML, captions stand under their figures, and links to places within the book are plain words. If the
-    repository's address is known, the first cell installs the package.
+    Directives are HTML, captions stand under their figures, links to places within the book are plain words, and code
+    that a page folds is folded. If the repository's address is known, the first cell installs the package.
     """
     portable, cells = copy.deepcopy(notebook), []
     for cell in portable.cells:
@@ -91,7 +94,10 @@ def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -
             cell.metadata.pop(name, None)
         if cell.cell_type == "markdown":
             cell.source = in_any_jupyter(cell.source)
-        elif caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
+            continue
+        if FOLDED & set(cell.metadata.get("tags", [])):
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
             cells.append(nbformat.v4.new_markdown_cell(f"*Figure.* {in_any_jupyter(caption)}",
                                                        id=f"{cell.id[:56]}-caption"))
     if repository_url:
@@ -102,9 +108,11 @@ def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -
 
 
 def reader_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """Return the notebook for any Jupyter, with solutions and outputs, and without what is for instructors."""
+    """Return the notebook for any Jupyter, with solutions, folded, and outputs, and without what is for instructors."""
     portable = for_any_jupyter(notebook)
     portable.cells = [cell for cell in portable.cells if "instructor" not in cell.metadata.get("tags", [])]
+    for cell in portable.cells:
+        cell.source = without_markers(cell.source)
     return portable
 
 

@@ -30,7 +30,9 @@ from tools.version import BOOK, version
 from tools.without_torch import ROOMS, WithoutTorch
 
 EXPECTED = f"results/{RECORD}"
-NEEDS = ("matplotlib", "numpy", "scipy")
+NEEDS = ("matplotlib", "numpy", "scipy", "threadpoolctl")
+# What else is installed for JupyterLab, such as nbgrader's menu, asks for a server, which isn't there.
+EXTENSIONS = ("@jupyterlite/pyodide-kernel-extension",)
 
 FIRST = """\
 # The book's package for the browser, without PyTorch. Lines that need PyTorch are comments here.
@@ -72,7 +74,7 @@ def lite_edition(notebook: nbformat.NotebookNode, name: str) -> tuple[nbformat.N
             cells.append(nbformat.v4.new_markdown_cell(cell.source, id=cell.id))
         elif cell.cell_type == "code":
             cells.append(nbformat.v4.new_code_cell(keeper.cell(cell.source), id=cell.id, outputs=cell.outputs,
-                                                   metadata={"tags": cell.metadata.get("tags", [])}))
+                                                   metadata=cell.metadata))
     kernel = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
     return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), keeper.values
 
@@ -122,14 +124,18 @@ def main() -> int:
     values = {}
     for path in (path for path in notebook_paths(ROOT) if path.parent.name == PART):
         edition, values[path.stem] = lite_edition(nbformat.read(path, as_version=4), path.stem)
-        nbformat.write(edition, work / "files" / path.name)
+        # Lines of an output are joined: JupyterLite's list of headings takes no list.
+        nbformat.write(edition, work / "files" / path.name, split_lines=False)
     wheel = write_wheel(work / "wheel", values)
+    for name in EXTENSIONS:
+        shutil.copytree(Path(sys.prefix) / "share/jupyter/labextensions" / name, work / "extensions" / name)
     lite_settings = {"jupyter-lite-schema-version": 0,
                      "jupyter-config-data": {"appName": BOOK}}
     (work / "jupyter-lite.json").write_text(json.dumps(lite_settings), encoding="utf-8")
     command = [sys.executable, "-m", "jupyterlite_core", "build", "--contents", "files", "--piplite-wheels", wheel,
                "--output-dir", BUILD / "html" / "lite", "--apps", "notebooks", "--no-unused-shared-packages",
-               "--no-sourcemaps"]
+               "--no-sourcemaps", "--ignore-sys-prefix", "federated_extensions",
+               f"--FederatedExtensionAddon.extra_labextensions_path={work / 'extensions'}"]
     built = subprocess.run(command, cwd=work, capture_output=True, encoding="utf-8")
     if built.returncode:
         print(built.stdout, built.stderr, sep="\n", file=sys.stderr)

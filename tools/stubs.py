@@ -13,6 +13,7 @@ from itertools import takewhile
 from textwrap import dedent
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
+MARKER = re.compile(rf"^[ \t]*(?:{BEGIN}|{END})[ \t]*(?:\n|$)", re.MULTILINE)
 OPEN = "...  # your code"
 
 # The order in which these evaluate their parts, where it isn't the order of the fields.
@@ -98,6 +99,11 @@ def parse(source: str) -> ast.Module:
         return ast.parse(MAGIC.sub(r"\1pass  # ", source))
     except SyntaxError as error:
         raise MarkerError(f"line {error.lineno}: {error.msg}") from None
+
+
+def without_markers(source: str) -> str:
+    """Return code with its solutions, without the lines that mark them."""
+    return MARKER.sub("", source).removesuffix("\n")
 
 
 def _parts(source: str) -> list[tuple[str | None, list[str]]]:

@@ -105,6 +105,12 @@ def test_a_telephone_shows_a_page_without_scrolling_sideways(open_page, name):
     page = open_page(name)
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    unfold(page)
+    one_word_a_line = page.evaluate("""() => [...document.querySelectorAll(".pst-scrollable-table-container p")]
+        .filter((cell) => cell.clientWidth < 64)
+        .filter((cell) => cell.clientHeight > 3.5 * parseFloat(getComputedStyle(cell).lineHeight))
+        .map((cell) => cell.textContent)""")
+    assert one_word_a_line == []
     cut = page.evaluate("""() => [...document.querySelectorAll(".live-figure .rows > .value")]
         .filter((value) => value.getBoundingClientRect().right > innerWidth).map((value) => value.textContent)""")
     assert cut == []

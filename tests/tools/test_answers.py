@@ -12,6 +12,7 @@ from tools import answers
 from tools.editions import chapters, learner_edition
 from tools.notebooks import in_order, sections
 from tools.paths import ROOT
+from tools.stubs import without_markers
 
 NOTEBOOKS = {path: nbformat.read(path, as_version=4) for _, path in in_order()}
 NUMBER = {path: number for number, path in in_order()}
@@ -34,7 +35,7 @@ def test_every_solution_of_a_chapter_is_in_and_named_as_in_the_book(path):
     text = words(shown.text)
     solutions = [cell for cell in notebook.cells if "solution" in answers.tags(cell) and cell.cell_type == "code"]
     for cell in solutions:
-        assert words(answers.MARKER.sub("", cell.source)) in text, cell.source
+        assert words(without_markers(cell.source)) in text, cell.source
     titles = [title.text for title in shown("h3")]
     for heading in sections(notebook, r"Exercise \d"):
         assert f"Chapter {NUMBER[path]}, e{heading[1:]}" in titles
@@ -102,7 +103,7 @@ def test_every_solution_of_every_assignment_is_in(booklet):
     for path in answers.assignments():
         for cell in nbformat.read(path, as_version=4).cells:
             if cell.cell_type == "code" and cell.metadata.get("nbgrader", {}).get("solution"):
-                assert words(answers.MARKER.sub("", cell.source)) in text, path.stem
+                assert words(without_markers(cell.source)) in text, path.stem
     assert "HIDDENTESTS" not in text
 
 

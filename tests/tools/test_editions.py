@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from tools.editions import folded_in_html, for_any_jupyter, learner_edition
+from tools.editions import folded_in_html, for_any_jupyter, learner_edition, reader_edition
 from tools.notebooks import notebook_paths
 from tools.paths import ROOT
 from tools.stubs import MarkerError
@@ -94,6 +94,19 @@ def test_a_figure_has_its_caption_and_a_link_within_the_book_is_words():
     first, caption, second = for_any_jupyter(new_notebook(cells=[figure, text])).cells
     assert (first.source, caption.source) == ("draw()", "*Figure.* As in A.")
     assert second.source == "See the figure of a **class token**, [next](b.ipynb)."
+
+
+def test_code_that_a_page_folds_is_folded_but_for_what_is_to_be_filled_in():
+    cells = [new_code_cell(source, metadata={"tags": tags}) for source, tags in (
+        ("import numpy", ["hide-input"]), ("x = 1", []), (MARKED, ["solution", "hide-cell"]))]
+    notebook = new_notebook(cells=cells)
+
+    def folded(edition):
+        return [cell.metadata.get("jupyter") == {"source_hidden": True} for cell in edition.cells]
+
+    assert folded(reader_edition(notebook)) == [True, False, True]
+    assert folded(learner_edition(for_any_jupyter(notebook))) == [True, False, False]
+    assert "SOLUTION" not in reader_edition(notebook).cells[2].source
 
 
 def test_the_package_is_installed_where_it_is_missing_once_the_address_is_known():

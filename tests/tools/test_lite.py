@@ -10,10 +10,11 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from tools.lite import lite_edition, write_wheel
+from tools.lite import NEEDS, lite_edition, write_wheel
 from tools.notebooks import notebook_paths
 from tools.pages import PART
 from tools.paths import ROOT
+from tools.stubs import parse
 from tools.without_torch import ROOMS, WithoutTorch, is_missing, read
 
 CHAPTERS = [path for path in notebook_paths(ROOT) if path.parent.name == PART]
@@ -113,6 +114,15 @@ def test_the_edition_installs_the_package_and_keeps_text_and_outputs():
     install, stored, title, code = edition.cells
     assert "%pip install -q minivit" in install.source and title.source == "# Title" and code.outputs == [output]
     assert 'Stored("chapter")' in stored.source and values == {}
+
+
+def test_the_wheel_requires_what_the_chapters_import():
+    cells = [cell for path in CHAPTERS for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    statements = [node for cell in cells for node in ast.walk(parse(cell.source))]
+    modules = {alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names}
+    modules |= {node.module for node in statements if isinstance(node, ast.ImportFrom)}
+    packages = {module.partition(".")[0] for module in modules if not is_missing(module)}
+    assert packages - sys.stdlib_module_names - {"IPython", "minivit"} == set(NEEDS)
 
 
 def test_the_rooms_of_the_wheel_need_no_torch(tmp_path):
