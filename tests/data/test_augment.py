@@ -68,6 +68,14 @@ def test_cutmix_pastes_one_box_of_whole_pixels():
             assert changed[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1].all()
 
 
+def test_cutmix_pastes_the_share_that_was_drawn_unless_the_border_cuts_it():
+    torch.manual_seed(0)
+    images = torch.arange(2 * B).float().view(2 * B, 1, 1, 1).expand(2 * B, 1, 40, 30)
+    out, _ = cutmix(images, torch.eye(2 * B), 1e4)  # the shares are nearly one half
+    pasted = (out != images)[:, 0].float().mean((1, 2))
+    assert 0.47 < pasted.max() < 0.53 and pasted.median() < 0.4
+
+
 @pytest.mark.parametrize("mix", [mixup, cutmix])
 def test_the_seed_decides(mix, images):
     targets = torch.eye(B)
