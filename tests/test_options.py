@@ -172,6 +172,12 @@ def test_layers_come_in_any_container(layers):
     assert layer_indices("layers", layers, 3) == {0, 2}
 
 
+@pytest.mark.parametrize("layers, depth, chosen", [("upper", 4, {2, 3}), ("upper", 5, {2, 3, 4}), ("upper", 1, {0}),
+                                                   ("all", 3, {0, 1, 2}), ((), 3, set())])
+def test_layers_may_be_named(layers, depth, chosen):
+    assert layer_indices("layers", layers, depth) == chosen
+
+
 @pytest.mark.parametrize("layers", ["upper half", "0", 1, None, 1.0, [3], [-1], np.array([0.0])])
 def test_what_are_no_layers_is_named(layers):
     with pytest.raises(ValueError, match=r"layers=.* is neither 'upper', 'all' nor indices in \[0, 3\)"):
