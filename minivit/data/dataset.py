@@ -196,10 +196,12 @@ class Dataset:
         Raises
         ------
         ValueError
-            Naming a class that is unknown or listed twice.
+            Naming a class that is unknown or listed twice; or if there is none.
         """
         if tuple(names) == self.classes:
             return self
+        if not names:
+            raise ValueError(f"names={names!r} must be one or more classes of {self.name}")
         for i, name in enumerate(names):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not a class of {self.name}{did_you_mean(name, self.classes)}")
