@@ -7,7 +7,7 @@ from minivit.models.segmenter import create_segmenter
 SMALL = {
     "vit_nano_patch4_32": dict(image_size=8, dim=12, depth=2, num_heads=3),
     "lavit_nano": dict(image_size=16, dims=(6, 12), depths=(1, 1), num_heads=(1, 2), attention_depths=(1, 1),
-                       reductions=(1, 1), mlp_ratios=(2.0, 2.0)),
+                       reductions=(2, 1), mlp_ratios=(2.0, 2.0)),
     "mixer_s16_224": dict(image_size=8, patch_size=4, dim=12, depth=2),
     "pit_b_224": dict(image_size=8, patch_size=4, stride=2, dims=(6, 12), depths=(1, 1), num_heads=(1, 2)),
 }
@@ -66,3 +66,8 @@ def test_a_model_without_logits_for_images_keeps_no_classes():
                   create_segmenter("vit_nano_patch4_32", **SMALL["vit_nano_patch4_32"], num_classes=7)):
         with pytest.raises(ValueError, match="has no logit for each class"):
             keep_classes(model, [0])
+
+
+def test_every_norm_divides_by_what_published_models_do(name):
+    norms = [module for module in create(name, 7).modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(norms) >= 5 and {norm.eps for norm in norms} == {1e-6}
