@@ -62,7 +62,7 @@ class TokenMixer(nn.Module):
         weight
             Its value in the other mixer.
         between
-            Takes the other mixer's number of tokens and returns R, (N, that number), which interpolates its tokens.
+            Takes the other mixer's number of tokens and returns G, (N, that number), which interpolates its tokens.
 
         Raises
         ------

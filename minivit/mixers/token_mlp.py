@@ -54,7 +54,7 @@ class TokenMlp(TokenMixer):
         return self.mlp(x.mT).mT  # (B, N, C) -> (B, C, N) and back
 
     def fit(self, name: str, weight: Tensor, between: Callable[[int], Tensor]) -> Tensor:
-        """Undo the interpolation on the way in and redo it on the way out: R W₂ σ(W₁ R⁺ x)."""
+        """Undo the interpolation on the way in and redo it on the way out: G W₂ σ(W₁ G⁺ x)."""
         if name == "mlp.fc1.weight":
             return weight @ between(weight.shape[1]).pinverse().to(weight)
         return between(len(weight)).to(weight) @ weight

@@ -22,13 +22,13 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
                         ) -> dict[str, Tensor]:
     r"""Fit the weights of a model to ``model``, which differs from it only in the size of its images.
 
-    Position embeddings are interpolated (bilinearly), and so are the maps over tokens of a less-attention layer: if R
+    Position embeddings are interpolated (bilinearly), and so are the maps over tokens of a less-attention layer: if G
     interpolates tokens from the old grid to the new, a map W becomes
 
-    .. math:: W' = I + R\,(W - I)\,R^+
+    .. math:: W' = I + G\,(W - I)\,G^+
 
-    where :math:`R^+` is the pseudo-inverse. If the new grid is finer, :math:`R^+ R = I`, so transforming and
-    interpolating commute: :math:`W' R = R W`. The identity stays the identity. The class token has no position and is
+    where :math:`G^+` is the pseudo-inverse. If the new grid is finer, :math:`G^+ G = I`, so transforming and
+    interpolating commute: :math:`W' G = G W`. The identity stays the identity. The class token has no position and is
     carried over unchanged. Mixers fit their own ``grid_weights``, see :meth:`minivit.mixers.TokenMixer.fit`.
 
     Parameters
@@ -106,7 +106,7 @@ def fits(name: str, mixers: Mapping[str, TokenMixer]) -> TokenMixer | None:
 
 
 def between(before: int, after: int, old: Grid | None, new: Grid) -> Tensor:
-    """Return R, (after, before), between grids with the proportions of ``old`` (None to guess them) and ``new``."""
+    """Return G, (after, before), between grids with the proportions of ``old`` (None to guess them) and ``new``."""
     if old is None:
         square, like_new = (fit_grid(before, shape) for shape in ((1, 1), new))
         if square and like_new and square != like_new:
@@ -134,7 +134,7 @@ def fit_grid(tokens: int, shape: Grid) -> tuple[Grid, int] | None:
 
 
 def interpolation(before: int, after: int, *, grid: Grid | None = None, new_grid: Grid | None = None) -> Tensor:
-    """Return R, (after, before), which interpolates tokens from one grid to another; its rows sum to 1.
+    """Return G, (after, before), which interpolates tokens from one grid to another; its rows sum to 1.
 
     Grids are square by default. One token left over is a class token.
     """

@@ -103,7 +103,7 @@ def test_the_planner_plans_as_the_command_does(figure, monkeypatch):
 @pytest.mark.parametrize("p", [2, 4, 7])
 def test_the_ring_adds_up(figure, p):
     page = figure("ring")
-    put(page, {"processes p": p})
+    put(page, {"processes n": p})
     vectors = [np.ones(p) for _ in range(p)]
     for t in range(2 * (p - 1) + 1):
         put(page, {"step": t})
