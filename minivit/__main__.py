@@ -130,7 +130,11 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
-    root = options.data
+    root, of_shards = options.data, [name for name in ("size_mb", "seed") if name in options]
+    if options.copy and options.labels is None:
+        raise ValueError("--copy does nothing without --labels: leave it out")
+    if of_shards and (options.name != "shards" or options.source is None):
+        raise ValueError(f"--{of_shards[0].replace('_', '-')} does nothing without shards --from: leave it out")
     if options.labels is not None:
         if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
             raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
@@ -146,7 +150,7 @@ def run_data(options: argparse.Namespace) -> None:
                              "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
         root = options.target
         write_shards(data_root(options.source), data_root(root),
-                     **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
+                     **{name: read_value(name, getattr(options, name)) for name in of_shards})
     fetch(options.name, root)
     if options.name not in OWN or options.check or data_root(root).is_dir():
         dataset = load(options.name, root)

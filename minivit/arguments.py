@@ -126,8 +126,10 @@ def create_parser() -> argparse.ArgumentParser:
                      "or a file with the class of one image per line, such as its WordNet id")
     sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
     sub.add_argument("--check", action="store_true", help="read all images, and list those that cannot be read")
-    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
+    sub.add_argument("--size-mb", metavar="N", default=argparse.SUPPRESS,
+                     help="megabytes per shard, approximately; 100 by default")
+    sub.add_argument("--seed", metavar="N", default=argparse.SUPPRESS,
+                     help="seed of the order in the shards; 0 by default")
 
     sub = command("bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
                   "variants of a recipe")

@@ -222,6 +222,9 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
     (["analyze", "nothing"], "nothing does not exist"),
     (["data", "cifar"], "did you mean 'cifar100'"),
     (["data", "imagefolder", "--data", "nowhere", "--check"], "nowhere does not exist"),
+    (["data", "digits", "--copy"], "--copy does nothing without --labels"),
+    (["data", "shards", "--size-mb", "7"], "--size-mb does nothing without shards --from"),
+    (["data", "imagefolder", "--from", "x", "--to", "y", "--labels", "z", "--seed", "3"], "--seed does nothing"),
     (["data", "shards", "--data", "nowhere", "--check"], "nowhere cannot be read: No such file"),
 ])
 def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):
