@@ -15,7 +15,7 @@ from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
-from minivit.options import folder_path
+from minivit.files import user_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -135,12 +135,16 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
-    root = options.data
+    root, of_shards = options.data, [name for name in ("size_mb", "seed") if name in options]
+    if options.copy and options.labels is None:
+        raise ValueError("--copy does nothing without --labels: leave it out")
+    if of_shards and (options.name != "shards" or options.source is None):
+        raise ValueError(f"--{of_shards[0].replace('_', '-')} does nothing without shards --from: leave it out")
     if options.labels is not None:
         if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
             raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
                              "imagefolder --from DIR --labels FILE --to DIR/val")
-        images, classes = sort_into_classes(*(folder_path(name, getattr(options, name)) for name in
+        images, classes = sort_into_classes(*(user_path(getattr(options, name), name) for name in
                                               ("source", "labels", "target")), copy=options.copy)
         print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
               f"{options.target}")
@@ -151,9 +155,9 @@ def run_data(options: argparse.Namespace) -> None:
                              "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
         root = options.target
         write_shards(data_root(options.source), data_root(root),
-                     **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
+                     **{name: read_value(name, getattr(options, name)) for name in of_shards})
     fetch(options.name, root)
-    if options.name not in OWN or data_root(root).is_dir():
+    if options.name not in OWN or options.check or data_root(root).is_dir():
         dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 
 from minivit.analysis import Comparison, compare_pairs
+from minivit.files import user_path
 from minivit.report.table import text_table
 from minivit.tasks import find_task
 from minivit.training.config import Config, places
 from minivit.training.device import choose_device
-from minivit.training.files import read_json
 from minivit.training.loop import SharedData, fit_classes, flatten, train
 from minivit.training.recipe import choose_variants, load_recipe
-from minivit.training.record import METRICS, RUN, commit, conditions, read_record, sitting
+from minivit.training.record import METRICS, RUN, commit, conditions, read_record, read_run, sitting
 from minivit.training.trainer import Trainer, TrainingError
 
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
@@ -69,7 +69,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     DataError, CheckpointError, Stopped
         As from :func:`train`. Finished runs are kept; the interrupted one continues with the next sweep.
     """
-    path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
+    path, out, overrides = user_path(path), user_path(out, "out"), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     if ("seed",) in places(overrides):
@@ -113,7 +113,7 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
         return None
     run, history = read_record(folder)
     found = Config.from_dict(run["config"])
-    classes = {"num_classes": found.model_options["num_classes"]}  # the data set's, where the recipe names none
+    classes = {"num_classes": found.model_options.get("num_classes")}  # the data set's, where the recipe names none
     planned = config.override(model_options=classes | config.model_options)
     planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON has no tuples
     if found != planned:
@@ -147,7 +147,7 @@ def tell_commits(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories:
     """Say so if the runs to be compared are of several commits: their code may differ, too."""
     now, counts = commit() if None in histories.values() else None, Counter()
     for run, (folder, _) in runs.items():
-        record = read_json(folder / RUN) if (folder / RUN).exists() else None
+        record = read_run(folder) if (folder / RUN).exists() else None
         commits = [it.get("commit") for it in (record, *record.get("resumed", []))] if record else []
         counts.update({str(it)[:7] for it in commits + [now] * (histories[run] is None)})
     if len(counts) > 1:
@@ -158,7 +158,7 @@ def tell_commits(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories:
 def conditions_of(run: tuple[Path, Config], history: list[dict[str, Any]] | None, device: str) -> dict[str, str]:
     """Return the conditions of a run; those of one that isn't finished include what it will have on ``device``."""
     folder, config = run
-    record = read_json(folder / RUN) if (folder / RUN).exists() else {}
+    record = read_run(folder) if (folder / RUN).exists() else {}
     if history is None:
         now = sitting(config, torch.device(device))
         record = record | {"resumed": [*record.get("resumed", []), now]} if record else now

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from minivit.data import DataInfo
+from minivit.files import user_path
 from minivit.models import unwrap_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError, write_whole
@@ -118,7 +119,7 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     CheckpointError
         If the file is missing or damaged, has no weights, or has several sets of them and no ``key`` is given.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     content = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path)
     if key is not None:
         if not isinstance(content, dict) or key not in content:

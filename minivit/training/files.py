@@ -42,10 +42,17 @@ def read_json(path: Path, *, lines: bool = False) -> Any:
     Raises
     ------
     ValueError
-        Naming the file, if it is damaged.
+        Naming the file, if it cannot be read or is damaged.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, or choose another folder") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # not JSON, or not even text
+        raise damaged(path, str(error)) from None
+
+
+def damaged(path: Path, reason: str) -> ValueError:
+    """Return the error for a file that doesn't hold what it should."""
+    return ValueError(f"{path} is damaged ({reason}); delete it, or choose another folder")

@@ -13,6 +13,7 @@ import torch
 from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.files import user_path
 from minivit.options import from_json
 from minivit.tasks import find_task
 from minivit.training import parallel
@@ -80,7 +81,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, device = Path(out).expanduser(), choose_device(device, many=True)
+    out, device = user_path(out, "out"), choose_device(device, many=True)
     parallel.join(device)
     trainer = create_trainer(config, root, device, dataset)
     open_folder(out, trainer, resume)
@@ -228,7 +229,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         compare_data(out, trainer, state)
         try:
             trainer.load_state_dict(state)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
                                   f"version that wrote it, or choose another --out") from error
@@ -243,7 +244,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
 
 def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
     """Raise an error if the data differ from those a checkpoint was made with; version 0.1 didn't record them."""
-    if "data" not in state:
+    if "data" not in state or "digest" not in state:
         log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
         return
     dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")

@@ -67,6 +67,8 @@ def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None
     The choice is the same for every seed, so that seeds differ only in training. Held-out images come last.
     """
     held_out, train_images = config.held_out_images, config.train_images
+    if not held_out and not len(dataset.test):
+        raise ValueError(f"{dataset.name} has no test images; hold out some training images, with held_out_images")
     left = len(dataset.train) - held_out
     if left < (train_images or 1):
         raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "

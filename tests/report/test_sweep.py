@@ -115,6 +115,28 @@ def test_a_folder_without_records_is_told(tmp_path):
         read_records(tmp_path)
 
 
+@pytest.mark.parametrize("name, content, message", [
+    ("run.json", "{}", "run.json is damaged"), ("run.json", "null", "run.json is damaged"),
+    ("metrics.jsonl", "7", "metrics.jsonl is damaged"), ("metrics.jsonl", "[]", "metrics.jsonl is damaged"),
+    ("run.json", None, "run.json cannot be read: Is a directory"),
+])
+def test_a_damaged_record_is_told(recipe, tmp_path, name, content, message):
+    run(recipe(VARIANTS), tmp_path, seeds=(3,))
+    path = tmp_path / "out" / "plain" / "seed3" / name
+    path.unlink()
+    path.mkdir() if content is None else path.write_text(content)
+    for read in (lambda: run(recipe(VARIANTS), tmp_path, seeds=(3,)), lambda: read_records(tmp_path / "out")):
+        with pytest.raises(ValueError, match=message):
+            read()
+
+
+def test_a_record_that_is_not_called_after_its_seed_is_told(recipe, tmp_path):
+    run(recipe(VARIANTS), tmp_path)
+    (tmp_path / "out" / "plain" / "seed0").rename(tmp_path / "out" / "plain" / "seed0.old")
+    with pytest.raises(ValueError, match="seed0.old is not called seedN"):
+        read_records(tmp_path / "out")
+
+
 def test_a_recipe_without_variants_is_its_own_and_needs_no_folder_more(recipe, runs, tmp_path):
     rows = run(recipe(), tmp_path, seeds=(2,))
     assert runs == ["seed2"] and (tmp_path / "out" / "seed2" / "run.json").exists()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -409,3 +410,12 @@ def test_of_stages_the_square_maps_count():
 def test_what_less_attention_cannot_do_is_named(config, options, message):
     with pytest.raises(ValueError, match=message):
         Trainer(config.override(**{"model_options": {}} | options), load("digits"), torch.device("cpu"))
+
+
+def test_without_test_images_some_must_be_held_out(config, tmp_path):
+    digits = load("digits")
+    untested = replace(digits, test=digits.test.subset([]))
+    with pytest.raises(ValueError, match="digits has no test images; hold out some"):
+        train(config, tmp_path / "run", dataset=untested, progress=False)
+    with pytest.raises(ValueError, match="digits has no test images to measure"):
+        evaluate(Trainer(config.override(held_out_images=7), untested, torch.device("cpu")).model, untested)
