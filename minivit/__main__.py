@@ -75,12 +75,17 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_sweep(options: argparse.Namespace) -> None:
+    from minivit.report.halving import halve
     from minivit.report.sweep import sweep, table
 
-    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
-                 overrides=read_overrides(options), root=options.data, device=options.device,
-                 compare=not options.no_comparison, tell=tell)
-    print(table(rows))
+    what = options.recipe, options.out, read_value("seeds", options.seeds)
+    how = {"names": options.variants, "overrides": read_overrides(options), "root": options.data,
+           "device": options.device, "tell": tell}
+    if halvings := read_value("halvings", options.halvings):
+        best = halve(*what, halvings=halvings, report=lambda rows: print(table(rows), flush=True), **how)
+        print(f"\nBest first: {', '.join(best)}")
+    else:
+        print(table(sweep(*what, compare=not options.no_comparison, **how)))
 
 
 def run_eval(options: argparse.Namespace) -> None:
@@ -182,8 +187,8 @@ def run_bench(options: argparse.Namespace) -> None:
             raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
         result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
     elif options.recipe is None:
-        if options.variants:
-            raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
+        if needless := options.settings + [f"--variants {name}" for name in options.variants or ()]:
+            raise ValueError(f"{' '.join(needless)} needs --recipe")
         if "batch_size" in chosen:
             chosen["batch_size"] = read_value("batch_size", chosen["batch_size"])
         result = bench(**chosen, **common, tell=tell)
@@ -191,7 +196,8 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError(f"{', '.join(chosen)} and recipe={options.recipe!r} do not go together: the recipe says what "
                          "is run")
     else:
-        result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
+        result = bench_recipe(options.recipe, names=options.variants, overrides=read_overrides(options, ()),
+                              root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
 
 

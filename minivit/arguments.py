@@ -92,6 +92,8 @@ def create_parser() -> argparse.ArgumentParser:
                            without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
+    sub.add_argument("--halvings", metavar="N", default="0", help="search: train all variants briefly, the better half "
+                     "anew for twice as long, and so on, N times; they must be scored on held-out images")
     sub.add_argument("--no-comparison", action="store_true", help="list the runs and compare nothing; for runs that "
                      "differ in device, threads or precision")
 
@@ -133,6 +135,7 @@ def create_parser() -> argparse.ArgumentParser:
 
     sub = command("bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
                   "variants of a recipe")
+    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of --recipe, as for train")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
     sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")

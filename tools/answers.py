@@ -113,7 +113,7 @@ def assignment(number: int, notebook: NotebookNode) -> str:
         if cell.metadata.get("nbgrader", {}).get("solution"):
             parts += ['<p class="label">Solution</p>', solution(cell)]
         elif cell.cell_type == "markdown":
-            parts.append(re.sub("<h3>(Part )?", lambda tag: f"<h3>{name}, part " if tag[1] else f"<h3>{name}: ",
+            parts.append(re.sub(r"<h3>(Part\s)?", lambda tag: f"<h3>{name}, part " if tag[1] else f"<h3>{name}: ",
                                 lowered(markdown(cell.source), 1)))
     return "\n".join(parts)
 

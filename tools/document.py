@@ -12,6 +12,8 @@ from pathlib import Path
 import nbformat
 from bs4 import BeautifulSoup
 from markdown_it import MarkdownIt
+from markdown_it.rules_core import StateCore
+from markdown_it.token import Token
 from mdit_py_plugins.amsmath import amsmath_plugin
 from mdit_py_plugins.deflist import deflist_plugin
 from mdit_py_plugins.dollarmath import dollarmath_plugin
@@ -23,14 +25,13 @@ from pygments.util import ClassNotFound
 from tools.editions import in_any_jupyter
 from tools.notebooks import replace
 from tools.paths import TEACH
-from tools.pdf import can_print, make_pdf
+from tools.printing import can_print, make_pdf
+from tools.together import bound, signs
 from tools.version import BOOK, date, in_words, version
 
 STYLE = Path(__file__).with_suffix(".css")
 HEADING = re.compile(r"^h[1-6]$")
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-# A formula with what mustn't begin the next line, such as a full stop.
-CLOSED = re.compile(r'(<span class="math inline">[^<]*</span>)((?:[.,;:?!)]|&quot;|’s|\'s)+)')
 
 PAGE = """\
 <!DOCTYPE html>
@@ -71,6 +72,23 @@ def formula(tex: str, options: dict) -> str:
     return html.escape(f"{left}{tex}{right}")
 
 
+def bind(state: StateCore) -> None:
+    """Keep together in a line of Markdown what the book's pages keep together."""
+    for line in filter(None, (block.children for block in state.tokens)):
+        for text in line:
+            if text.type == "text":
+                text.content = bound(text.content)
+        for place in reversed([place for place, token in enumerate(line) if token.type == "math_inline"]):
+            around = [token if token.type == "text" else Token("text", "", 0)
+                      for token in (line[max(place - 1, 0)], line[min(place + 1, len(line) - 1)])]
+            before, after = signs(*(text.content for text in around))
+            around[0].content = around[0].content.removesuffix(before)
+            around[1].content = around[1].content.removeprefix(after)
+            line[place:place + 1] = [
+                Token("html_inline", "", 0, content=f'<span class="together">{html.escape(before)}'), line[place],
+                Token("html_inline", "", 0, content=f"{html.escape(after)}</span>")]
+
+
 def code(source: str, language: str = "python") -> str:
     """Return code with its colours."""
     try:
@@ -85,7 +103,8 @@ def markdown(source: str) -> str:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     parser.use(dollarmath_plugin, renderer=formula).use(amsmath_plugin, renderer=html.escape).use(deflist_plugin)
     parser.add_render_rule("fence", lambda self, tokens, at, *_: code(tokens[at].content, tokens[at].info or "text"))
-    return CLOSED.sub(r'<span class="closed">\1\2</span>', parser.render(in_any_jupyter(source)))
+    parser.core.ruler.push("together", bind)
+    return parser.render(in_any_jupyter(source))
 
 
 def outputs(cell: nbformat.NotebookNode) -> str:

@@ -1,4 +1,4 @@
-"""Write the book as an EPUB: by Sphinx's builder, with formulas in MathML and with nothing to press.
+"""Write the book as an EPUB: by Sphinx's builder, with formulas in MathML, live figures drawn, and nothing to press.
 
 This is also the Sphinx extension that does so.
 """
@@ -9,7 +9,9 @@ import html
 import io
 import re
 import shutil
+import sys
 import zipfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,23 @@ from docutils import nodes
 from latex2mathml.converter import convert
 from PIL import Image
 from sphinx.application import Sphinx
+from sphinx.builders.epub3 import Epub3Builder
 from sphinx.util.math import get_node_equation_number
 
 from minivit.files import write_whole
 from tools.book import build_pages, outputs_are_stored, settings
+from tools.browsers import find_browser
+from tools.pages import smaller
 from tools.paper import on_paper
 from tools.paths import BUILD, RELEASE, ROOT
-from tools.version import date, in_words, release_name, version
+from tools.pdf import title_page
+from tools.stills import Stills
+from tools.version import BOOK, date, in_words, release_name, version
 
 FOR_PAGES = {"sphinx-mathjax-offline", "sphinx_book_theme", "sphinx_copybutton", "sphinx_togglebutton", "tools.search",
              "tools.site"}
 SHEETS = {"_static/pygments.css", "_static/epub.css", "_static/book.css"}
+COVER = "_static/cover.png"
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 FRAME = re.compile(r"data:image/\w+;base64,(.*)", re.DOTALL)
 
@@ -41,9 +49,11 @@ def for_epub(book: dict) -> dict:
         config.pop(name, None)
     config |= {
         "html_math_renderer": "mathml", "epub_basename": release_name(), "epub_title": f"{book['title']} {version()}",
-        "epub_author": book["author"], "epub_publisher": book["author"], "epub_copyright": "CC BY 4.0",
+        "epub_author": book["author"], "epub_publisher": book["author"], "epub_contributor": book["author"],
+        "epub_copyright": "CC BY 4.0", "html_title": book["title"],
         "epub_description": f"Version {version()}, {in_words(date())}", "epub_identifier": release_name(),
-        "epub_scheme": "ID", "epub_uid": release_name(), "epub_show_urls": "no", "epub_tocdepth": 2,
+        "epub_scheme": "ID", "epub_uid": release_name(), "epub_show_urls": "no",
+        "epub_tocscope": "includehidden",  # the chapters are named beside the text, not in it
         "epub_use_index": False, "version": version(), "pygments_style": "a11y-high-contrast-light",
     }
     return book | {"sphinx": book["sphinx"] | {"config": config}}
@@ -80,6 +90,17 @@ def visit_math_block(self: Any, node: nodes.math_block) -> None:
     raise nodes.SkipNode
 
 
+class Numbered(Epub3Builder):
+    """Sphinx's builder, with the numbers of the chapters in the table of contents."""
+
+    def get_toc(self) -> None:
+        super().get_toc()
+        for entry in self.refnodes:
+            sections = self.env.toc_secnumbers.get(entry["refuri"].removesuffix(self.out_suffix), {})
+            if number := sections.get(""):
+                entry["text"] = f"{'.'.join(map(str, number))}. {entry['text']}"
+
+
 def stored(app: Sphinx, source: str) -> str:
     """Write the image of a ``data:`` address to a file, as PNG, which every reader knows, and return its name."""
     image = base64.b64decode(FRAME.fullmatch(source)[1])
@@ -92,28 +113,47 @@ def stored(app: Sphinx, source: str) -> str:
     return name
 
 
-def for_readers(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any) -> None:
+def for_readers(app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any, *,
+                stills: Stills) -> None:
     """Make a page's body such as an e-book may hold: well-formed, without scripts."""
+    context["css_files"] = [sheet for sheet in context["css_files"] if sheet.filename in SHEETS]
     if not context.get("body"):
         return
     soup = BeautifulSoup(context["body"], "html.parser")
     on_paper(soup, soup)
-    for live in soup.select('[id^="live-"], script, style'):  # the text beside a live figure says what it shows
-        live.decompose()
+    for figure in soup.select(".live-figure"):  # whose words say what it shows, with a picture or without one
+        stills.put(soup, figure)
+    for left_out in soup.select("script, style"):
+        left_out.decompose()
     for image in soup("img", src=FRAME):
         image["src"] = "../" * pagename.count("/") + stored(app, image["src"])
     context["body"] = soup.decode(formatter="minimal")
-    context["css_files"] = [sheet for sheet in context["css_files"] if sheet.filename in SHEETS]
+
+
+def draw_cover(app: Sphinx, stills: Stills) -> None:
+    """Let the title page of the PDF be the cover."""
+    cover, style = Path(app.outdir, COVER), (ROOT / "book" / "_static" / "book.css").read_text(encoding="utf-8")
+    cover.parent.mkdir(parents=True, exist_ok=True)
+    stills.draw(title_page(BOOK), style, cover)
+    app.config.epub_cover = (COVER, "epub-cover.html")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math_block, None))
-    app.connect("html-page-context", for_readers, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    app.add_builder(Numbered, override=True)
+    stills = Stills(find_browser())
+    if stills.program:
+        app.connect("builder-inited", partial(draw_cover, stills=stills))
+    app.connect("html-page-context", partial(for_readers, stills=stills), priority=900)
+    app.connect("build-finished", lambda *_: stills.close())
+    return {"parallel_read_safe": True, "parallel_write_safe": False}  # all pages share one browser
 
 
-def with_mathml_declared(source: Path, target: Path) -> None:
-    """Copy an EPUB, and say of each page with formulas that it has some, which a reader may want to know."""
+def finish(source: Path, target: Path) -> None:
+    """Copy an EPUB with smaller plots, and say of each page with formulas that it has some, for readers to know.
+
+    Sphinx packs the file before an extension can reach the plots that it copied.
+    """
     def declared(item: re.Match) -> str:
         return f'{item[0]} properties="mathml"' if b"<math " in book.read(item[1]) else item[0]
 
@@ -124,6 +164,8 @@ def with_mathml_declared(source: Path, target: Path) -> None:
                 if name.filename == "content.opf":
                     pages = re.sub(r'<item id="[^"]*" href="([^"]*\.xhtml)"', declared, content.decode())
                     content = pages.encode()
+                elif name.filename.endswith(".png"):
+                    content = smaller(content)
                 copy.writestr(name, content)
 
     with zipfile.ZipFile(source) as book:
@@ -133,13 +175,15 @@ def with_mathml_declared(source: Path, target: Path) -> None:
 def main() -> int:
     if not outputs_are_stored(ROOT):
         return 1
+    if not find_browser():
+        print("Live figures are drawn by Chromium, and there is none: the EPUB has their words alone.", file=sys.stderr)
     folder = BUILD / "epub"
     shutil.rmtree(folder, ignore_errors=True)  # all that lies there goes into the file
     if not build_pages(ROOT, folder, for_epub(settings(ROOT)), "epub"):
         return 1
     RELEASE.mkdir(parents=True, exist_ok=True)
     target = RELEASE / f"{release_name()}.epub"
-    with_mathml_declared(folder / "epub" / target.name, target)
+    finish(folder / "epub" / target.name, target)
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -77,6 +77,7 @@ def smaller(image: bytes, kind: str = "") -> bytes:
 
 # Marks for the editions, which no reader of a page needs.
 SOLUTION_MARK = re.compile(rf' *<span class="c1">(?:{BEGIN}|{END})</span>\n?')
+EMPTY_LINES = re.compile(r"\n\n+(?=</pre>)")  # as they stand before a mark
 
 
 def smaller_frame(frame: re.Match) -> str:
@@ -87,7 +88,8 @@ def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     if body := context.get("body"):
         for old, new in REWRITTEN.items():
             body = body.replace(old, new)
-        context["body"] = FRAME.sub(smaller_frame, SOLUTION_MARK.sub("", body))
+        body = EMPTY_LINES.sub("\n", SOLUTION_MARK.sub("", body))
+        context["body"] = FRAME.sub(smaller_frame, body)
         if app.builder.name == "html":
             context["body"] = PLOT.sub(r"\1webp", context["body"])
 
@@ -141,7 +143,7 @@ def only_points(font: Path, points: set[int]) -> bytes:
 
 def shrink(app: Sphinx, error: Exception | None) -> None:
     """Make what the pages fetch smaller: icons that no page shows are left out, and plots have fewer colours."""
-    if error or app.builder.format != "html":
+    if error or app.builder.name != "html":
         return
     out = Path(app.outdir)
 
@@ -155,10 +157,10 @@ def shrink(app: Sphinx, error: Exception | None) -> None:
     for font in out.glob("_static/vendor/fontawesome/webfonts/*.ttf"):  # a browser looks at the bytes, not the name
         font.with_suffix(".woff2").write_bytes(only_points(font, points))
     for path in out.glob("_images/*.png"):
-        if app.builder.name == "html" and PLOT.fullmatch(f"_images/{path.name}"):
+        if PLOT.fullmatch(f"_images/{path.name}"):
             path.with_suffix(".webp").write_bytes(smaller(path.read_bytes(), "WEBP"))
             path.unlink()
-        else:  # a social card, or a plot in a format that every reader of EPUBs knows
+        else:  # a social card
             path.write_bytes(smaller(path.read_bytes()))
 
 
@@ -173,4 +175,4 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(NumberedLines)
     app.connect("build-finished", shrink)
     # A new number makes Sphinx write all pages again: change it with what this file makes of a page.
-    return {"env_version": 3, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 4, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,4 +1,4 @@
-"""A Sphinx extension: what a line may not tear apart.
+"""What a line may not tear apart; for the book's pages this is a Sphinx extension.
 
 A browser may break a line on either side of a formula, even before the full stop that follows it. It may also leave a
 per cent sign, a unit, or the upper end of an interval to the next line. Here a formula is bound to the brackets and
@@ -28,6 +28,11 @@ VERBATIM = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
 def bound(text: str) -> str:
     """Return a text with no-break spaces between a number and its sign, its unit or its name."""
     return BOUND.sub(SPACE, text)
+
+
+def signs(left: str, right: str) -> tuple[str, str]:
+    """Return what of the texts on either side of a formula touches it."""
+    return BEFORE.search(left)[0], AFTER.search(right)[0]
 
 
 def position(node: nodes.Node) -> int:
@@ -60,8 +65,7 @@ class Bind(SphinxPostTransform):
         """Put a formula and the signs that touch it in one element."""
         parent, place = formula.parent, position(formula)
         left, right = parent[max(place - 1, 0)], parent[min(place + 1, len(parent) - 1)]
-        before = BEFORE.search(left)[0] if isinstance(left, nodes.Text) else ""
-        after = AFTER.search(right)[0] if isinstance(right, nodes.Text) else ""
+        before, after = signs(*(side if isinstance(side, nodes.Text) else "" for side in (left, right)))
         if before or after:
             parts = [nodes.Text(before), formula.deepcopy(), nodes.Text(after)]
             parent[place] = nodes.inline("", "", *parts, classes=["together"])

@@ -43,7 +43,11 @@ def pack_weights(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write everything needed to resume a run."""
-    write_whole(path, lambda part: torch.save(state, part))
+    def write(part: Path) -> None:
+        with open(part, "wb") as file:  # if the disk is full, Python's error says so, and torch's doesn't
+            torch.save(state, file)
+
+    write_whole(path, write)
 
 
 class Writer:

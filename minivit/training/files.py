@@ -24,8 +24,10 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """
     try:
         files.write_whole(path, write)
-    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is a RuntimeError to torch.save
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # A full disk is a RuntimeError to torch.save, raised while Python's error was handled.
+        said = [it.strerror for it in (error, error.__context__) if isinstance(it, OSError) and it.strerror]
+        reason = said[0] if said else str(error).splitlines()[0]
         raise CheckpointError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
 

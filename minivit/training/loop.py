@@ -15,7 +15,7 @@ from tqdm import tqdm
 from minivit.data import DataInfo, Dataset, load
 from minivit.files import user_path
 from minivit.options import from_json
-from minivit.tasks import Task, find_task
+from minivit.tasks import find_task
 from minivit.training import parallel
 from minivit.training.checkpoint import (
     CHECKPOINT,
@@ -142,7 +142,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 # Processes evaluate different numbers of batches, so they can't agree after each whether to stop.
                 metrics = trainer.finish_epoch(after_batch=save_or_stop if parallel.world_size() == 1 else list)
                 if progress and first:
-                    bar.write(describe_epoch(trainer.task, metrics))
+                    bar.write(describe_epoch(trainer, metrics))
                 done = len(trainer.history)
                 save_or_stop(saves.is_over(done, time.monotonic()) or done == config.epochs)
         except Stopped:
@@ -156,9 +156,10 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                     write_spent(out, trainer.spent_s)
 
 
-def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:
+def describe_epoch(trainer: Trainer, metrics: dict[str, Any]) -> str:
     """Summarise an epoch in one line."""
-    test = f"test loss {metrics['test_loss']:.3f}, {task.read(metrics)}, " if "test_loss" in metrics else ""
+    images = "held-out" if trainer.config.held_out_images else "test"
+    test = f"{images} loss {metrics['test_loss']:.3f}, {trainer.task.read(metrics)}, " if "test_loss" in metrics else ""
     return (f"epoch {metrics['epoch']}: train loss {metrics['train_loss']:.3f}, {test}"
             f"{metrics['images_per_second']:.0f} images/s, {metrics['time_s']:.0f} s")
 

@@ -285,8 +285,9 @@ class Trainer:
     def glance(self) -> tuple[float, float]:
         """Return what :meth:`progress` would have returned at the previous call, without waiting for the device."""
         arrived = self.glanced
-        # The device copies into pinned memory in the background, and is done long before the next call.
-        self.glanced = torch.zeros_like(arrived, pin_memory=self.device.type == "cuda")
+        # The device copies into pinned memory in the background. If it isn't done by the next call, what it finds is
+        # what was there before.
+        self.glanced = torch.empty_like(arrived, pin_memory=self.device.type == "cuda").copy_(arrived)
         self.glanced.copy_(self.totals, non_blocking=True)
         return self.read(arrived)
 

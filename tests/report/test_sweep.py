@@ -339,6 +339,22 @@ def test_a_run_that_would_have_no_like_partner_is_told_before_it_runs(recipe, ru
     assert main([*line, "--no-comparison"]) == 0 and runs == ["cb-0.5/seed0"]
 
 
+def test_runs_of_different_commits_are_compared_and_told(recipe, runs, tmp_path, monkeypatch):
+    path, told = recipe(VARIANTS), []
+    run(path, tmp_path, overrides={"epochs": 1})
+    monkeypatch.setattr(sweep_module, "commit", lambda: "fedcba9876")
+    as_if_on(tmp_path / "out/plain/seed0", commit="0123456789")
+    as_if_on(tmp_path / "out/cb-0.5/seed0", commit="0123456789", resumed=[])
+    run(path, tmp_path, overrides={"epochs": 1}, tell=told.append)
+    assert not [line for line in told if "different commits" in line]  # nothing is left to run
+    rows = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1}, tell=told.append)
+    line, = (line for line in told if "different commits" in line)
+    assert "(0123456: 2, fedcba9: 2)" in line and rows[1]["difference"].n == 2
+    told.clear()
+    run(path, tmp_path, seeds=(0, 1, 2), overrides={"epochs": 1}, tell=told.append, compare=False)
+    assert not [line for line in told if "different commits" in line]
+
+
 def test_a_precision_that_the_variant_asks_for_is_what_is_compared(recipe, tmp_path):
     path = recipe({"plain": {}, "half": {"precision": "bfloat16"}})
     rows = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1})

@@ -52,13 +52,17 @@ def test_headings_can_be_lowered_and_no_lower_than_six():
 
 def test_without_a_browser_the_html_is_made_and_a_word_says_what_is_missing(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(document, "TEACH", tmp_path)
-    monkeypatch.setattr("tools.pdf.find_browser", lambda: None)
+    monkeypatch.setattr("tools.printing.find_browser", lambda: None)
     target = document.write("answers", "Title", "About.", "<h2>One</h2>")
     said = capsys.readouterr().err
     assert re.search(r"<h1>Title</h1>", target.read_text(encoding="utf-8")) and not (tmp_path / "answers.pdf").exists()
     assert "chromium" in said and "there's no answers.pdf" in said
 
 
-def test_no_line_begins_with_what_follows_a_formula():
-    soup = BeautifulSoup(document.markdown('At $x = 1$. "As $y$?" ($N - 1$), or $z$ alone.'), "html.parser")
-    assert [span.get_text() for span in soup(class_="closed")] == [r"\(x = 1\).", r'\(y\)?"', r"\(N - 1\)),"]
+def test_a_line_keeps_together_what_the_pages_of_the_book_do():
+    text = 'At $x = 1$. "As $y$?" ($N - 1$), the $k$-th, or $z$ alone: 95 % of `95 % code`.'
+    soup = BeautifulSoup(document.markdown(text), "html.parser")
+    bound = [span.get_text() for span in soup(class_="together")]
+    assert bound == [r"\(x = 1\).", r'\(y\)?"', r"(\(N - 1\)),", r"\(k\)-th,", r"\(z\)"]
+    assert soup.get_text() == (r'At \(x = 1\). "As \(y\)?" (\(N - 1\)), the \(k\)-th, or \(z\) alone: '
+                               "95\xa0% of 95 % code.\n")

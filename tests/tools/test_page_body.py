@@ -17,6 +17,8 @@ $$
 def half(x):
     ### BEGIN SOLUTION
     return x / 2  # a half
+
+
     ### END SOLUTION
 ```
 """

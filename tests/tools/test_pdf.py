@@ -1,10 +1,12 @@
-"""The PDF: links that stay in it, an outline with the titles of the book, and a clear word without Chromium."""
+"""The PDF: links that stay in it, contents that list every section, and a clear word without Chromium."""
+
+import re
 
 import pytest
-from pypdf import PdfReader, PdfWriter
+from bs4 import BeautifulSoup
 
 from tools import pdf
-from tools.pdf import chapter, finish, headings, placed
+from tools.pdf import chapter, joined, placed
 
 
 @pytest.mark.parametrize(
@@ -30,23 +32,33 @@ def test_ids_of_different_chapters_differ_and_a_live_figure_keeps_its_own():
     assert body.find(id="live") and body.img["src"] == "../html/a.png" and not body.find("a")
 
 
-def test_the_outline_gets_the_titles_of_the_book(tmp_path):
-    writer = PdfWriter()
-    writer.add_blank_page(100, 100)
-    parent = writer.add_outline_item(title="1. 1. OneOne", page_number=0)
-    writer.add_outline_item(title="Twowords", page_number=0, parent=parent)
-    writer.write(tmp_path / "printed.pdf")
-    titles = headings("<h1><span>1. </span>One</h1><p>text</p><h2>Two\nwords</h2>")
-    finish(tmp_path / "printed.pdf", tmp_path / "book.pdf", titles)
-    book = PdfReader(tmp_path / "book.pdf")
-    first, (second,) = book.outline
-    assert (first.title, second.title) == ("1. One", "Two words") and book.metadata.subject.startswith("Version ")
-    with pytest.raises(ValueError, match="2 entries.* 1 titles"):
-        finish(tmp_path / "printed.pdf", tmp_path / "wrong.pdf", titles[:1])
-    assert not (tmp_path / "wrong.pdf").exists()
+@pytest.fixture
+def book(tmp_path):
+    """Return a book of an introduction and a chapter, joined."""
+    (tmp_path / "less").mkdir()
+    page = ('<article class="bd-article"><section id="a"><h1>{0}</h1><section id="why"><h2>Why {0}?</h2></section>'
+            '</section></article>')
+    sidebar = ('<p class="logo__title">Book</p><nav class="bd-links"><ul><li class="toctree-l1"><a href="#">Start</a>'
+               '</ul><p class="caption">Part &amp; more</p><ul><li class="toctree-l1">'
+               '<a href="less/lavit.html">1. LaViT</a></ul></nav>')
+    (tmp_path / "intro.html").write_text(sidebar + page.format("Start"), encoding="utf-8")
+    (tmp_path / "less" / "lavit.html").write_text(page.format("LaViT"), encoding="utf-8")
+    return BeautifulSoup(joined(tmp_path), "html.parser")
+
+
+def test_the_contents_list_parts_chapters_and_sections_in_order(book):
+    assert [line.text for line in book.nav.select("h1, a, .part")] == [
+        "Contents", "Start", "Why Start?", "Part & more", "1. LaViT", "Why LaViT?"]
+    assert all(book.find(id=link["href"].removeprefix("#")) for link in book.nav("a"))
+
+
+def test_the_head_of_a_page_names_its_part_and_its_chapter(book):
+    heads = re.findall(r'@page (.*?) .*?content: "(.*?)".*?content: "(.*?)"', book.style.text)
+    assert heads == [("chapter-1", "", "Start"), ("chapter-2", "Part & more", "1. LaViT")]
+    assert [article["style"] for article in book("article")] == [f"page: {name}" for name, *_ in heads]
 
 
 def test_without_a_browser_there_is_a_clear_word(monkeypatch, capsys):
-    monkeypatch.setattr(pdf, "find_browser", lambda: None)
+    monkeypatch.setattr("tools.printing.find_browser", lambda: None)
     assert pdf.main() == 1
     assert "apt-get install chromium" in capsys.readouterr().err

@@ -83,6 +83,22 @@ def test_stopped_by_a_signal_then_resumed_is_bitwise_the_same(config, reference,
     assert len(json.loads((out / "run.json").read_text())["resumed"]) == 1
 
 
+def test_a_signal_that_comes_twice_at_once_is_one_request(config, tmp_path, monkeypatch):
+    def interrupt(trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert trainer.step == 2  # the first has been noted by now
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(Stopped, match="SIGINT"):
+        train(config, tmp_path / "one", progress=False)
+    assert load_checkpoint(tmp_path / "one" / "checkpoint.pt")["step"] == 3
+    monkeypatch.setattr("minivit.training.interrupt.ONE_REQUEST_S", 0.0)
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "two", progress=False)
+
+
 @pytest.mark.parametrize("step", [0, 2, 4])
 def test_died_without_a_word_then_resumed_is_bitwise_the_same(config, reference, tmp_path, monkeypatch, step):
     class PowerCut(BaseException):
@@ -201,6 +217,24 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(config, tmp_path, monke
     at_step(monkeypatch, 4, fill)
     with pytest.raises(CheckpointError, match="cannot write .*checkpoint.pt"):
         train(config, tmp_path, progress=False)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_cannot_grow_is_told_by_its_reason(config, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    before = _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(trainer):
+        soft = (tmp_path / "checkpoint.pt").stat().st_size - 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    at_step(monkeypatch, 4, fill)
+    try:
+        with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint.pt: File too large; free some space"):
+            train(config, tmp_path, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
     assert not list(tmp_path.glob("*.part"))
 
@@ -333,6 +367,20 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
     trainer.glance()
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
         trainer.glance()
+
+
+def test_a_glance_that_has_not_arrived_tells_what_was_known(config, monkeypatch):
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    trainer.train_epoch(lambda n: None)
+    trainer.glance()
+    known, copy = trainer.progress(), torch.Tensor.copy_
+
+    def slow(tensor, source, non_blocking=False):  # as from a device with a long queue
+        return tensor if non_blocking else copy(tensor, source)
+
+    monkeypatch.setattr(torch.Tensor, "copy_", slow)
+    trainer.totals[:3] += 1
+    assert [trainer.glance() for _ in range(3)] == [known] * 3
 
 
 @pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])
