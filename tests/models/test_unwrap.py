@@ -38,6 +38,7 @@ def test_an_average_loses_its_count(model):
 
 @pytest.mark.parametrize("content, message", [
     ({}, "no weights"), (5, "no weights.*this is int"), ({"epoch": 3, "loss": 0.1}, "no weights.*'epoch', 'loss'"),
+    ({"head.bias": torch.zeros(3), "epoch": 3}, "no weights.*'head.bias', 'epoch'"),
     ({"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.ones(1)}}, "weights under 'model' and 'model_ema'"),
     ({"model_ema": {"a": torch.ones(1)}}, "weights under 'model_ema'"),
     ({"a": torch.ones(1), "module.a": torch.ones(1)}, "'module.a' .*with and without their prefix"),
