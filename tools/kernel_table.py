@@ -51,7 +51,7 @@ def kernel_table(run: Run) -> list[dict[str, Any]]:
         if step.average:
             step.average.update()
 
-    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.labels)), (OPTIMISER, update)):
+    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.targets)), (OPTIMISER, update)):
         if title == OPTIMISER and any(p.grad is None for p in step.parameters):
             for p in step.parameters:
                 p.grad = torch.zeros_like(p)

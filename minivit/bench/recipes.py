@@ -31,7 +31,8 @@ class Run(Subject):
         self.precision, self.compiled = trainer.precision, trainer.config.compile != "none"
         self.recorded = trainer.records
         split = trainer.images.subset(range(trainer.batch_size))
-        self.images, self.labels = split.images[:].to(trainer.device), split.labels.to(trainer.device)
+        self.images = split.images[:].to(trainer.device)
+        self.targets = getattr(split, trainer.task.target).to(trainer.device)
 
     def compile(self) -> None:
         self.trainer.prepare()
@@ -48,7 +49,7 @@ class Run(Subject):
 
     def training(self) -> None:
         self.trainer.prepare_step()  # always the first step: the same draws, the same number of patches
-        self.trainer.take(self.images, self.labels)
+        self.trainer.take(self.images, self.targets)
 
 
 def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None,

@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -183,6 +184,12 @@ def test_variants_of_a_recipe_take_the_steps_of_their_runs(recipe, capsys):
     assert changed["models"]["two"]["plain"]["params"] < subjects["plain"]["params"]
 
 
+def test_a_recipe_may_be_a_segmentation():
+    path = Path(__file__).parents[2] / "recipes/shapes_vit_nano_segmentation.py"
+    result = bench_recipe(path, overrides=dict(batch_size=2, train_images=4), rounds=1, device="cpu")
+    assert result["batch_size"] == 2 and path.stem in result["models"]
+
+
 @pytest.mark.parametrize("option", ["batch_size=4", "compile='default'"])
 def test_variants_that_differ_in_more_than_the_model_are_not_compared(recipe, option):
     recipe.write_text(recipe.read_text().replace("diagonality=0.5", option))
@@ -198,7 +205,7 @@ def test_a_step_is_the_first_of_the_run(recipe):
         one.prepare("training")()
     other.prepare("training")()
     other.trainer.step = 0
-    other.trainer.train_step(other.images, other.labels)
+    other.trainer.train_step(other.images, other.targets)
     for p, q in zip(one.model.parameters(), other.model.parameters(), strict=True):
         assert torch.equal(p, q)
 
