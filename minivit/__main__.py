@@ -15,7 +15,7 @@ from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
-from minivit.options import folder_path
+from minivit.files import user_path
 from minivit.tasks import find_task
 from minivit.training import (
     CheckpointError,
@@ -75,12 +75,17 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_sweep(options: argparse.Namespace) -> None:
+    from minivit.report.halving import halve
     from minivit.report.sweep import sweep, table
 
-    rows = sweep(options.recipe, options.out, read_value("seeds", options.seeds), names=options.variants,
-                 overrides=read_overrides(options), root=options.data, device=options.device,
-                 compare=not options.no_comparison, tell=tell)
-    print(table(rows))
+    what = options.recipe, options.out, read_value("seeds", options.seeds)
+    how = {"names": options.variants, "overrides": read_overrides(options), "root": options.data,
+           "device": options.device, "tell": tell}
+    if halvings := read_value("halvings", options.halvings):
+        best = halve(*what, halvings=halvings, report=lambda rows: print(table(rows), flush=True), **how)
+        print(f"\nBest first: {', '.join(best)}")
+    else:
+        print(table(sweep(*what, compare=not options.no_comparison, **how)))
 
 
 def run_eval(options: argparse.Namespace) -> None:
@@ -130,12 +135,16 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
-    root = options.data
+    root, of_shards = options.data, [name for name in ("size_mb", "seed") if name in options]
+    if options.copy and options.labels is None:
+        raise ValueError("--copy does nothing without --labels: leave it out")
+    if of_shards and (options.name != "shards" or options.source is None):
+        raise ValueError(f"--{of_shards[0].replace('_', '-')} does nothing without shards --from: leave it out")
     if options.labels is not None:
         if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
             raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
                              "imagefolder --from DIR --labels FILE --to DIR/val")
-        images, classes = sort_into_classes(*(folder_path(name, getattr(options, name)) for name in
+        images, classes = sort_into_classes(*(user_path(getattr(options, name), name) for name in
                                               ("source", "labels", "target")), copy=options.copy)
         print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
               f"{options.target}")
@@ -146,9 +155,9 @@ def run_data(options: argparse.Namespace) -> None:
                              "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
         root = options.target
         write_shards(data_root(options.source), data_root(root),
-                     **{name: read_value(name, getattr(options, name)) for name in ("size_mb", "seed")})
+                     **{name: read_value(name, getattr(options, name)) for name in of_shards})
     fetch(options.name, root)
-    if options.name not in OWN or data_root(root).is_dir():
+    if options.name not in OWN or options.check or data_root(root).is_dir():
         dataset = load(options.name, root)
         print(f"{options.name}: {len(dataset.train)} training and {len(dataset.test)} test images of shape "
               f"{dataset.image_shape}, {dataset.num_classes} classes")
@@ -178,8 +187,8 @@ def run_bench(options: argparse.Namespace) -> None:
             raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
         result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
     elif options.recipe is None:
-        if options.variants:
-            raise ValueError(f"--variants {' '.join(options.variants)} needs --recipe")
+        if needless := options.settings + [f"--variants {name}" for name in options.variants or ()]:
+            raise ValueError(f"{' '.join(needless)} needs --recipe")
         if "batch_size" in chosen:
             chosen["batch_size"] = read_value("batch_size", chosen["batch_size"])
         result = bench(**chosen, **common, tell=tell)
@@ -187,7 +196,8 @@ def run_bench(options: argparse.Namespace) -> None:
         raise ValueError(f"{', '.join(chosen)} and recipe={options.recipe!r} do not go together: the recipe says what "
                          "is run")
     else:
-        result = bench_recipe(options.recipe, names=options.variants, root=options.data, **common)
+        result = bench_recipe(options.recipe, names=options.variants, overrides=read_overrides(options, ()),
+                              root=options.data, **common)
     print(json.dumps(result) if options.json else table(result))
 
 

@@ -6,13 +6,12 @@ import contextlib
 import json
 import logging
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from minivit.data import list_datasets
-from minivit.files import read_names
+from minivit.data import DataError, list_datasets
+from minivit.files import read_names, user_path
 from minivit.training.config import FIELDS, GROUPS, describe
 
 OF_DATA = {"dataset": "imagefolder, shards, ...; the run's by default, imagefolder for published weights",
@@ -93,6 +92,8 @@ def create_parser() -> argparse.ArgumentParser:
                            without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
+    sub.add_argument("--halvings", metavar="N", default="0", help="search: train all variants briefly, the better half "
+                     "anew for twice as long, and so on, N times; they must be scored on held-out images")
     sub.add_argument("--no-comparison", action="store_true", help="list the runs and compare nothing; for runs that "
                      "differ in device, threads or precision")
 
@@ -127,11 +128,14 @@ def create_parser() -> argparse.ArgumentParser:
                      "or a file with the class of one image per line, such as its WordNet id")
     sub.add_argument("--copy", action="store_true", help="with --labels: copy the images; by default they are linked")
     sub.add_argument("--check", action="store_true", help="read all images, and list those that cannot be read")
-    sub.add_argument("--size-mb", metavar="N", default="100", help="megabytes per shard, approximately; 100 by default")
-    sub.add_argument("--seed", metavar="N", default="0", help="seed of the order in the shards; 0 by default")
+    sub.add_argument("--size-mb", metavar="N", default=argparse.SUPPRESS,
+                     help="megabytes per shard, approximately; 100 by default")
+    sub.add_argument("--seed", metavar="N", default=argparse.SUPPRESS,
+                     help="seed of the order in the shards; 0 by default")
 
     sub = command("bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
                   "variants of a recipe")
+    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of --recipe, as for train")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
                      help="models; vit_tiny_patch4_32 by default")
     sub.add_argument("--batch-size", metavar="N", default=argparse.SUPPRESS, help="images per step; 64 by default")
@@ -177,10 +181,19 @@ def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo, abou
 
 
 def read_classes(words: list[str] | None) -> list[str] | None:
-    """Return the given classes, or the lines of the file if a single word names one."""
-    if words is None or len(words) != 1 or not Path(words[0]).expanduser().is_file():
+    """Return the given classes, or the lines of the file if a single word names one.
+
+    Raises
+    ------
+    DataError
+        If the file is not a text.
+    """
+    if words is None or len(words) != 1 or not user_path(words[0], "classes").is_file():
         return words
-    return read_names(words[0])
+    try:
+        return read_names(words[0])
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{words[0]} cannot be read ({error}): give a file with one class name per line") from None
 
 
 def read_overrides(options: argparse.Namespace, fields: Collection[str] = FIELDS) -> dict[str, Any]:
@@ -206,6 +219,6 @@ def read_value(name: str, text: str | list[str]) -> Any:
     if isinstance(text, list):
         return tuple(read_value(name, word) for word in text)
     for read in (json.loads, ast.literal_eval):
-        with contextlib.suppress(ValueError, SyntaxError):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError):  # a dictionary's key may be a list
             return read(text)
     return text

@@ -1,9 +1,23 @@
-"""Write files completely or not at all, read lists of names, and find the files that come with the package."""
+"""Read paths as users write them, write files completely or not at all, and find what comes with the package."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+def user_path(path: str | os.PathLike, name: str = "path") -> Path:
+    """Return a path, which need not exist; ``~`` stands for the user's home.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument, ``name``, if it is not a path, or if it starts with the home of a user who has none.
+    """
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(f"{name}={path!r} is not allowed: use the path of a file or folder ({error})") from None
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -24,7 +38,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 def read_names(path: str | os.PathLike) -> list[str]:
     """Return the lines of a text file, stripped, without empty ones."""
-    lines = Path(path).expanduser().read_text(encoding="utf-8").splitlines()
+    lines = user_path(path).read_text(encoding="utf-8-sig").splitlines()  # Windows marks its files with a sign
     return [line.strip() for line in lines if line.strip()]
 
 

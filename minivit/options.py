@@ -2,13 +2,11 @@
 
 import difflib
 import inspect
-import os
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from math import inf
 from numbers import Integral, Real
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_origin
 
@@ -27,7 +25,7 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
     Parameters
     ----------
     target
-        A function or class with annotated parameters.
+        A function or class. A parameter without annotation takes any value, and ``**options`` any name.
     options
         Keyword arguments for ``target``.
     owner
@@ -44,15 +42,20 @@ def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, g
     from pydantic.fields import FieldInfo
 
     hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
-    allowed = [name for name in inspect.signature(target).parameters if name not in given]
+    parameters = inspect.signature(target).parameters.values()
+    allowed = [each.name for each in parameters if each.name not in given and each.kind is not each.VAR_KEYWORD]
+    takes_all = any(each.kind is each.VAR_KEYWORD for each in parameters)
     for name, value in options.items():
+        if takes_all and name not in (*allowed, *given):
+            continue
         if name not in allowed:
             raise ValueError(f"{name}={value!r} is not an option of {owner}{did_you_mean(name, allowed)}; "
                              f"allowed: {', '.join(allowed) or 'none'}")
+        hint = hints.get(name, Any)
         try:
-            TypeAdapter(hints[name]).validate_python(value, strict=True)
+            TypeAdapter(hint).validate_python(value, strict=True)
         except ValidationError as error:
-            field = FieldInfo.from_annotation(hints[name])
+            field = FieldInfo.from_annotation(hint)
             raise ValueError(explain(error.errors(), name, value, field, owner)) from None
 
 
@@ -123,7 +126,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozenset[int]:
+def layer_indices(name: str, layers: str | Iterable[int], depth: int) -> frozenset[int]:
     """Return the indices of the chosen layers.
 
     Parameters
@@ -140,14 +143,13 @@ def layer_indices(name: str, layers: str | Sequence[int], depth: int) -> frozens
     ValueError
         If it is none of these.
     """
-    if layers == "all":
-        return frozenset(range(depth))
-    if layers == "upper":
-        return frozenset(range(depth // 2, depth))
-    is_choice = isinstance(layers, Iterable) and not isinstance(layers, str)
-    if not is_choice or not all(is_whole(i) and 0 <= i < depth for i in layers):
+    if isinstance(layers, str):
+        chosen = {"all": range(depth), "upper": range(depth // 2, depth)}.get(layers)
+    else:
+        chosen = tuple(layers) if isinstance(layers, Iterable) else None  # an iterator can be read only once
+    if chosen is None or not all(is_whole(i) and 0 <= i < depth for i in chosen):
         raise ValueError(f"{name}={layers!r} is neither 'upper', 'all' nor indices in [0, {depth})")
-    return frozenset(layers)
+    return frozenset(chosen)
 
 
 def check_at_least(least: int, **counts: Any) -> None:
@@ -226,20 +228,6 @@ def is_whole(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Return whether a value is a real number, or an array or tensor that holds a single one."""
     return isinstance(value, Real) and not isinstance(value, bool) or getattr(value, "ndim", None) == 0
-
-
-def folder_path(name: str, folder: str | os.PathLike) -> Path:
-    """Return the path of a folder, which need not exist; ``~`` stands for the user's home.
-
-    Raises
-    ------
-    ValueError
-        Naming the argument, ``name``, if it is not a path, or if it starts with the home of a user who has none.
-    """
-    try:
-        return Path(folder).expanduser()
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"{name}={folder!r} is not allowed: use the path of a folder ({error})") from None
 
 
 def image_sides(image_size: int | Sequence[int], name: str = "image_size") -> tuple[int, int]:

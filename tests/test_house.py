@@ -1,6 +1,7 @@
-"""The order of the house: an import only ever goes down, and nothing heavy is imported before it is used."""
+"""The order of the house: imports only ever go down, nothing heavy comes before its use, docstrings are whole."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,3 +57,25 @@ def test_scratch_needs_no_torch():
 
 def test_the_command_line_imports_no_plots_and_no_scikit_learn():
     assert not {"matplotlib", "sklearn", "IPython", "torchvision"} & modules_after("import minivit.__main__")
+
+
+def documented(docstring):
+    """Return the names below ``Parameters`` in a docstring, or None if it has no such section."""
+    section = re.search(r"^Parameters\n-+\n(.*?)(?=^\w+\n-+$|\Z)", docstring or "", re.DOTALL | re.MULTILINE)
+    return section and [name.lstrip("*") for line in re.findall(r"^\S.*$", section[1], re.MULTILINE)
+                        for name in line.partition(" : ")[0].split(", ")]
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_list_of_parameters_is_whole(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.ClassDef | ast.FunctionDef):
+            continue
+        function = node if isinstance(node, ast.FunctionDef) else next(
+            (each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "__init__"), None)
+        if function is None or (names := documented(ast.get_docstring(node))) is None:
+            continue
+        takes = function.args
+        wanted = {each.arg for each in (*takes.posonlyargs, *takes.args, *takes.kwonlyargs)} - {"self", "cls"}
+        free = [each.arg for each in (takes.vararg, takes.kwarg) if each]  # may be described by what is in it
+        assert wanted <= set(names) and (free or set(names) <= wanted), f"{node.name} takes {sorted(wanted)}"

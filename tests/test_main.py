@@ -82,6 +82,9 @@ def test_eval_and_analyze_on_some_classes_alone(recipe, tmp_path, capsys, monkey
     capsys.readouterr()
     assert main(["eval", str(run), "--classes", "zebra"]) == 1
     assert capsys.readouterr().err == "minivit: error: classes: 'zebra' is not a class of the model\n"
+    assert main(["eval", str(run), "--classes", str(run / "model.safetensors")]) == 1
+    assert re.fullmatch(r"minivit: error: .*model.safetensors cannot be read .*one class name per line\n",
+                        capsys.readouterr().err)
 
 
 def test_eval_on_other_images_than_the_runs(tmp_path, capsys):
@@ -208,10 +211,21 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
     (["train", "RECIPE", "--dataset", "cifar100", "--data", "nowhere"], "python -m minivit data cifar100"),
     (["train", "RECIPE", "--device", "abacus"], "device='abacus'"),
     (["train", "nothing.py"], "recipe nothing.py does not exist"),
+    (["train", "."], "recipe . is a folder; name a recipe, or the run.json of"),
+    (["train", "~nobody of this name/recipe.py"], "path='~nobody of this name/recipe.py' is not allowed"),
+    (["eval", "~nobody of this name/run"], "path='~nobody of this name/run' is not allowed"),
+    (["eval", "nothing", "--classes", "~nobody of this name/x"], "nothing does not exist"),
+    (["sweep", "RECIPE", "--out", "~nobody of this name/x"], "out='~nobody of this name/x' is not allowed"),
+    (["train", "RECIPE", "model_options={[1]: 2}"], "model_options='{[1]: 2}' has the wrong type"),
     (["eval", "nothing"], "nothing does not exist"),
     (["eval", "RECIPE"], "recipe.py"),
     (["analyze", "nothing"], "nothing does not exist"),
     (["data", "cifar"], "did you mean 'cifar100'"),
+    (["data", "imagefolder", "--data", "nowhere", "--check"], "nowhere does not exist"),
+    (["data", "digits", "--copy"], "--copy does nothing without --labels"),
+    (["data", "shards", "--size-mb", "7"], "--size-mb does nothing without shards --from"),
+    (["data", "imagefolder", "--from", "x", "--to", "y", "--labels", "z", "--seed", "3"], "--seed does nothing"),
+    (["data", "shards", "--data", "nowhere", "--check"], "nowhere cannot be read: No such file"),
 ])
 def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -87,6 +87,20 @@ def test_a_class_is_checked_by_its_init():
         check_options(Stove, {"rings": "four"}, "stove")
 
 
+def test_what_is_not_annotated_takes_any_value():
+    def stir(pot, speed=1, *, spoon: str = "wood"):
+        pass
+
+    def season(pot, **herbs):
+        pass
+
+    check_options(stir, {"speed": "slow"}, "stir", given=("pot",))
+    check_options(season, {"dill": 3, "mint": "some"}, "season", given=("pot",))
+    for function, option in ((stir, "spoon"), (season, "pot")):
+        with pytest.raises(ValueError, match=f"{option}=4"):
+            check_options(function, {option: 4}, "cook", given=("pot",))
+
+
 def test_nothing_close_gives_no_hint():
     assert did_you_mean("xyz", ["eggs", "heat"]) == ""
 
@@ -150,3 +164,21 @@ def test_true_is_no_layer():
     with pytest.raises(ValueError, match=r"layers=\[True\]"):
         layer_indices("layers", [True], 3)
     assert layer_indices("layers", [np.int64(1)], 3) == {1}
+
+
+@pytest.mark.parametrize("layers", [(0, 2), [2, 0], {0, 2}, iter([0, 2]), (i for i in (0, 2)), range(0, 3, 2),
+                                    np.array([0, 2])])
+def test_layers_come_in_any_container(layers):
+    assert layer_indices("layers", layers, 3) == {0, 2}
+
+
+@pytest.mark.parametrize("layers, depth, chosen", [("upper", 4, {2, 3}), ("upper", 5, {2, 3, 4}), ("upper", 1, {0}),
+                                                   ("all", 3, {0, 1, 2}), ((), 3, set())])
+def test_layers_may_be_named(layers, depth, chosen):
+    assert layer_indices("layers", layers, depth) == chosen
+
+
+@pytest.mark.parametrize("layers", ["upper half", "0", 1, None, 1.0, [3], [-1], np.array([0.0])])
+def test_what_are_no_layers_is_named(layers):
+    with pytest.raises(ValueError, match=r"layers=.* is neither 'upper', 'all' nor indices in \[0, 3\)"):
+        layer_indices("layers", layers, 3)

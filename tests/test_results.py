@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import statistics
 from dataclasses import asdict
 from functools import cache
@@ -9,8 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from minivit.arguments import parse, read_overrides
+from minivit.report.sweep import shorten
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
+from minivit.training.config import FIELDS
+from minivit.training.recipe import choose_variants
+from tests.step_records import check_step_record, is_step_record
 from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
 from tools.step_times import WAYS
 
@@ -23,9 +29,10 @@ KEYS = {"epoch", "train_loss", "images_per_second", "time_s"}
 @pytest.mark.parametrize("folder", RECORDS, ids=lambda folder: folder.relative_to(ROOT).as_posix())
 def test_a_record_is_a_whole_run_of_its_recipe(folder):
     run, history = read_record(folder)
-    name, *variant, seed = folder.relative_to(ROOT / "results").parts
+    name, *where, seed = folder.relative_to(ROOT / "results").parts
+    part = int(where.pop(0).removeprefix("1of")) if where and where[0].startswith("1of") else 1  # a round of a search
     recipe = ROOT / "recipes" / f"{name.removesuffix('_repeated')}.py"
-    config = variants_of(recipe)[variant[0]] if variant else load_config(recipe)
+    config = shorten(variants_of(recipe)[where[0]] if where else load_config(recipe), part)
     classes = {"num_classes": run["config"]["model_options"]["num_classes"]}  # the data set's, not the recipe's
     config = config.override(seed=int(seed.removeprefix("seed")), model_options=classes)
     ran = run["config"]
@@ -77,6 +84,21 @@ def test_the_readme_says_how_many_images_a_core_reads():
     assert all_cores["threads"] == 2 and f"read {all_cores['clock'] / one['clock']:.1f} times as many" in readme
 
 
+def waiting_commands():
+    """Return the commands that results/README.md has for whoever has a GPU, without ``python -m minivit``."""
+    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
+    table = text[text.index("## What waits for a GPU"):text.index("## `run.json`")]
+    return [command.partition(" > ")[0] for command in re.findall("`python -m minivit ([^`]+)`", table)]
+
+
+@pytest.mark.parametrize("command", waiting_commands())
+def test_a_command_that_waits_is_understood(command):
+    options = parse(shlex.split(command))
+    if recipe := getattr(options, "recipe", None):
+        variants = load_variants(ROOT / recipe, **read_overrides(options, () if options.command == "bench" else FIELDS))
+        assert choose_variants(variants, options.variants)
+
+
 def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_each_other():
     record = read_bench("h100_steps")
     assert record["device"].startswith("NVIDIA H100") and record["how"] and record["versions"].keys() == {"torch"}
@@ -91,6 +113,15 @@ def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_eac
     of_older_code = {"compiled_alone", "muon_compiled", "half_scattered", "wide", "narrow", "queries_in_pieces",
                      "sums_of_64", "sums_of_128", "kernels_apart"}
     assert named - of_older_code <= WAYS.keys()
+
+
+def test_steps_timed_in_turns_are_of_a_gpu_and_a_commit():
+    records = {path.stem: read_bench(path.stem) for path in (ROOT / "results/bench").glob("*.json")}
+    for name, record in records.items():
+        if is_step_record(record):
+            check_step_record(record)
+            assert not record["device"].startswith("cpu") and re.fullmatch("[0-9a-f]{40}", record["commit"]), name
+            assert record["model"] == load_config(ROOT / "recipes" / f"{record['recipe']}.py").model
 
 
 def test_the_kernels_of_a_step_fill_it():

@@ -178,14 +178,19 @@ def read_table(path: Path, columns: list[str]) -> list[dict[str, str]]:
     Raises
     ------
     ValueError
-        If a column is missing.
+        Naming the file, if it can't be read, or if a column is missing.
     """
-    text = path.read_text(encoding="utf-8-sig")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise ValueError(f"{path} can't be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} isn't in UTF-8: save it as \"CSV UTF-8\", as spreadsheets call it") from None
     delimiter = ";" if ";" in text.partition("\n")[0] else ","
-    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, restval=""))
-    if missing := [name for name in columns if rows and name not in rows[0]]:
+    rows = csv.DictReader(io.StringIO(text), delimiter=delimiter, restval="")
+    if missing := [name for name in columns if name not in (rows.fieldnames or [])]:
         raise ValueError(f"{path} needs the columns {', '.join(columns)}; {', '.join(missing)} is missing")
-    return rows
+    return list(rows)
 
 
 def table(rows: Iterable[Iterable[Any]]) -> str:

@@ -11,13 +11,15 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from minivit.analysis import cost
@@ -40,14 +42,25 @@ EVERYTHING = {"compile": "default", "cuda_graph": True, "patch_dropout": (0.0,)}
 PLAIN = {"compile": "none", "cuda_graph": False}
 
 
+def library_attention() -> AbstractContextManager:
+    """Leave out the kernel made for short sequences."""
+    return patch.object(attention, "fits_one_kernel", lambda *_: False)
+
+
+def tanh_gelu() -> AbstractContextManager:
+    """Approximate GELU, which then differs from the exact one by up to 5e-4."""
+    return patch.object(nn, "GELU", partial(nn.GELU, approximate="tanh"))
+
+
 class Way(NamedTuple):
     """A way to take a step: its description, its changes to the configuration, and what can't be configured."""
 
     what: str
     changes: dict[str, Any] = {}
     blocks_alone: bool = False  # compile these and not the augmentation
-    packed: bool = True         # use the kernel made for short sequences
+    around: Callable[[], AbstractContextManager] = nullcontext  # holds while the step is set up and recorded
     needs_graphs: bool = False
+    if_named: bool = False      # not among those that are timed by default, for which the memory has to suffice
 
 
 WAYS = {
@@ -55,15 +68,18 @@ WAYS = {
     "graph": Way("the same kernels, recorded as one CUDA graph", {"compile": "none"}, needs_graphs=True),
     "blocks": Way("a graph, with only the model's blocks compiled", {"compile": "none"}, blocks_alone=True),
     "full": Way("a graph, with blocks and augmentation compiled"),
-    "unpacked": Way("full, with a library's kernels for attention", packed=False, needs_graphs=True),
+    "unpacked": Way("full, with a library's kernels for attention", around=library_attention, needs_graphs=True),
     "half": Way("full, with half of the patches", {"patch_dropout": (0.5,)}),
-    "half_unpacked": Way("half, with a library's kernels for attention", {"patch_dropout": (0.5,)}, packed=False,
-                         needs_graphs=True),
+    "half_unpacked": Way("half, with a library's kernels for attention", {"patch_dropout": (0.5,)},
+                         around=library_attention, needs_graphs=True),
     "any_kernels": Way("full, with kernels that needn't be deterministic", {"deterministic": False},
                        needs_graphs=True),
     "no_augmentation": Way("full, with images only cropped and flipped",
                            {"augmentation": "none", "mixup": 0.0, "cutmix": 0.0, "erasing": 0.0}),
     "cb": Way("full, with Context Broadcasting", {"model_options": {"context": "cb"}}),
+    "tanh": Way("full, with GELU approximated by tanh", around=tanh_gelu, if_named=True),
+    "adamw": Way("full, with AdamW for all weights", {"optimizer": "adamw"}, if_named=True),
+    "batch_1024": Way("full, with batches of 1,024", {"batch_size": 1024}, if_named=True),
 }
 
 
@@ -77,7 +93,8 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     recipe
         A recipe, or a ``run.json``.
     names
-        Keys of :data:`WAYS`; None for all that the device supports. The others are compared with the first.
+        Keys of :data:`WAYS`; None for all that the device supports, but for those with ``if_named``. The others are
+        compared with the first.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     device
@@ -112,13 +129,13 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     dataset = SharedData(root).load(config)
     runs = {name: prepare(way, fit_classes(config.override(**way.changes), dataset), dataset, chosen)
             for name, way in tqdm(ways.items(), desc="prepare", disable=None)}
-    first = next(iter(runs.values()))
-    batch, macs = len(first.images), cost(first.model, first.images.shape[-2:], first.images.shape[1]).macs
+    first, batches = next(iter(runs.values())), {name: len(run.images) for name, run in runs.items()}
+    macs = cost(first.model, first.images.shape[-2:], first.images.shape[1]).macs
     times, peak = take_turns(runs, rounds)
-    steps = {name: {"what": way.what, "prepare_s": runs[name].trainer.prepare_s}
-                   | summary(times[name], times[next(iter(ways))], batch) for name, way in ways.items()}
+    steps = {name: {"what": way.what, "batch_size": batches[name], "prepare_s": runs[name].trainer.prepare_s}
+                   | summary(times[name], times[next(iter(ways))], batches[name]) for name, way in ways.items()}
     result = describe(chosen, missing=()) | {
-        "recipe": recipe.stem, "model": config.model, "batch_size": batch, "precision": first.precision,
+        "recipe": recipe.stem, "model": config.model, "batch_size": len(first.images), "precision": first.precision,
         "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
     return result | ({"kernels": kernel_table(runs.get("full", first))} if kernels else {})
 
@@ -130,14 +147,13 @@ def choose_ways(names: Sequence[str] | None, device: torch.device) -> dict[str, 
         if name not in possible:
             raise ValueError(f"ways={name!r} must be one of {', '.join(possible)}"
                              + (f"; {device} has no CUDA graphs" if name in WAYS else ""))
-    return {name: possible[name] for name in names or possible}
+    return {name: possible[name] for name in names or (name for name, way in possible.items() if not way.if_named)}
 
 
 def prepare(way: Way, config: Config, dataset: Dataset, device: torch.device) -> Run:
     """Set up a run and compile and record its step, as the way says."""
     with ExitStack() as stack:
-        if not way.packed:
-            stack.enter_context(patch.object(attention, "fits_one_kernel", lambda *_: False))
+        stack.enter_context(way.around())
         stack.enter_context(compiling("default"))
         run = Run(Trainer(config, dataset, device))
         if way.blocks_alone:
@@ -186,8 +202,9 @@ def table(result: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
-    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all that "
-                        "the device supports")
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all but "
+                        "the last three, as far as the device supports them. They're in memory at once, so name fewer "
+                        "if it runs out")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=10, metavar="N")

@@ -9,6 +9,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -128,11 +129,8 @@ def _choose(student: str, paths: list[Path], assignment: str, told: datetime | N
 def _time_of(path: Path) -> tuple[datetime, str]:
     """Return when a file was handed in, and what says so: a timestamp.txt beside it, or the file's own time."""
     stamp = path.with_name(TIMESTAMP)
-    if stamp.is_file() and (text := stamp.read_text(encoding="utf-8").strip()):
-        try:
-            return parse_utc(text).replace(tzinfo=UTC), TIMESTAMP
-        except ValueError:
-            pass
+    with suppress(OSError, ValueError, OverflowError):  # there's none, it's no text, or no time
+        return parse_utc(stamp.read_text(encoding="utf-8").strip()).replace(tzinfo=UTC), TIMESTAMP
     return datetime.fromtimestamp(int(path.stat().st_mtime), UTC), "file"
 
 

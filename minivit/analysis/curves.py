@@ -29,10 +29,12 @@ def mean_height(epochs: Sequence[dict[str, Any]], metric: str = "test_loss") -> 
     Raises
     ------
     ValueError
-        If the metric was measured after fewer than two epochs.
+        If the metric was measured after fewer than two epochs, or the epochs do not increase.
     """
     points = [(epoch["epoch"], epoch[metric]) for epoch in epochs if epoch.get(metric) is not None]
     if len(points) < 2:
         raise ValueError(f"metric={metric!r} was measured after {len(points)} epochs; a curve needs at least two")
     at, height = np.array(points, float).T
+    if (np.diff(at) <= 0).any():
+        raise ValueError(f"epochs are {at.astype(int).tolist()}: they must increase, as those of one run do")
     return float(np.trapezoid(height, at) / (at[-1] - at[0]))

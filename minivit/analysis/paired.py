@@ -52,7 +52,8 @@ def paired_difference(a: ArrayLike, b: ArrayLike = 0.0) -> tuple[float, float, f
 
     a, b = np.asarray(a, float), np.asarray(b, float)
     if a.ndim != 1 or b.shape not in ((), a.shape) or len(a) < 2:
-        raise ValueError(f"a and b have the shapes {a.shape} and {b.shape}; both must be (n,), with n at least 2")
+        shapes = f"a has the shape {a.shape}" + (f" and b {b.shape}" if b.ndim else "")
+        raise ValueError(f"{shapes}; it must be (n,), with n at least 2 pairs")
     if not (np.isfinite(a) & np.isfinite(b)).all():
         raise ValueError(f"a={a.tolist()} and b={b.tolist()} must be finite numbers; leave both of a pair out")
     with warnings.catch_warnings():
@@ -77,6 +78,11 @@ def paired_p(differences: ArrayLike) -> np.ndarray:
     -------
     p-values, of shape (...)
         In [0, 1]. If all differences of n pairs are equal, 1 if they are 0, and otherwise 0.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two pairs, or a difference is not a finite number.
 
     References
     ----------
@@ -108,8 +114,19 @@ def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict
         By name, in the order of ``family``: the number of pairs ``n``; the ``mean`` with the interval ``low`` to
         ``high`` of :func:`paired_difference`; ``p``, of :func:`paired_p`; and whether a difference may be
         ``claimed``, by :func:`holm`.
+
+    Raises
+    ------
+    ValueError
+        Naming the comparison, if it has fewer than two pairs or a difference that is not a finite number; or if the
+        level is out of range.
     """
-    intervals = {name: paired_difference(d) for name, d in family.items()}
+    intervals = {}
+    for name, d in family.items():
+        try:
+            intervals[name] = paired_difference(d)
+        except ValueError as error:
+            raise ValueError(f"family[{name!r}]: {error}") from None
     p = np.array([paired_p(d) for d in family.values()])
     claimed = holm(p, level)
     return {name: Comparison(len(np.asarray(family[name])), *interval, float(p[i]), bool(claimed[i]))
@@ -171,6 +188,11 @@ def holm(p: ArrayLike, level: float = 0.05) -> np.ndarray:
     -------
     Boolean array of shape (..., m)
         Which claims may be made.
+
+    Raises
+    ------
+    ValueError
+        If a p-value or the level is out of range.
 
     References
     ----------

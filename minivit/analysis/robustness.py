@@ -57,7 +57,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     sigma
         Standard deviation in levels, 0 or more.
     generator
-        Random generator on the images' device.
+        Random generator, on whose device the noise is drawn; it may be another than the images'.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     if not 0 <= sigma < inf:
         raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and 0 or more")
     exact = widened(images)
-    noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=exact.device)
+    noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=generator.device).to(exact.device)
     return (exact + sigma * noise).clamp(0, 255).to(images.dtype)
 
 
@@ -94,7 +94,7 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
         :math:`p`, the number of photons expected at level 255, larger than 0. Fewer photons mean more noise: the
         variance at level x is 255 x / p.
     generator
-        Random generator on the images' device.
+        Random generator, on whose device the noise is drawn; it may be another than the images'.
 
     Returns
     -------
@@ -115,7 +115,8 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     if not 0 < photons < inf:
         raise ValueError(f"photons={photons!r} is not allowed: it must be finite and larger than 0")
     level = 255 / photons
-    return (torch.poisson(widened(images) / level, generator=generator) * level).clamp(0, 255).to(images.dtype)
+    counts = torch.poisson((widened(images) / level).to(generator.device), generator=generator).to(images.device)
+    return (counts * level).clamp(0, 255).to(images.dtype)
 
 
 def gaussian_blur(images: Tensor, sigma: float) -> Tensor:

@@ -1,6 +1,6 @@
 """Time the variants of a recipe by the steps that their runs take, interleaved in one run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ class Run(Subject):
         self.trainer.take(self.images, self.labels)
 
 
-def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: str | Path | None = None,
-                 device: str = "auto", rounds: int = 10) -> dict[str, Any]:
+def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None,
+                 root: str | Path | None = None, device: str = "auto", rounds: int = 10) -> dict[str, Any]:
     """Time forward passes and training steps of a recipe's variants, interleaved.
 
     Parameters
@@ -61,6 +61,8 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
         A recipe, or a ``run.json``.
     names
         The variants to time, all if None; the others are compared with the first.
+    overrides
+        Values that replace the recipe's in all variants.
     root
         Where the data sets are; None for the environment's ``MINIVIT_DATA``.
     device
@@ -84,7 +86,7 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, root: 
     check_options(bench_recipe, {"rounds": rounds}, "bench")
     check_at_least(1, rounds=rounds)
     path, chosen = Path(path), choose_device(device)
-    variants = choose_variants(load_variants(path), names)
+    variants = choose_variants(load_variants(path, **overrides or {}), names)
     data, runs = SharedData(root), {}
     for name, config in variants.items():
         dataset = data.load(config)

@@ -86,7 +86,8 @@ def channel_statistics(mean: Sequence[float], std: Sequence[float], channels: in
 @lru_cache
 def on_device(values: tuple[float, ...], device: torch.device) -> Tensor:
     """Return one number per channel, (C, 1, 1), copied to the device only once."""
-    return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
+    with torch.inference_mode(False):  # who asks next may need a gradient, as an attack on images does
+        return torch.tensor(values, dtype=torch.float32, device=device).view(-1, 1, 1)
 
 
 def standardize(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:

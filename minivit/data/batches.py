@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from minivit.data.dataset import Split
+from minivit.options import check_at_least
 
 LOOK_AHEAD = 2
 
@@ -57,8 +58,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
         raise ValueError(f"order of dtype {order.dtype} and shape {tuple(order.shape)}: it must be int64 of shape (n,)")
     if len(order) and not 0 <= order.min() <= order.max() < len(split):
         raise ValueError(f"order goes from {order.min()} to {order.max()}: it must stay in 0 ... {len(split) - 1}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size={batch_size!r} is not allowed: use 1 or more images")
+    check_at_least(1, batch_size=batch_size)
     if keys is not None and len(keys) != len(order):
         raise ValueError(f"keys has {len(keys)} rows for an order of {len(order)}: there must be one for each")
     targets = getattr(split, target)

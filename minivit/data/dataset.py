@@ -51,6 +51,11 @@ class Split:
     labels
         int64 (n,), from 0 to the number of classes - 1. For an evaluation also bool (n, K): which of the K classes are
         right for each image.
+
+    Raises
+    ------
+    ValueError
+        If images or labels are of another type or shape, or differ in number.
     """
 
     images: Tensor | Images
@@ -77,8 +82,20 @@ class Split:
         return len(self) - len(getattr(self.images, "broken", ()))
 
     def subset(self, indices: Tensor | Sequence[int]) -> Self:
-        """Return the rows with these indices, in this order, as a split; files on disk are selected, not read."""
-        rows = torch.as_tensor(indices, dtype=torch.int64)
+        """Return the rows with these indices, in this order, as a split; files on disk are selected, not read.
+
+        Raises
+        ------
+        ValueError
+            If the indices are not whole numbers, such as a mask, or not in [0, n).
+        """
+        rows = torch.as_tensor(indices)
+        if rows.ndim != 1 or len(rows) and (rows.is_floating_point() or rows.dtype == torch.bool):
+            raise ValueError(f"indices of dtype {rows.dtype} and shape {tuple(rows.shape)}: they must be whole numbers "
+                             "of shape (m,); those of a mask are mask.nonzero()[:, 0]")
+        if ((rows < 0) | (rows >= len(self))).any():
+            raise ValueError(f"indices go from {rows.min()} to {rows.max()}: they must stay in 0 ... {len(self) - 1}")
+        rows = rows.long()
         return replace(self, **{field.name: _choose(getattr(self, field.name), rows) for field in fields(self)})
 
     def to(self, device: torch.device | str) -> Self:
@@ -135,6 +152,11 @@ class Dataset:
     mean, std
         Mean and standard deviation of each channel of the training images divided by 255: a model sees
         ``(images / 255 - mean) / std``.
+
+    Raises
+    ------
+    ValueError
+        If a label is not that of a class.
     """
 
     name: str
@@ -143,6 +165,14 @@ class Dataset:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    def __post_init__(self):
+        for name in ("train", "test"):
+            labels = getattr(self, name).labels
+            # A label outside would be no class at all in training, where targets are probabilities.
+            if labels.ndim == 1 and ((labels < 0) | (labels >= len(self.classes))).any():
+                raise ValueError(f"the {name} labels of {self.name} go from {labels.min()} to {labels.max()}: they "
+                                 f"must stay in 0 ... {len(self.classes) - 1}, one for each of its classes")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -166,10 +196,12 @@ class Dataset:
         Raises
         ------
         ValueError
-            Naming a class that is unknown or listed twice.
+            Naming a class that is unknown or listed twice; or if there is none.
         """
         if tuple(names) == self.classes:
             return self
+        if not names:
+            raise ValueError(f"names={names!r} must be one or more classes of {self.name}")
         for i, name in enumerate(names):
             if name not in self.classes:
                 raise ValueError(f"{name!r} is not a class of {self.name}{did_you_mean(name, self.classes)}")

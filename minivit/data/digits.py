@@ -26,6 +26,11 @@ def load_digits(root: Path | None = None) -> Dataset:
     -------
     Dataset
         1437 training and 360 test images, uint8 (n, 1, 8, 8).
+
+    Raises
+    ------
+    DataError
+        If scikit-learn is not installed.
     """
     try:
         from sklearn.datasets import load_digits as sklearn_digits

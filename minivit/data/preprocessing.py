@@ -5,11 +5,11 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minivit.data.crops import central_box, resize
 from minivit.data.dataset import DataError
+from minivit.files import user_path
 from minivit.options import image_sides
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
     DataError
         Naming the file and what it lacks, or what it requires that is not supported.
     """
-    path = Path(path).expanduser()
+    path = user_path(path, "preprocessing")
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
     try:

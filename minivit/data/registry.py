@@ -13,7 +13,8 @@ from minivit.data.imagefolder import load_imagefolder
 from minivit.data.shapes import load_shapes
 from minivit.data.shard_index import LAYOUT
 from minivit.data.shards import load_shards
-from minivit.options import check_options, did_you_mean, folder_path
+from minivit.files import user_path
+from minivit.options import check_options, did_you_mean
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "cifar100": load_cifar100,
@@ -98,7 +99,7 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
     ValueError
         If it is not a path, or starts with the home of a user who has none.
     """
-    return folder_path("root", root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit"))
+    return user_path(root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit"), "root")
 
 
 def _check_name(name: str) -> None:

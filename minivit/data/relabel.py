@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from minivit.data.dataset import DataError, Split
+from minivit.files import user_path
 
 NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})(?!\d)")
 
@@ -46,7 +47,7 @@ def relabel(split: Split, path: str | Path, num_classes: int, chosen: Sequence[i
     Beyer et al., "Are we done with ImageNet?", 2020; ``real.json`` is in their repository, google-research/reassessed-
     imagenet.
     """
-    lists = read_lists(Path(path).expanduser(), num_classes)
+    lists = read_lists(user_path(path, "labels"), num_classes)
     labels = torch.zeros(len(split), num_classes, dtype=torch.bool)
     for row, name in enumerate(getattr(split.images, "names", ["no name"])):
         match = NUMBERED.search(name)

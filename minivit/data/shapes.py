@@ -63,6 +63,11 @@ def load_shapes(root: Path | None = None, *, train_images: int = 4096, test_imag
     -------
     Dataset
         Its splits are :class:`ShapesSplit`.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that is out of range.
     """
     for name, value, least in (("train_images", train_images, 1), ("test_images", test_images, 1), ("size", size, 16),
                                ("seed", seed, 0)):

@@ -169,14 +169,16 @@ def load_index(root: Path, split: str, shards: Shards) -> Index:
     """
     state = json.dumps([FORMAT, [[path.name, *of] for path, of in zip(shards.paths, shards.states, strict=True)]])
     away = hashlib.blake2b(os.fsencode(root.resolve()), digest_size=8).hexdigest()
-    paths = (root / f"_index-{split}.npz", Path.home() / ".cache" / "minivit" / "shards" / f"{away}-{split}.npz")
+    paths = [root / f"_index-{split}.npz"]
+    with contextlib.suppress(RuntimeError):  # a user may have no home
+        paths.append(Path.home() / ".cache" / "minivit" / "shards" / f"{away}-{split}.npz")
     index = next((found for path in paths if (found := _stored(path, state))), None)
     if index is None:
         log.info(f"shards: reading the headers of {len(shards.paths)} {split} shards in {root}, once")
         index = _build(shards)
         if not any(_store(path, state, index) for path in paths):
-            log.warning(f"shards: the index can be written neither to {paths[0]} nor to {paths[1]}: every run will "
-                        "build it again")
+            log.warning(f"shards: the index cannot be written to {' or '.join(map(str, paths))}: every run will build "
+                        "it again")
     counts = np.bincount(index.places["shard"], minlength=len(shards.paths)).tolist()
     for path, count, told in zip(shards.paths, counts, shards.images or counts, strict=True):
         if count != told:

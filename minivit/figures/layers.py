@@ -1,6 +1,7 @@
 """Curves over depth: one value per layer, with the spread over repeats."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str
     layers
         Numbers of the layers that have a value; 1, 2, ... if None.
     """
-    markers = iter("osD^v")
+    markers = cycle("osD^v")
     for name, values in curves.items():
         values = np.atleast_2d(values)
         layers = np.arange(1, values.shape[1] + 1) if layers is None else layers

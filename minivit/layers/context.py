@@ -123,6 +123,7 @@ CONTEXTS: dict[str, Callable[[int], nn.Module]] = {
     "cb_hybrid": lambda dim: ContextHybrid(),
     "se": SqueezeExcite,
 }
+OF_THE_CLASS_TOKEN = ("cb_gate", "cb_hybrid")  # they take the first token for it, whatever that is
 CONTEXT_POSITIONS = ("mlp_end", "mlp_mid", "mlp_front", "msa_end", "both")
 
 
@@ -136,3 +137,10 @@ def create_context(context: str, dim: int) -> nn.Module:
     """
     check_choice(CONTEXTS, context=context)
     return CONTEXTS[context](dim)
+
+
+def check_without_class_token(context: str, model: str) -> None:
+    """Raise an error if a context module reads the class token, which this kind of model doesn't have."""
+    if context in OF_THE_CLASS_TOKEN:
+        raise ValueError(f"context={context!r} needs a class token, and a {model} has none; it may be one of "
+                         f"{', '.join(name for name in CONTEXTS if name not in OF_THE_CLASS_TOKEN)}")

@@ -41,12 +41,16 @@ def register_mixer(name: str) -> Callable[[type[TokenMixer]], type[TokenMixer]]:
             raise ValueError(f"{mixer!r} must be a class derived from minivit.mixers.TokenMixer")
         if mixer.has_map and not issubclass(mixer, MapMixer):
             raise ValueError(f"{mixer!r} says has_map=True, so it must be derived from minivit.mixers.MapMixer")
-        if name in MIXERS and MIXERS[name].__qualname__ != mixer.__qualname__:
-            raise ValueError(f"name={name!r} is taken by {MIXERS[name].__qualname__}; choose another")
+        if name in MIXERS and full_name(MIXERS[name]) != full_name(mixer):
+            raise ValueError(f"name={name!r} is taken by {full_name(MIXERS[name])}; choose another")
         MIXERS[name] = mixer
         return mixer
 
     return register
+
+
+def full_name(mixer: type[TokenMixer]) -> str:
+    return f"{mixer.__module__}.{mixer.__qualname__}"
 
 
 def mixer_class(name: str) -> type[TokenMixer]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from minivit.layers import Block
 from minivit.mixers.scores import LazyMap
-from minivit.options import check_at_least
+from minivit.options import check_at_least, is_whole
 
 log = logging.getLogger(__name__)
 
@@ -53,12 +53,22 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
         Its ``head``, a linear layer, is replaced.
     classes
         Indices of the logits to keep, in [0, num_classes), in this order.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such head, or the classes are not such indices.
     """
-    head = model.head
-    if list(classes) != list(range(head.out_features)):
+    head, classes = model.head, list(classes)
+    if not isinstance(model, Classifier) or not isinstance(head, nn.Linear):
+        raise ValueError(f"a {type(model).__name__} with the head {type(head).__name__} has no logit for each class of "
+                         "an image, of which some could be kept")
+    if not classes or not all(is_whole(k) and 0 <= k < head.out_features for k in classes):
+        raise ValueError(f"classes={classes} must be one or more indices in [0, {head.out_features})")
+    if classes != list(range(head.out_features)):
         model.head = nn.Linear(head.in_features, len(classes)).to(head.weight)
-        model.head.weight.copy_(head.weight[list(classes)])
-        model.head.bias.copy_(head.bias[list(classes)])
+        model.head.weight.copy_(head.weight[classes])
+        model.head.bias.copy_(head.bias[classes])
     return model
 
 
@@ -72,8 +82,11 @@ class AttentionClassifier(Classifier):
     warned = False  # about layers without a map
 
     def forward_features(self, images: Tensor, return_attention: bool = False) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """Map images to normalised tokens (B, N, C) of the last stage; with ``return_attention``, also to the maps."""
-        maps = [] if return_attention else None
+        """Map images to normalised tokens (B, N, C) of the last stage; with ``return_attention``, also to the maps.
+
+        For the maps and the errors, see :meth:`forward`.
+        """
+        maps = self.start_maps(return_attention)
         x = self.norm(self.tokens(images, maps))
         return (x, maps) if return_attention else x
 
@@ -118,17 +131,20 @@ class AttentionClassifier(Classifier):
         ValueError
             If maps are requested and no block has one. If only some blocks lack maps, a warning lists them, once.
         """
-        if return_attention:
-            self.check_maps()
-        maps = [] if return_attention else None
+        maps = self.start_maps(return_attention)
         logits = self.head(self.pool(self.tokens(images, maps)))
         return (logits, maps) if return_attention else logits
 
-    def check_maps(self) -> None:
-        """Warn once about blocks without an attention map; raise an error if no block has one."""
+    def start_maps(self, wanted: bool) -> list[Tensor] | None:
+        """Return a list to collect maps in, or None if they aren't wanted.
+
+        A warning, once, tells of blocks without a map, and an error if no block has one.
+        """
+        if not wanted:
+            return None
         without, blocks = self.layers_without_map, blocks_of(self)
         if not without:
-            return
+            return []
         kinds = ", ".join(sorted({type(blocks[i].attn).__name__ for i in without}))
         if not self.has_maps:
             raise ValueError(f"return_attention=True: no layer of this model has an attention map ({kinds})")
@@ -136,6 +152,7 @@ class AttentionClassifier(Classifier):
             log.warning("layers %s, counted from 1, have no attention map (%s)",
                         ", ".join(str(i + 1) for i in without), kinds)
             self.warned = True
+        return []
 
 
 def blocks_of(model: nn.Module) -> list[Block]:

@@ -22,6 +22,7 @@ from minivit.layers import (
     check_images,
     drop_path_rate,
 )
+from minivit.layers.context import check_without_class_token
 from minivit.mixers.scores import Scores
 from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
@@ -123,7 +124,8 @@ class LaViT(AttentionClassifier):
     drop_path
         Rate in [0, 1) of stochastic depth in the last block; it grows linearly from 0 in the first.
     context, context_position
-        Uniform attention added by hand, and its position in a block: see :class:`minivit.layers.Block`.
+        Uniform attention added by hand, and its position in a block: see :class:`minivit.layers.Block`. There is no
+        class token, so it can't be one of those that read it, ``cb_gate`` and ``cb_hybrid``.
     context_layers
         Which blocks have it, counted through all stages: ``upper`` (the deeper half), ``all``, or a sequence of indices
         in [0, sum of depths).
@@ -157,6 +159,7 @@ class LaViT(AttentionClassifier):
                  context_layers: str | Sequence[int] = "upper"):
         super().__init__()
         check_rate(drop_path=drop_path)
+        check_without_class_token(context, "LaViT")
         check_at_least(1, patch_size=patch_size, in_channels=in_channels)
         image = image_sides(image_size)
         by_stage = {"dims": dims, "depths": depths, "attention_depths": attention_depths, "num_heads": num_heads,

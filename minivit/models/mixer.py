@@ -11,11 +11,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import CONTEXTS, DropPath, Mlp, PatchEmbed, create_context, drop_path_rate
+from minivit.layers import DropPath, Mlp, PatchEmbed, create_context, drop_path_rate
+from minivit.layers.context import check_without_class_token
 from minivit.models.classifier import Classifier, create_head
 from minivit.options import check_at_least, check_rate, layer_indices, scaled_size
-
-CONTEXTS_OF_THE_CLASS_TOKEN = ("cb_gate", "cb_hybrid")
 
 
 class MixerBlock(nn.Module):
@@ -98,9 +97,7 @@ class Mixer(Classifier):
         super().__init__()
         check_rate(drop_path=drop_path)
         check_at_least(1, depth=depth, dim=dim)
-        if context in CONTEXTS_OF_THE_CLASS_TOKEN:
-            raise ValueError(f"context={context!r} needs a class token, and a Mixer has none; it may be one of "
-                             f"{', '.join(name for name in CONTEXTS if name not in CONTEXTS_OF_THE_CLASS_TOKEN)}")
+        check_without_class_token(context, "Mixer")
         with_context = layer_indices("context_layers", context_layers, depth)
         self.stem = PatchEmbed(image_size, patch_size, in_channels=in_channels, dim=dim)
         self.blocks = nn.ModuleList(

@@ -17,8 +17,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
+from minivit.files import user_path
 from minivit.models.unwrap import load_weights
-from minivit.options import folder_path, image_sides
+from minivit.options import image_sides
 
 FOLDER = Path(__file__).parent / "weights"
 TABLE = "published.json"
@@ -94,8 +95,7 @@ def weights_root() -> Path:
     ValueError
         If it starts with the home of a user who has none.
     """
-    return folder_path("MINIVIT_WEIGHTS", os.environ.get("MINIVIT_WEIGHTS")
-                       or Path("~", ".cache", "minivit", "weights"))
+    return user_path(os.environ.get("MINIVIT_WEIGHTS") or Path("~", ".cache", "minivit", "weights"), "MINIVIT_WEIGHTS")
 
 
 def list_pretrained() -> list[Pretrained]:

@@ -94,9 +94,7 @@ class Segmenter(nn.Module):
         Tensor or (Tensor, list of Tensor)
             Logits, (B, K, height, width); with ``return_attention`` also the maps of the backbone.
         """
-        if return_attention:
-            self.backbone.check_maps()
-        maps = [] if return_attention else None
+        maps = self.backbone.start_maps(return_attention)
         x = torch.cat([repeat(grid, self.grids[0]) for grid in self.features(images, maps)], dim=3)
         logits = F.pixel_shuffle(self.head(x).movedim(3, 1), self.patch_size)  # (B, K P P, R, S) -> (B, K, R P, S P)
         return (logits, maps) if return_attention else logits

@@ -47,6 +47,8 @@ class ViT(AttentionClassifier):
         Channels of the image; size of the output, or 0 to return features (B, C) instead of logits.
     dim, depth, num_heads, mlp_ratio
         Channels C, number of blocks, heads H, and hidden channels of the MLP as a multiple of C.
+    qkv_bias
+        Whether queries, keys and values have a bias.
     dropout
         Rate in [0, 1) after the position embedding and the linear layers.
     drop_path

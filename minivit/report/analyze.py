@@ -145,20 +145,33 @@ def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: floa
     total = len(dataset.test)
     if images is not None and not 1 <= images <= total:
         raise ValueError(f"images={images} must be in 1 ... {total}, the test images of {dataset.name}")
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"seed={seed} must be at least 0 and below 2**63")
-    if not 0 <= epsilon <= 255:
-        raise ValueError(f"epsilon={epsilon} must be in [0, 255], in pixel units")
+    check_ranges(seed, epsilon)
     # A random choice, not the first: a data set may be sorted by class.
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     return order[:images].sort().values
 
 
+def check_ranges(seed: int, epsilon: float) -> None:
+    if not 0 <= seed < 2**63:  # what a generator takes
+        raise ValueError(f"seed={seed} must be at least 0 and below 2**63")
+    if not 0 <= epsilon <= 255:
+        raise ValueError(f"epsilon={epsilon} must be in [0, 255], in pixel units")
+
+
 def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: float,
                       device: torch.device) -> dict[str, Condition]:
-    """Return the functions that corrupt images, by name."""
+    """Return the functions that corrupt images, by name.
+
+    Raises
+    ------
+    ValueError
+        If the seed or epsilon is out of range.
+    """
+    check_ranges(seed, epsilon)
+
     def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
-        generator = torch.Generator(device).manual_seed(seed)
+        # PyTorch draws no Poisson numbers on an Apple GPU.
+        generator = torch.Generator(device if device.type == "cuda" else "cpu").manual_seed(seed)
         # Draw for each image separately, so that the noise doesn't depend on the batch size.
         return lambda images, targets: torch.cat([add(image, level, generator) for image in images.split(1)])
 

@@ -27,9 +27,9 @@ def evaluate_under(model: nn.Module, dataset: Dataset, conditions: Sequence[str]
         table 8. Its occlusion hides 112 x 112 of 224 x 224 pixels, as ours does; ours is black, and the paper doesn't
         say whether its 0 is black or the mean colour. It doesn't give its epsilon.
     epsilon
-        Step of the fast gradient sign method, in pixel units, 0 or more.
+        Step of the fast gradient sign method, in pixel units, in [0, 255].
     seed
-        Seed of the noise, at least 0.
+        Seed of the noise, at least 0 and below 2**63.
     batch_size
         Images at a time; the gradients of ``fgsm`` take far more memory than an evaluation does.
 
@@ -44,7 +44,7 @@ def evaluate_under(model: nn.Module, dataset: Dataset, conditions: Sequence[str]
         If a condition is unknown, a number is out of range, or ``fgsm`` is to attack several classes of an image.
     """
     check_options(evaluate_under, {"epsilon": epsilon, "seed": seed, "batch_size": batch_size}, "eval")
-    check_at_least(0, seed=seed)
+    check_at_least(1, batch_size=batch_size)
 
     def classify(pixels: Tensor) -> Tensor:
         return predict_logits(model, pixels, dataset, precision, find_task(task))

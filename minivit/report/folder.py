@@ -16,6 +16,7 @@ from minivit.analysis import attention_rollout
 from minivit.data import Dataset, batches
 from minivit.figures import COLORS, book_style, plot_by_layer, plot_robustness, plot_rollout
 from minivit.figures.robustness import LABELS
+from minivit.files import user_path
 from minivit.report.analyze import analyze, choose_images, token_grid
 from minivit.report.table import text_table
 from minivit.tasks import TASKS, Task, find_task
@@ -34,7 +35,7 @@ ROLLOUT_IMAGES = 4
 
 def place_for(weights: str | Path) -> Path:
     """Return the folder for the analysis of a run, or of a file with weights: beside it."""
-    weights = Path(weights).expanduser()
+    weights = user_path(weights, "weights")
     return (weights if weights.is_dir() else weights.parent) / FOLDER
 
 
@@ -87,7 +88,7 @@ def report(trained: str | Path | Trained, out: str | Path | None = None, *, root
     config, (model, dataset) = trained.config, load_data(trained, root, classes)
     model.to(choose_device(device))
     rows = choose_images(dataset, images, seed, epsilon)
-    out = Path(out).expanduser()
+    out = user_path(out, "out")
     try:
         out.mkdir(parents=True, exist_ok=True)
         TemporaryFile(dir=out).close()  # fail now rather than after the analysis

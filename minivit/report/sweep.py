@@ -1,6 +1,8 @@
 """Train every variant of a recipe with every seed, to search for settings or to compare in pairs."""
 
 import json
+import textwrap
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
@@ -11,22 +13,23 @@ from typing import Any
 import torch
 
 from minivit.analysis import Comparison, compare_pairs
+from minivit.files import user_path
 from minivit.report.table import text_table
 from minivit.tasks import find_task
 from minivit.training.config import Config, places
 from minivit.training.device import choose_device
-from minivit.training.files import read_json
 from minivit.training.loop import SharedData, fit_classes, flatten, train
 from minivit.training.recipe import choose_variants, load_recipe
-from minivit.training.record import METRICS, RUN, conditions, read_record, sitting
+from minivit.training.record import METRICS, RUN, commit, conditions, read_record, read_run, sitting
 from minivit.training.trainer import Trainer, TrainingError
 
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
 
 
 def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, names: Sequence[str] | None = None,
-          overrides: Mapping[str, Any] | None = None, root: str | Path | None = None, device: str = "auto",
-          compare: bool = True, progress: bool = True, tell: Callable[[str], Any] = print) -> list[dict[str, Any]]:
+          overrides: Mapping[str, Any] | None = None, part: int = 1, root: str | Path | None = None,
+          device: str = "auto", compare: bool = True, progress: bool = True, tell: Callable[[str], Any] = print
+          ) -> list[dict[str, Any]]:
     """Train every variant of a recipe with every seed, each in its own folder.
 
     All variants run with the first seed before any runs with the second, so that an early stop leaves complete pairs.
@@ -44,6 +47,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
         The variants to train; None for all.
     overrides
         Values that replace the recipe's in all variants.
+    part
+        By how much each run is shortened; see :func:`shorten`.
     root, device, progress
         As for :func:`train`.
     compare
@@ -64,12 +69,13 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     DataError, CheckpointError, Stopped
         As from :func:`train`. Finished runs are kept; the interrupted one continues with the next sweep.
     """
-    path, out, overrides = Path(path), Path(out).expanduser(), overrides or {}
+    path, out, overrides = user_path(path), user_path(out, "out"), overrides or {}
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds={seeds!r} must be one or more, each once")
     if ("seed",) in places(overrides):
         raise ValueError("overrides can't include seed: all variants of a sweep run with the same seeds")
     base, variants = load_recipe(path, **overrides)
+    base, variants = shorten(base, part), {name: shorten(config, part) for name, config in variants.items()}
     for name, config in variants.items():
         if config.task != base.task:
             raise ValueError(f"variant {name!r}: task={config.task!r} differs from the recipe's, {base.task!r}: their "
@@ -83,6 +89,7 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
     if compare:
         check_alike(runs, histories, device)
+        tell_commits(runs, histories, tell)
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
@@ -94,13 +101,19 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     return summarize(base, variants, histories, compare=compare)
 
 
+def shorten(config: Config, part: int) -> Config:
+    """Return a run of one ``part``-th of the epochs, at least one, whose warm-up is that much shorter too."""
+    epochs = max(1, round(config.epochs / part))
+    return config.override(epochs=epochs, warmup_epochs=config.warmup_epochs * (epochs / config.epochs))
+
+
 def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
     """Return the metrics of a complete run of ``config``; None if it has yet to be started or finished."""
     if not (folder / METRICS).exists():
         return None
     run, history = read_record(folder)
     found = Config.from_dict(run["config"])
-    classes = {"num_classes": found.model_options["num_classes"]}  # the data set's, where the recipe names none
+    classes = {"num_classes": found.model_options.get("num_classes")}  # the data set's, where the recipe names none
     planned = config.override(model_options=classes | config.model_options)
     planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON has no tuples
     if found != planned:
@@ -129,10 +142,23 @@ def check_alike(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: 
                                  "one of them again, or only list them (--no-comparison)")
 
 
+def tell_commits(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories,
+                 tell: Callable[[str], Any]) -> None:
+    """Say so if the runs to be compared are of several commits: their code may differ, too."""
+    now, counts = commit() if None in histories.values() else None, Counter()
+    for run, (folder, _) in runs.items():
+        record = read_run(folder) if (folder / RUN).exists() else None
+        commits = [it.get("commit") for it in (record, *record.get("resumed", []))] if record else []
+        counts.update({str(it)[:7] for it in commits + [now] * (histories[run] is None)})
+    if len(counts) > 1:
+        tell(f"these runs are of different commits ({', '.join(f'{it}: {n}' for it, n in counts.items())}), so what "
+             "changed in the code may show in their differences")
+
+
 def conditions_of(run: tuple[Path, Config], history: list[dict[str, Any]] | None, device: str) -> dict[str, str]:
     """Return the conditions of a run; those of one that isn't finished include what it will have on ``device``."""
     folder, config = run
-    record = read_json(folder / RUN) if (folder / RUN).exists() else {}
+    record = read_run(folder) if (folder / RUN).exists() else {}
     if history is None:
         now = sitting(config, torch.device(device))
         record = record | {"resumed": [*record.get("resumed", []), now]} if record else now
@@ -164,11 +190,12 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
     Returns
     -------
     list of dict
-        One per variant, in order: ``variant``; ``n`` and ``failed``, numbers of runs; ``score``, the task's name for
-        it; ``mean`` and ``sd`` of the score after the last epoch, in % (None for n < 1 and n < 2); ``time_s``, the mean
-        time of training and evaluation (None for n < 1); ``changes``, in brief; and ``difference`` and
-        ``loss_difference``, to the first variant's score and test loss over the seeds that both finished: a
-        :class:`minivit.analysis.Comparison`, or None for fewer than two seeds. All differences are one family.
+        One per variant, in order: ``variant``; ``n`` and ``failed``, numbers of runs; ``held_out_images``, how many
+        they were scored on, 0 for the test set; ``score``, the task's name for it; ``mean`` and ``sd`` of the score
+        after the last epoch, in % (None for n < 1 and n < 2); ``time_s``, the mean time of training and evaluation
+        (None for n < 1); ``changes``, in brief; and ``difference`` and ``loss_difference``, to the first variant's
+        score and test loss over the seeds that both finished: a :class:`minivit.analysis.Comparison`, or None for fewer
+        than two seeds. All differences are one family.
     """
     rows, task = [], find_task(base.task)
     last = {run: history[-1] for run, history in histories.items() if history}
@@ -186,8 +213,8 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
         done = [last[name, seed] for seed in seeds if (name, seed) in last]
         scores = [metrics[task.score] for metrics in done]
         rows.append({"variant": name, "n": len(done), "failed": len(seeds) - len(done),
-                     "score": task.score_name, "mean": mean(scores) if done else None,
-                     "sd": stdev(scores) if len(done) >= 2 else None,
+                     "held_out_images": config.held_out_images, "score": task.score_name,
+                     "mean": mean(scores) if done else None, "sd": stdev(scores) if len(done) >= 2 else None,
                      "time_s": mean(metrics["time_s"] for metrics in done) if done else None,
                      "changes": changes(base, config), "difference": compared.get((name, task.score)),
                      "loss_difference": compared.get((name, "test_loss"))})
@@ -195,18 +222,23 @@ def summarize(base: Config, variants: Mapping[str, Config], histories: Histories
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Format the result of :func:`summarize` as a text table."""
+    """Format the result of :func:`summarize` as a text table; columns of differences only if there are any."""
     name = rows[0]["score"]
-    cells = [["variant", "n", f"{name}, %", "difference to the first", "in test loss, nats", "time, s", "what differs"]]
+    compared = any(row["difference"] or row["loss_difference"] for row in rows)
+    differences = ["difference to the first", "in test loss, nats"] if compared else []
+    cells = [["variant", "n", f"{name}, %", *differences, "time, s", "what differs"]]
     for row in rows:
         sd = row["sd"]
+        differences = [shown(row["difference"], 2), shown(row["loss_difference"], 3)] if compared else []
         cells.append([row["variant"] or "-", str(row["n"]) + (f" ({row['failed']} failed)" if row["failed"] else ""),
                       (f"{row['mean']:.2f}" if row["n"] else "-") + ("" if sd is None else f" ± {sd:.2f}"),
-                      shown(row["difference"], 2), shown(row["loss_difference"], 3),
-                      f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
-    return "\n".join([text_table(cells, "<"), "", f"{name[0].upper()}{name[1:]} of the last epoch: mean ± sd of n "
-                      "runs. Difference: mean [95 % interval] of n pairs with\nthe same seed; * if Holm's correction "
-                      "for all differences of the table leaves it. Time: mean of\ntraining and evaluation."])
+                      *differences, f"{row['time_s']:.0f}" if row["n"] else "-", row["changes"] or "-"])
+    images = {row["held_out_images"] for row in rows}
+    where = f" on {images.pop():,} held-out images" if images != {0} and len(images) == 1 else ""
+    notes = [f"{name[0].upper()}{name[1:]} of the last epoch{where}: mean ± sd of n runs.",
+             "Difference: mean [95 % interval] of n pairs with the same seed; * if Holm's correction for all "
+             "differences of the table leaves it." * compared, "Time: mean of training and evaluation."]
+    return "\n".join([text_table(cells, "<"), "", *textwrap.wrap(" ".join(filter(None, notes)), 95)])
 
 
 def shown(found: Comparison | None, digits: int) -> str:

@@ -67,6 +67,11 @@ def of_pairs(folders: Path | Sequence[Path], label: str, plus: str | Sequence[st
         Variants. Seeds that one of them lacks are left out; a sweep without a variant has no differences.
     measure
         A metric of the last epoch, or what takes a number from the content of ``analysis.json``.
+
+    Raises
+    ------
+    ValueError
+        If two of the sweeps have a variant of the same name, or a folder holds no records.
     """
     plus, minus = ((names,) if isinstance(names, str) else tuple(names) for names in (plus, minus))
     runs, homes = {}, {}
@@ -107,6 +112,8 @@ def word_for(claim: Claim, compared: Sequence[Comparison | None]) -> str:
 
     Parameters
     ----------
+    claim
+        The claim.
     compared
         For each of ``claim.measured``, what Holm leaves of it among all that the page shows; None without two pairs.
     """

@@ -76,6 +76,7 @@ def block_backward(d_out: np.ndarray, saved: dict[str, Any]) -> tuple[np.ndarray
     ValueError
         If ``d_out`` does not have the shape of the output.
     """
+    d_out = check_shape("d_out", d_out, *saved["x"].shape)
     d_normal, d_mlp = mlp_backward(d_out, saved["mlp"])
     d_branch, d_weight2, d_bias2 = layer_norm_backward(d_normal, saved["middle"], saved["norm2"]["weight"])
     d_middle = d_out + d_branch

@@ -20,9 +20,9 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
     Parameters
     ----------
     function
-        Takes an array of the shape of x and returns a number.
+        Takes an array of the shape of x, in float64, and returns a number.
     x
-        Where to take the gradient.
+        Where to take the gradient. It is copied, as float64: a step of 10⁻⁵ from 1000 is none in float32.
     step
         h.
 
@@ -36,7 +36,7 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
         If the step is not larger than 0.
     """
     check_positive(step=step)
-    x = as_float(x)
+    x = _copy(as_float(x))
     return np.array([_difference(function, x, index, step) for index in np.ndindex(x.shape)]).reshape(x.shape)
 
 

@@ -34,7 +34,7 @@ def layer_norm(x: np.ndarray, weight: np.ndarray, bias: np.ndarray, eps: float =
     ValueError
         Naming the argument whose shape does not fit.
     """
-    normal, _ = _normalize(x, weight, eps)
+    normal, weight, _ = _normalize(x, weight, eps)
     return normal * weight + check_shape("bias", bias, normal.shape[-1])
 
 
@@ -64,7 +64,7 @@ def layer_norm_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray, ep
     ValueError
         Naming the argument whose shape does not fit.
     """
-    normal, deviation = _normalize(x, weight, eps)
+    normal, weight, deviation = _normalize(x, weight, eps)
     d_out = check_shape("d_out", d_out, *normal.shape)
     d_normal = d_out * weight
     along = (d_normal * normal).mean(axis=-1, keepdims=True)
@@ -73,11 +73,11 @@ def layer_norm_backward(d_out: np.ndarray, x: np.ndarray, weight: np.ndarray, ep
     return d_x, (d_out * normal).sum(axis=rows), d_out.sum(axis=rows)
 
 
-def _normalize(x: np.ndarray, weight: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the normalised tokens, and the standard deviation (..., 1) that they were divided by."""
+def _normalize(x: np.ndarray, weight: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the normalised tokens, the weight as an array, and the deviation (..., 1) that tokens were divided by."""
     weight = check_shape("weight", weight, "C")
     x = check_shape("x", x, ..., len(weight))
     check_positive(eps=eps)
     centred = x - x.mean(axis=-1, keepdims=True)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + eps)
-    return centred / deviation, deviation
+    return centred / deviation, weight, deviation

@@ -80,6 +80,8 @@ class AdamW:
     def __init__(self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
                  weight_decay: float = 0.01):
         _check_range("lr", lr, 0, math.inf)
+        if len(betas) != 2:
+            raise ValueError(f"betas={betas} must be two numbers")
         for beta in betas:
             _check_range("betas", beta, 0, 1)
         _check_range("weight_decay", weight_decay, 0, math.inf)

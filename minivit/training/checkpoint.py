@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from minivit.data import DataInfo
+from minivit.files import user_path
 from minivit.models import unwrap_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError, write_whole
@@ -42,7 +43,11 @@ def pack_weights(tensors: dict[str, Tensor], header: dict[str, str]) -> bytes:
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write everything needed to resume a run."""
-    write_whole(path, lambda part: torch.save(state, part))
+    def write(part: Path) -> None:
+        with open(part, "wb") as file:  # if the disk is full, Python's error says so, and torch's doesn't
+            torch.save(state, file)
+
+    write_whole(path, write)
 
 
 class Writer:
@@ -114,7 +119,7 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     CheckpointError
         If the file is missing or damaged, has no weights, or has several sets of them and no ``key`` is given.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     content = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path)
     if key is not None:
         if not isinstance(content, dict) or key not in content:

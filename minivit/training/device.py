@@ -152,7 +152,12 @@ def _supported() -> str:
 
 
 def failure(error: Exception) -> str | None:
-    """Explain in one line an error of the device or of another process; return None for other errors."""
+    """Explain in one line an error of the device or of another process; return None for other errors.
+
+    An error that came while another was handled, as when the recording of a graph breaks off, is explained by that one.
+    """
+    if isinstance(error.__context__, RuntimeError) and (reason := failure(error.__context__)):
+        return reason
     said = str(error)
     if isinstance(error, torch.OutOfMemoryError) or re.search(r"can't allocate memory|not enough memory", said):
         found = re.search(r"total capacity of ([\d.]+ \w+)", said)

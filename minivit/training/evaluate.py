@@ -57,8 +57,10 @@ def evaluate(model: nn.Module, dataset: Dataset, *, precision: str = "float32", 
     Raises
     ------
     ValueError
-        If the model has fewer logits than the data set has classes.
+        If the model has fewer logits than the data set has classes, or there are no test images.
     """
+    if not len(dataset.test):
+        raise ValueError(f"{dataset.name} has no test images to measure a model on")
     device, task = first_weights(model).device, find_task(task)
     was_training = model.training
     model.eval()

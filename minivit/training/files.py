@@ -24,8 +24,10 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """
     try:
         files.write_whole(path, write)
-    except (OSError, RuntimeError, SafetensorError) as error:  # a full disk is a RuntimeError to torch.save
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[0]
+    except (OSError, RuntimeError, SafetensorError) as error:
+        # A full disk is a RuntimeError to torch.save, raised while Python's error was handled.
+        said = [it.strerror for it in (error, error.__context__) if isinstance(it, OSError) and it.strerror]
+        reason = said[0] if said else str(error).splitlines()[0]
         raise CheckpointError(f"cannot write {path}: {reason}; free some space or choose another folder") from error
 
 
@@ -40,10 +42,17 @@ def read_json(path: Path, *, lines: bool = False) -> Any:
     Raises
     ------
     ValueError
-        Naming the file, if it is damaged.
+        Naming the file, if it cannot be read or is damaged.
     """
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()] if lines else json.loads(text)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}); delete it, or choose another folder") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # not JSON, or not even text
+        raise damaged(path, str(error)) from None
+
+
+def damaged(path: Path, reason: str) -> ValueError:
+    """Return the error for a file that doesn't hold what it should."""
+    return ValueError(f"{path} is damaged ({reason}); delete it, or choose another folder")

@@ -13,8 +13,9 @@ import torch
 from tqdm import tqdm
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.files import user_path
 from minivit.options import from_json
-from minivit.tasks import Task, find_task
+from minivit.tasks import find_task
 from minivit.training import parallel
 from minivit.training.checkpoint import (
     CHECKPOINT,
@@ -80,7 +81,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     Stopped
         If Ctrl-C or SIGTERM stopped the run, after its checkpoint was saved.
     """
-    out, device = Path(out).expanduser(), choose_device(device, many=True)
+    out, device = user_path(out, "out"), choose_device(device, many=True)
     parallel.join(device)
     trainer = create_trainer(config, root, device, dataset)
     open_folder(out, trainer, resume)
@@ -141,7 +142,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                 # Processes evaluate different numbers of batches, so they can't agree after each whether to stop.
                 metrics = trainer.finish_epoch(after_batch=save_or_stop if parallel.world_size() == 1 else list)
                 if progress and first:
-                    bar.write(describe_epoch(trainer.task, metrics))
+                    bar.write(describe_epoch(trainer, metrics))
                 done = len(trainer.history)
                 save_or_stop(saves.is_over(done, time.monotonic()) or done == config.epochs)
         except Stopped:
@@ -155,9 +156,10 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                     write_spent(out, trainer.spent_s)
 
 
-def describe_epoch(task: Task, metrics: dict[str, Any]) -> str:
+def describe_epoch(trainer: Trainer, metrics: dict[str, Any]) -> str:
     """Summarise an epoch in one line."""
-    test = f"test loss {metrics['test_loss']:.3f}, {task.read(metrics)}, " if "test_loss" in metrics else ""
+    images = "held-out" if trainer.config.held_out_images else "test"
+    test = f"{images} loss {metrics['test_loss']:.3f}, {trainer.task.read(metrics)}, " if "test_loss" in metrics else ""
     return (f"epoch {metrics['epoch']}: train loss {metrics['train_loss']:.3f}, {test}"
             f"{metrics['images_per_second']:.0f} images/s, {metrics['time_s']:.0f} s")
 
@@ -227,7 +229,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         compare_data(out, trainer, state)
         try:
             trainer.load_state_dict(state)
-        except (KeyError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             reason = " ".join(str(error).split())[:200]
             raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
                                   f"version that wrote it, or choose another --out") from error
@@ -242,7 +244,7 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
 
 def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
     """Raise an error if the data differ from those a checkpoint was made with; version 0.1 didn't record them."""
-    if "data" not in state:
+    if "data" not in state or "digest" not in state:
         log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
         return
     dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")

@@ -11,6 +11,7 @@ from safetensors import safe_open
 from minivit.data import DataInfo
 from minivit.data.preprocessing import FILES, Preprocessing, parse_preprocessing, read_preprocessing
 from minivit.data.registry import OWN
+from minivit.files import user_path
 from minivit.models import create_model
 from minivit.models.registry import MODELS
 from minivit.models.unwrap import load_weights
@@ -67,7 +68,7 @@ def load_published(path: str | Path, model: str, *, model_options: Mapping[str, 
     """
     if dataset not in OWN:
         raise ValueError(f"dataset={dataset!r} is not for published weights: use {' or '.join(OWN)}")
-    path, given = Path(path).expanduser(), dict(dataset_options or {})
+    path, given = user_path(path), dict(dataset_options or {})
     weights = read_weights(path)
     header = read_header(path)
     if "data" in header:

@@ -20,6 +20,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from minivit.files import user_path
 from minivit.options import did_you_mean
 from minivit.training.config import Config, places
 
@@ -34,7 +35,7 @@ def load_config(path: str | Path) -> Config:
     ValueError
         Naming the file and what is wrong with it.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     with recipe_errors(path):
         return create_config(read_recipe(path))
 
@@ -65,7 +66,7 @@ def load_recipe(path: str | Path, **overrides: Any) -> tuple[Config, dict[str, C
     ValueError
         Naming the recipe, the variant and what is wrong with it; also if two variants are the same.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     with recipe_errors(path):
         names = read_recipe(path)
         base = create_config(names)
@@ -132,6 +133,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
 @contextmanager
 def recipe_errors(path: Path) -> Iterator[None]:
     """Report any error in a recipe with the recipe's name: a recipe is code and may raise anything."""
+    if path.is_dir():
+        raise ValueError(f"recipe {path} is a folder; name a recipe, or the run.json of a run's folder")
     if not path.is_file():
         others = ", ".join(sorted(p.name for p in path.parent.glob("*.py"))) if path.parent.is_dir() else ""
         raise ValueError(f"recipe {path} does not exist" + (f"; its folder has {others}" if others else ""))

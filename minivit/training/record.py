@@ -16,10 +16,10 @@ import torch
 
 import minivit
 from minivit.data import DataInfo
-from minivit.files import shipped
+from minivit.files import shipped, user_path
 from minivit.training.config import Config
 from minivit.training.device import resolve_precision
-from minivit.training.files import read_json, write_json, write_whole
+from minivit.training.files import damaged, read_json, write_json, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +105,7 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
     path = out / RUN
     now = describe(config, device, prepare_s, data)
     if path.exists():
-        first = read_json(path)
+        first = read_run(out)
         before = first.get("resumed", [first])[-1]
         changed = [f"{name} {now[name]}, not {before[name]}" for name in ("device", "precision", "commit", "versions")
                    if name in before and before[name] != now[name]]
@@ -120,7 +120,21 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
 
 def write_spent(out: Path, spent_s: dict[str, float]) -> None:
     """Add to ``run.json`` the seconds spent on training, evaluation and saving."""
-    write_json(out / RUN, read_json(out / RUN) | {"spent_s": {name: round(x, 2) for name, x in spent_s.items()}})
+    write_json(out / RUN, read_run(out) | {"spent_s": {name: round(x, 2) for name, x in spent_s.items()}})
+
+
+def read_run(folder: Path) -> dict[str, Any]:
+    """Read ``run.json``.
+
+    Raises
+    ------
+    ValueError
+        Naming the file, if it cannot be read, or doesn't say how and on what the run was made.
+    """
+    run = read_json(folder / RUN)
+    if not isinstance(run, dict) or not {"config", "device"} <= run.keys():
+        raise damaged(folder / RUN, "it has no config, or no device")
+    return run
 
 
 def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -129,13 +143,16 @@ def read_record(folder: str | Path) -> tuple[dict[str, Any], list[dict[str, Any]
     Raises
     ------
     ValueError
-        If the folder holds no record.
+        If the folder holds no record, or a damaged one.
     """
-    folder = Path(folder).expanduser()
+    folder = user_path(folder, "folder")
     if not (folder / RUN).exists() or not (folder / METRICS).exists():
         raise ValueError(f"{folder} holds no record of a run ({RUN} and {METRICS}); "
                          f"the book's own records are in {RESULTS}")
-    return read_json(folder / RUN), read_json(folder / METRICS, lines=True)
+    history = read_json(folder / METRICS, lines=True)
+    if not all(isinstance(epoch, dict) for epoch in history):
+        raise damaged(folder / METRICS, "a line isn't the metrics of an epoch")
+    return read_run(folder), history
 
 
 def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any], list[dict[str, Any]]]]]:
@@ -144,12 +161,14 @@ def read_records(folder: str | Path) -> dict[str, dict[int, tuple[dict[str, Any]
     Raises
     ------
     ValueError
-        If the folder holds no such record.
+        If the folder holds no such record, a damaged one, or one that isn't called after its seed.
     """
     records: dict[str, dict[int, Any]] = {}
-    for run in sorted(Path(folder).expanduser().glob(f"*/seed*/{RUN}")):
-        variant, seed = run.parts[-3:-1]
-        records.setdefault(variant, {})[int(seed.removeprefix("seed"))] = read_record(run.parent)
+    for run in sorted(user_path(folder, "folder").glob(f"*/seed*/{RUN}")):
+        variant, seed = run.parts[-3], run.parts[-2].removeprefix("seed")
+        if not seed.isdecimal():
+            raise ValueError(f"{run.parent} is not called seedN, after its seed: rename it, or move it away")
+        records.setdefault(variant, {})[int(seed)] = read_record(run.parent)
     if not records:
         raise ValueError(f"{folder} holds no records of a sweep (VARIANT/seedN/{RUN}); "
                          f"the book's own records are in {RESULTS}")

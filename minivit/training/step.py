@@ -68,6 +68,8 @@ class Step:
         Largest norm of the gradient; infinity for no limit.
     average
         Follows the model's weights; None for no average.
+    device
+        Where model and batches are.
     parts
         Splits a batch into parts that go through the model one after the other, each with its own random draws; by
         default the batch is a single part.

@@ -12,6 +12,7 @@ from torch import nn
 from minivit.data import DataInfo, Dataset, load
 from minivit.data.registry import has_option
 from minivit.data.relabel import relabel
+from minivit.files import user_path
 from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, from_json
@@ -57,7 +58,7 @@ def load_trained(path: str | Path) -> Trained:
     CheckpointError
         Naming the file and what is wrong with it.
     """
-    path = Path(path).expanduser()
+    path = user_path(path)
     if path.is_dir():
         path = path / (WEIGHTS if (path / WEIGHTS).exists() else CHECKPOINT)
     if not path.exists():

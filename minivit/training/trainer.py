@@ -67,6 +67,8 @@ def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None
     The choice is the same for every seed, so that seeds differ only in training. Held-out images come last.
     """
     held_out, train_images = config.held_out_images, config.train_images
+    if not held_out and not len(dataset.test):
+        raise ValueError(f"{dataset.name} has no test images; hold out some training images, with held_out_images")
     left = len(dataset.train) - held_out
     if left < (train_images or 1):
         raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "
@@ -283,8 +285,9 @@ class Trainer:
     def glance(self) -> tuple[float, float]:
         """Return what :meth:`progress` would have returned at the previous call, without waiting for the device."""
         arrived = self.glanced
-        # The device copies into pinned memory in the background, and is done long before the next call.
-        self.glanced = torch.zeros_like(arrived, pin_memory=self.device.type == "cuda")
+        # The device copies into pinned memory in the background. If it isn't done by the next call, what it finds is
+        # what was there before.
+        self.glanced = torch.empty_like(arrived, pin_memory=self.device.type == "cuda").copy_(arrived)
         self.glanced.copy_(self.totals, non_blocking=True)
         return self.read(arrived)
 

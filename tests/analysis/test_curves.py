@@ -33,3 +33,9 @@ def test_of_two_that_end_alike_the_faster_has_the_lower_loss():
 def test_a_curve_needs_two_points(epochs):
     with pytest.raises(ValueError, match="metric='test_loss' was measured after"):
         mean_height(epochs)
+
+
+@pytest.mark.parametrize("epochs", [[1, 2, 2], [1, 3, 2]])
+def test_epochs_of_two_runs_are_no_curve(epochs):
+    with pytest.raises(ValueError, match="they must increase"):
+        mean_height(run(epochs, [3.0, 2.0, 1.0]))

@@ -71,7 +71,7 @@ def test_what_is_no_map_is_named(name, attn, message):
     (lambda a: scale_statistics(torch.zeros(0)), r"scale .*\(0,\)"),
     (lambda a: scale_statistics(torch.ones(3, dtype=torch.int64)), "scale of dtype torch.int64"),
     (lambda a: paired_difference([1.0], [2.0]), "at least 2"),
-    (lambda a: paired_difference([1, 2], [1, 2, 3]), r"\(2,\) and \(3,\)"),
+    (lambda a: paired_difference([1, 2], [1, 2, 3]), r"\(2,\) and b \(3,\)"),
     (lambda a: paired_difference([1, float("nan")], [1, 2]), r"a=\[1.0, nan\].*finite"),
 ])
 def test_what_does_not_fit_is_named(call, message):

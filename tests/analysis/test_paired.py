@@ -29,7 +29,7 @@ def test_95_of_100_intervals_hold_the_truth():
 @pytest.mark.parametrize("a, b", [([1.0], [2.0]), ([], []), ([1.0, 2.0, 3.0], [1.0, 2.0]), (5.0, 3.0),
                                   (np.ones((2, 3)), np.ones((2, 3)))])
 def test_what_is_no_pairs_is_told(a, b):
-    with pytest.raises(ValueError, match="a and b have the shapes .* n at least 2"):
+    with pytest.raises(ValueError, match="a has the shape .* n at least 2 pairs"):
         paired_difference(a, b)
 
 
@@ -113,3 +113,9 @@ def test_a_family_is_compared_by_one_rule():
     assert [found[name].claimed for name in family] == holm([paired_p(d) for d in family.values()]).tolist()
     alone = compare_pairs({"alone": family["alone"]})["alone"]
     assert alone.claimed and not compare_pairs({i: rng.normal(0, 1, 3) for i in range(40)} | family)["alone"].claimed
+
+
+def test_the_comparison_that_cannot_be_made_is_named():
+    for bad, message in (([1.0], "n at least 2"), ([1.0, float("nan")], "finite")):
+        with pytest.raises(ValueError, match=rf"family\[\('cb', 'top-1'\)\]: .*{message}"):
+            compare_pairs({("plain", "top-1"): [1.0, 2.0], ("cb", "top-1"): bad})

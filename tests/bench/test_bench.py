@@ -176,6 +176,11 @@ def test_variants_of_a_recipe_take_the_steps_of_their_runs(recipe, capsys):
     assert subjects["less"]["training"]["peak_memory_bytes"] > 3 * 4 * subjects["less"]["params"]
     assert main(["bench", "--recipe", str(recipe), "--variants", "less", "--rounds", "1", "--device", "cpu"]) == 0
     assert "two, training" in capsys.readouterr().out
+    assert main(["bench", "--recipe", str(recipe), "--rounds", "1", "--device", "cpu", "--json", "batch_size=3",
+                 "model_options.dim=6"]) == 0
+    changed = json.loads(capsys.readouterr().out)
+    assert changed["batch_size"] == 3
+    assert changed["models"]["two"]["plain"]["params"] < subjects["plain"]["params"]
 
 
 @pytest.mark.parametrize("option", ["batch_size=4", "compile='default'"])
@@ -206,6 +211,8 @@ def test_a_step_is_the_first_of_the_run(recipe):
     (["--models", NAME, "vit_tiny"], "did you mean 'vit_tiny_patch4_32'"),
     (["--device", "abacus"], "device='abacus'"),
     (["--variants", "cb"], "--variants cb needs --recipe"),
+    (["batch_size=3"], "batch_size=3 needs --recipe"),
+    (["--recipe", "none.py", "nonsense"], "'nonsense' must be KEY=VALUE"),
     (["--recipe", "none.py", "--batch-size", "3"], "batch_size and recipe='none.py' do not go together"),
     (["--recipe", "none.py"], "none.py does not exist"),
 ])

@@ -182,6 +182,14 @@ def test_a_list_says_when_a_notebook_was_handed_in(tmp_path):
     assert submission.time == datetime(2027, 2, 1, 17, 59, 59, tzinfo=UTC) and submission.clock == "timestamp.txt"
 
 
+@pytest.mark.parametrize("stamp", [b"", b"\xff\xfe", b"yesterday", b"9" * 30])
+def test_a_timestamp_that_is_none_leaves_the_files_own_time(tmp_path, stamp):
+    save(released(NAME), tmp_path / "Ada" / "a.ipynb")
+    (tmp_path / "Ada" / "timestamp.txt").write_bytes(stamp)
+    [submission] = find(tmp_path, NAME, {})
+    assert submission.clock == "file" and submission.notebook is not None
+
+
 @pytest.mark.parametrize("text, word", [
     ("student,part,mark,comment\nbare,derivation,4,\n", "line 2: the mark '4' must be a number from 0 to 3"),
     ("student,part,mark,comment\nbare,derivation,two,\n", "must be a number from 0 to 3"),

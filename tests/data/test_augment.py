@@ -68,6 +68,14 @@ def test_cutmix_pastes_one_box_of_whole_pixels():
             assert changed[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1].all()
 
 
+def test_cutmix_pastes_the_share_that_was_drawn_unless_the_border_cuts_it():
+    torch.manual_seed(0)
+    images = torch.arange(2 * B).float().view(2 * B, 1, 1, 1).expand(2 * B, 1, 40, 30)
+    out, _ = cutmix(images, torch.eye(2 * B), 1e4)  # the shares are nearly one half
+    pasted = (out != images)[:, 0].float().mean((1, 2))
+    assert 0.47 < pasted.max() < 0.53 and pasted.median() < 0.4
+
+
 @pytest.mark.parametrize("mix", [mixup, cutmix])
 def test_the_seed_decides(mix, images):
     targets = torch.eye(B)
@@ -103,6 +111,15 @@ def test_statistics_that_do_not_fit_are_named(mean, std, message, images):
 
 def test_statistics_may_come_from_json(images):
     assert torch.equal(normalize(images, [0.5] * 3, [0.2] * 3), normalize(images, (0.5,) * 3, (0.2,) * 3))
+
+
+def test_statistics_first_used_without_gradients_serve_one_that_needs_them(images):
+    mean, std = (0.123, 0.234, 0.345), (0.456, 0.567, 0.678)
+    with torch.inference_mode():
+        normalize(images, mean, std)
+    pixels = images.float().requires_grad_()
+    normalize(pixels, mean, std).sum().backward()
+    torch.testing.assert_close(pixels.grad[0, :, 0, 0], 1 / (255 * torch.tensor(std)))
 
 
 def test_a_coin_decides_for_the_whole_batch():

@@ -98,7 +98,8 @@ def test_batches_on_the_gpu(in_memory):
 
 
 @pytest.mark.parametrize(("order", "batch_size", "named"), [
-    ([0, 23], 2, "order"), ([-1], 2, "order"), ([[0, 1]], 2, "order"), ([0.5], 2, "order"), ([0], 0, "batch_size=0")])
+    ([0, 23], 2, "order"), ([-1], 2, "order"), ([[0, 1]], 2, "order"), ([0.5], 2, "order"), ([0], 0, "batch_size=0"),
+    ([0, 1], 1.5, "batch_size=1.5 must be a whole number")])
 def test_bad_arguments(in_memory, order, batch_size, named):
     with pytest.raises(ValueError, match=named):
         batches(in_memory, order, batch_size)

@@ -45,7 +45,7 @@ def test_root(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("root", ["~nobody of this name/data", 5, b"bytes"])
 def test_a_root_that_is_no_path(root):
-    with pytest.raises(ValueError, match=r"root=.* is not allowed: use the path of a folder"):
+    with pytest.raises(ValueError, match=r"root=.* is not allowed: use the path of a file or folder"):
         load("imagefolder", root)
 
 

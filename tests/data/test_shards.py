@@ -136,6 +136,14 @@ def test_where_no_index_can_be_written_beside_the_shards(root, tmp_path, caplog)
     assert "every run will build it again" in caplog.text and not list(root.glob("*.part")) + list(cache.glob("*.part"))
 
 
+def test_a_user_without_a_home_has_an_index_beside_the_shards(root, monkeypatch):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr("pathlib.Path.home", no_home)
+    assert len(load("shards", root).train) and (root / "_index-train.npz").is_file()
+
+
 def test_tars_of_others(tmp_path):
     """No manifest, a prefix, labels as text or JSON, a folder in the key, and additional members."""
     for split, number in (("train", 0), ("train", 1), ("validation", 0)):

@@ -63,6 +63,12 @@ def test_curves_may_begin_at_any_layer_and_have_a_bound_for_each(ax):
     assert list(ax.get_xticks()) == [4, 5, 7]
 
 
+def test_any_number_of_curves_can_be_drawn(ax):
+    names = [f"variant {i}" for i in range(7)]
+    plot_by_layer(ax, {name: [1.0, 2.0] for name in names}, dict.fromkeys(names, "black"), ylabel="entropy [nats]")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == names
+
+
 def test_bars_are_means_and_repeats_are_dots(ax):
     results = {"plain": {"clean": [50.0, 60.0, 70.0], "fgsm": 20.0}, "cb": {"clean": [62.0, 64.0], "fgsm": 30.0}}
     plot_robustness(ax, results, COLORS)

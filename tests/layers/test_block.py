@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.layers import Attention, Block, ContextBroadcast, DropPath, Mlp
+from minivit.layers import Attention, Block, ContextBroadcast, DropPath, LessAttention, Mlp
 
 B, N, H, C = 2, 7, 3, 15
 
@@ -21,6 +21,18 @@ def test_is_two_residual_branches(x):
     block = make_block()
     middle = x + block.attn(block.norm1(x))
     torch.testing.assert_close(block(x), middle + block.mlp(block.norm2(middle)))
+
+
+def test_is_as_wide_as_a_published_block_and_divides_by_as_much():
+    block = make_block()
+    assert block.mlp.fc1.out_features == 4 * C and block.norm1.eps == block.norm2.eps == 1e-6
+
+
+def test_hands_the_scores_of_the_block_below_to_its_mixer(x):
+    block = Block(C, LessAttention(C, H, grid=(1, N))).double()
+    scores = torch.randn(B, H, N, N, dtype=torch.float64)
+    middle = x + block.attn(block.norm1(x), scores)
+    torch.testing.assert_close(block(x, scores), middle + block.mlp(block.norm2(middle)))
 
 
 def test_returns_what_its_mixer_returns_beside_tokens(x):
@@ -80,19 +92,21 @@ def test_unknown_position_is_named_with_the_known():
         make_block(context="cb", context_position="end")
 
 
-def test_drop_path_keeps_or_drops_whole_images_and_the_mean():
+@pytest.mark.parametrize("shape", [(), (3,), (3, 5), (1, 3, 5)])
+def test_drop_path_keeps_or_drops_whole_images_and_the_mean(shape):
     torch.manual_seed(0)
-    rate, images = 0.3, torch.ones(4001, 3, 5)
+    rate, images = 0.3, torch.ones(4001, *shape)
     out = DropPath(rate).train()(images)
-    kept = out[:, 0, 0] > 0
-    assert torch.equal(out, kept[:, None, None] / (1 - rate) * images)
+    assert out.shape == images.shape
+    kept = out.view(len(images), -1)[:, 0] > 0
+    torch.testing.assert_close(out, kept.view(-1, *[1] * len(shape)) / (1 - rate) * images)
     # Four standard deviations of the share kept, sqrt(0.3 * 0.7 / 4001).
     assert abs(kept.float().mean() - (1 - rate)) < 4 * (rate * (1 - rate) / len(images)) ** 0.5
 
 
 def test_drop_path_does_nothing_in_evaluation():
     images = torch.randn(5, 3, 2)
-    assert torch.equal(DropPath(0.9).eval()(images), images)
+    assert torch.equal(DropPath(0.9).eval()(images), images) and torch.equal(DropPath().train()(images), images)
 
 
 @pytest.mark.parametrize("rate", [-0.1, 1.0])

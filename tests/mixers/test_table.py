@@ -11,6 +11,7 @@ from minivit.layers import Block
 from minivit.mixers import MIXERS, MapMixer, TokenMixer, create_mixer, register_mixer
 from minivit.mixers.scores import Scores
 from minivit.models import create_model, interpolate_weights
+from minivit.models.segmenter import create_segmenter
 from minivit.training import Config
 from minivit.training.optimizer import create_optimizers
 
@@ -204,8 +205,12 @@ def test_a_mixer_of_ones_own_joins_the_table(monkeypatch):
     assert model(torch.randn(1, 3, 20, 28)).shape == (1, 3) and model.blocks[0].attn.gain == 0.5
     with pytest.raises(ValueError, match=r"gian=2 is not an option of mixer='mean' \(did you mean 'gain'\?\)"):
         create_model("vit_nano_patch4_32", mixer="mean", mixer_options={"gian": 2}, **SIZE)
-    with pytest.raises(ValueError, match="name='attention' is taken by Attention"):
+    with pytest.raises(ValueError, match="name='attention' is taken by minivit.mixers.attention.Attention"):
         register_mixer("attention")(Mean)
+    with pytest.raises(ValueError, match="name='attention' is taken by"):
+        register_mixer("attention")(type("Attention", (Mean,), {"__module__": "__main__"}))
+    again = type("Mean", (Mean,), {"__module__": Mean.__module__, "__qualname__": Mean.__qualname__})
+    assert register_mixer("mean")(again) is again
     with pytest.raises(ValueError, match="must be a class derived from"):
         register_mixer("line")(nn.Linear)
     with pytest.raises(ValueError, match="says has_map=True, so it must be derived from minivit.mixers.MapMixer"):
@@ -259,8 +264,10 @@ def test_layers_without_a_map_are_told_once(caplog):
         assert len(maps) == 1 and torch.allclose(logits, model(images), atol=1e-5)
     assert [record.getMessage() for record in caplog.records] == [
         "layers 2, counted from 1, have no attention map (SpectralMixer)"]
-    with pytest.raises(ValueError, match="no layer of this model has an attention map .TokenMlp."):
-        create_model("vit_nano_patch4_32", mixer="token_mlp", **SIZE)(images, return_attention=True)
+    without = create_model("vit_nano_patch4_32", mixer="token_mlp", **SIZE)
+    for call in (without, without.forward_features, create_segmenter("vit_nano_patch4_32", mixer="token_mlp", **SIZE)):
+        with pytest.raises(ValueError, match="no layer of this model has an attention map .TokenMlp."):
+            call(images, return_attention=True)
 
 
 def test_patches_are_dropped_only_where_no_place_is_needed():

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from torch import nn
 
@@ -38,3 +39,9 @@ def test_on_a_finer_grid_it_maps_interpolated_tokens_to_interpolated_ones():
     fine.load_state_dict(weights)
     x = torch.randn(4, 7, C, dtype=torch.float64)
     torch.testing.assert_close(fine(there @ x), there @ coarse(x))
+
+
+@pytest.mark.parametrize("dim, hidden_tokens, width", [(14, None, 7), (5, None, 2), (1, None, 1), (14, 11, 11)])
+def test_it_is_half_as_wide_as_the_channels_unless_it_is_told(dim, hidden_tokens, width):
+    mlp = TokenMlp(dim, grid=GRID, hidden_tokens=hidden_tokens).mlp
+    assert (mlp.fc1.in_features, mlp.fc1.out_features) == (6, width)

@@ -45,3 +45,8 @@ def test_gives_up_the_queries_and_keys_of_a_head(layer):
 def test_bad_heads(dim, heads, message):
     with pytest.raises(ValueError, match=message):
         UniformHeadAttention(dim, heads)
+
+
+def test_two_heads_are_enough():
+    _, maps = UniformHeadAttention(14, 2)(torch.randn(B, N, 14), return_attention=True)
+    assert maps.shape == (B, 2, N, N) and maps[:, 0].std() > 0 and (maps[:, 1] == 1 / N).all()

@@ -2,11 +2,12 @@ import pytest
 import torch
 
 from minivit.models import create_model, keep_classes
+from minivit.models.segmenter import create_segmenter
 
 SMALL = {
     "vit_nano_patch4_32": dict(image_size=8, dim=12, depth=2, num_heads=3),
     "lavit_nano": dict(image_size=16, dims=(6, 12), depths=(1, 1), num_heads=(1, 2), attention_depths=(1, 1),
-                       reductions=(1, 1), mlp_ratios=(2.0, 2.0)),
+                       reductions=(2, 1), mlp_ratios=(2.0, 2.0)),
     "mixer_s16_224": dict(image_size=8, patch_size=4, dim=12, depth=2),
     "pit_b_224": dict(image_size=8, patch_size=4, stride=2, dims=(6, 12), depths=(1, 1), num_heads=(1, 2)),
 }
@@ -51,3 +52,22 @@ def test_some_classes_keep_their_logits(name):
     logits = model(x)
     assert keep_classes(model, range(7)).head.out_features == 7
     torch.testing.assert_close(keep_classes(model, [5, 2])(x), logits[:, [5, 2]])
+
+
+@pytest.mark.parametrize("classes, named", [([0, 7], r"classes=\[0, 7\].*\[0, 7\)"), ([-1], r"classes=\[-1\]"),
+                                            ([], r"classes=\[\] must be one or more"), ([1.0], r"classes=\[1.0\]")])
+def test_classes_that_a_model_lacks_are_named(name, classes, named):
+    with pytest.raises(ValueError, match=named):
+        keep_classes(create(name, 7), classes)
+
+
+def test_a_model_without_logits_for_images_keeps_no_classes():
+    for model in (create("vit_nano_patch4_32", 0),
+                  create_segmenter("vit_nano_patch4_32", **SMALL["vit_nano_patch4_32"], num_classes=7)):
+        with pytest.raises(ValueError, match="has no logit for each class"):
+            keep_classes(model, [0])
+
+
+def test_every_norm_divides_by_what_published_models_do(name):
+    norms = [module for module in create(name, 7).modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(norms) >= 5 and {norm.eps for norm in norms} == {1e-6}

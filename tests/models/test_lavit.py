@@ -154,6 +154,8 @@ def test_learns_one_batch_by_heart(images):
     ({"less_attention_rank": 4}, "rank=4.*4 tokens"),
     ({"less_attention_rank": 2, "attention_depths": [2, 3, 2]}, "less_attention_rank=2 needs.*every block computes"),
     ({"drop_path": 1.0}, "drop_path=1.0"), ({"num_classes": -1}, "num_classes=-1"),
+    ({"context": "cb_gate"}, "context='cb_gate' needs a class token, and a LaViT has none.*none, cb, cb_s, se$"),
+    ({"context": "cb_hybrid", "context_layers": ()}, "context='cb_hybrid' needs a class token"),
     ({"context": "cbs"}, "context='cbs'"), ({"context_layers": [7]}, r"context_layers=\[7\]"),
 ])
 def test_bad_arguments_are_named(options, message):

@@ -110,13 +110,14 @@ def test_a_large_step_against_the_model_costs_accuracy(dataset):
 
 
 def test_noise_depends_on_the_seed_alone():
-    def spoiled(name, seed, sizes):
-        condition = create_conditions(None, seed, 1.0, torch.device("cpu"))[name]
+    def spoiled(name, seed, sizes, device="cpu"):
+        condition = create_conditions(None, seed, 1.0, torch.device(device))[name]
         return torch.cat([condition(part, None) for part in torch.full((7, 1, 5, 5), 99.0).split(sizes)])
 
     for name in ("gaussian_noise_5", "gaussian_noise_10", "shot_noise"):
         noisy = spoiled(name, 0, [7])
         assert torch.equal(spoiled(name, 0, [2, 4, 1]), noisy)
+        assert torch.equal(spoiled(name, 0, [7], "mps"), noisy)  # drawn on the CPU: an Apple GPU has no Poisson numbers
         assert not torch.equal(spoiled(name, 1, [7]), noisy) and not torch.equal(noisy[0], noisy[1])
 
 

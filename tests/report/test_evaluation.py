@@ -51,11 +51,12 @@ def test_by_hand(model, dataset):
 @pytest.mark.parametrize("conditions, options, message", [
     (["occlusion"], {}, "condition='occlusion' is not known.*centre_occlusion, fgsm"),
     (["fgsm"], {"epsilon": -1.0}, "epsilon=-1.0"), ([], {"epsilon": "large"}, "epsilon='large'"),
-    ([], {"batch_size": 0}, "batch_size=0"), ([], {"seed": -1}, "seed=-1"),
+    ([], {"epsilon": 256.0}, "epsilon=256.0"), ([], {"epsilon": float("nan")}, "epsilon=nan"),
+    ([], {"batch_size": 0}, "batch_size=0"), ([], {"seed": -1}, "seed=-1"), ([], {"seed": 2**63}, "seed=9223372036854"),
 ])
-def test_bad_arguments(model, dataset, conditions, options, message):
+def test_bad_arguments_are_told_before_anything_is_measured(model, dataset, conditions, options, message):
     with pytest.raises(ValueError, match=message):
-        dict(evaluate_under(model, dataset, conditions, **options))
+        next(evaluate_under(model, dataset, conditions, **options))
 
 
 def test_fgsm_attacks_one_class(model, dataset):

@@ -107,6 +107,28 @@ def test_a_folder_without_records_is_told(tmp_path):
         read_records(tmp_path)
 
 
+@pytest.mark.parametrize("name, content, message", [
+    ("run.json", "{}", "run.json is damaged"), ("run.json", "null", "run.json is damaged"),
+    ("metrics.jsonl", "7", "metrics.jsonl is damaged"), ("metrics.jsonl", "[]", "metrics.jsonl is damaged"),
+    ("run.json", None, "run.json cannot be read: Is a directory"),
+])
+def test_a_damaged_record_is_told(recipe, tmp_path, name, content, message):
+    run(recipe(VARIANTS), tmp_path, seeds=(3,))
+    path = tmp_path / "out" / "plain" / "seed3" / name
+    path.unlink()
+    path.mkdir() if content is None else path.write_text(content)
+    for read in (lambda: run(recipe(VARIANTS), tmp_path, seeds=(3,)), lambda: read_records(tmp_path / "out")):
+        with pytest.raises(ValueError, match=message):
+            read()
+
+
+def test_a_record_that_is_not_called_after_its_seed_is_told(recipe, tmp_path):
+    run(recipe(VARIANTS), tmp_path)
+    (tmp_path / "out" / "plain" / "seed0").rename(tmp_path / "out" / "plain" / "seed0.old")
+    with pytest.raises(ValueError, match="seed0.old is not called seedN"):
+        read_records(tmp_path / "out")
+
+
 def test_a_recipe_without_variants_is_its_own_and_needs_no_folder_more(recipe, runs, tmp_path):
     rows = run(recipe(), tmp_path, seeds=(2,))
     assert runs == ["seed2"] and (tmp_path / "out" / "seed2" / "run.json").exists()
@@ -315,6 +337,22 @@ def test_a_run_that_would_have_no_like_partner_is_told_before_it_runs(recipe, ru
     assert main(line) == 1 and not runs
     assert f"threads '{threads.split()[0]}' and '97'; train one of them again" in capsys.readouterr().err
     assert main([*line, "--no-comparison"]) == 0 and runs == ["cb-0.5/seed0"]
+
+
+def test_runs_of_different_commits_are_compared_and_told(recipe, runs, tmp_path, monkeypatch):
+    path, told = recipe(VARIANTS), []
+    run(path, tmp_path, overrides={"epochs": 1})
+    monkeypatch.setattr(sweep_module, "commit", lambda: "fedcba9876")
+    as_if_on(tmp_path / "out/plain/seed0", commit="0123456789")
+    as_if_on(tmp_path / "out/cb-0.5/seed0", commit="0123456789", resumed=[])
+    run(path, tmp_path, overrides={"epochs": 1}, tell=told.append)
+    assert not [line for line in told if "different commits" in line]  # nothing is left to run
+    rows = run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1}, tell=told.append)
+    line, = (line for line in told if "different commits" in line)
+    assert "(0123456: 2, fedcba9: 2)" in line and rows[1]["difference"].n == 2
+    told.clear()
+    run(path, tmp_path, seeds=(0, 1, 2), overrides={"epochs": 1}, tell=told.append, compare=False)
+    assert not [line for line in told if "different commits" in line]
 
 
 def test_a_precision_that_the_variant_asks_for_is_what_is_compared(recipe, tmp_path):

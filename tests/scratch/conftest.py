@@ -24,6 +24,8 @@ def draw():
 def check_operation(draw):
     """Return a function that compares an operation with its twin in torch, values and gradients, to 1e-9 relative.
 
+    The operation must also take tensors, and return the same arrays.
+
     ``inputs`` are arrays, or one dictionary of parameters among them; forward and backward take them by position.
     """
     def check(forward, backward, in_torch, *inputs, tolerance=1e-9):
@@ -34,10 +36,17 @@ def check_operation(draw):
         out = out[0] if isinstance(out, tuple) else out
         assert out.dtype == np.float64
         assert relative_error(np.asarray(out), want.detach().numpy()) < tolerance
+        of_tensors = forward(*tensors)
+        of_tensors = of_tensors[0] if isinstance(of_tensors, tuple) else of_tensors
+        assert isinstance(of_tensors, np.ndarray | float) and np.array_equal(of_tensors, out)
 
         d_out = draw(*out.shape)
         gradients = backward(d_out, *inputs)
         gradients = gradients if isinstance(gradients, tuple) else (gradients,)
+        of_tensors = backward(torch.tensor(d_out), *tensors)
+        for one, other in zip(of_tensors if isinstance(of_tensors, tuple) else (of_tensors,), gradients, strict=True):
+            for key in one if isinstance(one, dict) else [...]:
+                assert isinstance(one[key], np.ndarray | np.floating) and np.array_equal(one[key], other[key])
         want.backward(torch.tensor(d_out))
         for gradient, tensor in zip(gradients, tensors, strict=True):
             pairs = [(gradient[k], tensor[k]) for k in tensor] if isinstance(tensor, dict) else [(gradient, tensor)]

@@ -22,6 +22,18 @@ def test_numerical_gradient_of_a_cube(draw):
     np.testing.assert_array_equal(x, kept)
 
 
+def test_numerical_gradient_is_as_exact_in_float32_and_moves_nothing_of_its_callers():
+    x = np.array([1000.0, -3.0], dtype=np.float32)
+    np.testing.assert_allclose(numerical_gradient(lambda x: (x**2).sum(), x), 2 * x, rtol=1e-6)
+
+    def broken(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        numerical_gradient(broken, x := np.ones(3))
+    np.testing.assert_array_equal(x, np.ones(3))
+
+
 def test_right_gradients_get_a_line_each(inputs, capsys):
     check_gradients(linear, backward, **inputs)
     assert capsys.readouterr().out.splitlines() == [

@@ -37,6 +37,7 @@ def test_the_first_step_of_adamw_is_as_long_as_the_learning_rate(draw):
     (lambda p: SGD(p, lr=-1), "lr=-1"),
     (lambda p: SGD(p, lr=1, momentum=1), "momentum=1"),
     (lambda p: AdamW(p, betas=(0.9, 1.0)), "betas=1.0"),
+    (lambda p: AdamW(p, betas=(0.9,)), r"betas=\(0.9,\) must be two"),
     (lambda p: AdamW(p, eps=0), "eps=0"),
     (lambda p: AdamW(p, weight_decay=-0.1), "weight_decay=-0.1"),
 ])

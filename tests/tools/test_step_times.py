@@ -9,6 +9,7 @@ from minivit.bench.recipes import Run
 from minivit.data import load
 from minivit.training import Trainer, load_config
 from minivit.training.loop import fit_classes
+from tests.step_records import check_step_record, is_step_record
 from tools.kernel_table import CATEGORIES, REST, category, kernel_table
 from tools.step_times import EVERYTHING, WAYS, Way, choose_ways, main, prepare, step_times
 
@@ -30,7 +31,7 @@ def get_config():
 @pytest.fixture
 def uncompiled(monkeypatch):
     """The ways as they are, but for the compiler, which takes longer than a test."""
-    for name in ("half", "no_augmentation", "cb"):
+    for name in ("half", "no_augmentation", "cb", "tanh", "adamw", "batch_1024"):
         way = WAYS[name]
         monkeypatch.setitem(WAYS, name, way._replace(changes=way.changes | {"compile": "none"}))
 
@@ -54,6 +55,18 @@ def test_a_way_is_the_run_of_its_recipe_with_one_change(recipe, uncompiled, name
     assert run.model.patch_dropout.rate == dropped
     assert any("context" in type(module).__module__ and type(module).__name__ != "Identity"
                for module in run.model.modules()) == context
+
+
+def test_kernels_and_batches_can_be_others(recipe, uncompiled):
+    result = step_times(recipe, names=["eager", "tanh", "adamw", "batch_1024"], device="cpu", rounds=1)
+    assert [step["batch_size"] for step in result["steps"].values()] == [7, 7, 7, 1024]
+    dataset, form = load("digits"), {}
+    for name in ("eager", "tanh", "adamw"):
+        config = fit_classes(load_config(recipe).override(**EVERYTHING).override(**WAYS[name].changes), dataset)
+        run = prepare(WAYS[name], config, dataset, CPU)
+        form[name] = run.model.blocks[0].mlp.act.approximate, len(run.optimizers)
+    assert form == {"eager": ("none", 2), "tanh": ("tanh", 2), "adamw": ("none", 1)}
+    assert torch.nn.GELU().approximate == "none"
 
 
 def test_the_kernels_of_a_step_are_told_apart_by_what_they_are_for(recipe):
@@ -84,18 +97,20 @@ def test_a_kernel_s_name_says_what_it_is_for(name, title):
     assert category(name) == title
 
 
-def test_the_command_prints_a_table_or_one_json_object(recipe, capsys):
-    arguments = [str(recipe), "--ways", "eager", "--device", "cpu", "--rounds", "1", "--train-images", "7"]
-    assert main([*arguments, "--kernels"]) == 0
+def test_the_command_prints_a_table_or_one_json_object_that_is_a_record(recipe, capsys):
+    arguments = [str(recipe), "--ways", "eager", "--device", "cpu", "--rounds", "6", "--train-images", "7", "--kernels"]
+    assert main(arguments) == 0
     out = capsys.readouterr().out
     assert "% of matrix peak" in out and WAYS["eager"].what in out and "optimiser" in out
     assert main([*arguments, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["steps"].keys() == {"eager"}
+    record = json.loads(capsys.readouterr().out)
+    assert is_step_record(record) and record["steps"].keys() == {"eager"} and record["kernels"]
+    check_step_record(record)
 
 
 def test_a_cpu_has_no_graphs():
-    assert choose_ways(None, CPU).keys() == {name for name, way in WAYS.items() if not way.needs_graphs}
-    assert choose_ways(None, torch.device("cuda")).keys() == WAYS.keys()
+    assert choose_ways(None, CPU).keys() == {name for name, way in WAYS.items() if not way.needs_graphs | way.if_named}
+    assert choose_ways(None, torch.device("cuda")).keys() == {name for name, way in WAYS.items() if not way.if_named}
     assert all(isinstance(way, Way) and way.what for way in WAYS.values())
 
 

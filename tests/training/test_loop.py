@@ -128,6 +128,11 @@ def test_an_error_of_the_writer_is_one_line_and_the_last_checkpoint_stands(recip
     assert load_checkpoint(out / "checkpoint.pt")["step"] == 0 and not list(out.glob("*.part"))
 
 
+def during(cause, error):
+    error.__context__ = cause
+    return error
+
+
 @pytest.mark.parametrize("error, told", [
     (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 79.10 GiB "
                             "of which\n 1.06 GiB is free."),
@@ -139,7 +144,10 @@ def test_an_error_of_the_writer_is_one_line_and_the_last_checkpoint_stands(recip
      "again"),
     (RuntimeError("bicubic_backward_cuda does not have a deterministic implementation, but you set"),
      "bicubic_backward_cuda has no deterministic kernel on this device; try deterministic=False"),
-], ids=["gpu", "cpu", "failed", "deterministic"])
+    (during(torch.OutOfMemoryError("GPU 0 has a total capacity of 79.10 GiB of which"),
+            RuntimeError("CUDA error: operation failed due to a previous error during capture")),
+     "out of memory (79.10 GiB in all); try a smaller batch_size"),
+], ids=["gpu", "cpu", "failed", "deterministic", "recording"])
 def test_a_device_that_fails_is_one_line_and_the_last_checkpoint_is_named(recipe, tmp_path, monkeypatch, capsys, error,
                                                                           told):
     original, out = Trainer.train_step, tmp_path / "run"

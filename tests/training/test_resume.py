@@ -84,7 +84,8 @@ def test_a_checkpoint_of_before_is_taken_at_its_word(stopped, monkeypatch, caplo
 
 @pytest.mark.parametrize("spoil", [
     lambda state: state["model"].pop("head.bias"), lambda state: state["optimizer"].pop(),
-    lambda state: state.pop("totals"), lambda state: state["model"].update({"head.bias": torch.ones(7)})])
+    lambda state: state.pop("totals"), lambda state: state.update(optimizer=["x"]),
+    lambda state: state.update(totals=None), lambda state: state["model"].update({"head.bias": torch.ones(7)})])
 def test_a_checkpoint_of_other_code_is_named(stopped, monkeypatch, spoil):
     path = stopped[0] / "checkpoint.pt"
     state = load_checkpoint(path)
@@ -94,8 +95,9 @@ def test_a_checkpoint_of_other_code_is_named(stopped, monkeypatch, spoil):
         resume(stopped, monkeypatch)
 
 
-def test_a_damaged_record_is_named(stopped, monkeypatch):
-    (stopped[0] / "run.json").write_text('{"config": ')
+@pytest.mark.parametrize("content", ['{"config": ', "", "[]", "null", "{}", '{"config": {}}', "\udcff"])
+def test_a_damaged_record_is_named(stopped, monkeypatch, content):
+    (stopped[0] / "run.json").write_bytes(content.encode(errors="surrogateescape"))
     with pytest.raises(ValueError, match="run.json is damaged"):
         resume(stopped, monkeypatch)
 

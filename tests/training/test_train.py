@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,22 @@ def test_stopped_by_a_signal_then_resumed_is_bitwise_the_same(config, reference,
     train(config, out, resume=True, progress=False)
     assert_same_weights(out, reference)
     assert len(json.loads((out / "run.json").read_text())["resumed"]) == 1
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_request(config, tmp_path, monkeypatch):
+    def interrupt(trainer):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert trainer.step == 2  # the first has been noted by now
+        os.kill(os.getpid(), signal.SIGINT)
+
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(Stopped, match="SIGINT"):
+        train(config, tmp_path / "one", progress=False)
+    assert load_checkpoint(tmp_path / "one" / "checkpoint.pt")["step"] == 3
+    monkeypatch.setattr("minivit.training.interrupt.ONE_REQUEST_S", 0.0)
+    at_step(monkeypatch, 2, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "two", progress=False)
 
 
 @pytest.mark.parametrize("step", [0, 2, 4])
@@ -200,6 +217,24 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint(config, tmp_path, monke
     at_step(monkeypatch, 4, fill)
     with pytest.raises(CheckpointError, match="cannot write .*checkpoint.pt"):
         train(config, tmp_path, progress=False)
+    assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_file_that_cannot_grow_is_told_by_its_reason(config, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    before = _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(trainer):
+        soft = (tmp_path / "checkpoint.pt").stat().st_size - 1
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    at_step(monkeypatch, 4, fill)
+    try:
+        with pytest.raises(CheckpointError, match=r"cannot write .*checkpoint.pt: File too large; free some space"):
+            train(config, tmp_path, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert load_checkpoint(tmp_path / "checkpoint.pt")["step"] == 3
     assert not list(tmp_path.glob("*.part"))
 
@@ -334,6 +369,20 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
         trainer.glance()
 
 
+def test_a_glance_that_has_not_arrived_tells_what_was_known(config, monkeypatch):
+    trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
+    trainer.train_epoch(lambda n: None)
+    trainer.glance()
+    known, copy = trainer.progress(), torch.Tensor.copy_
+
+    def slow(tensor, source, non_blocking=False):  # as from a device with a long queue
+        return tensor if non_blocking else copy(tensor, source)
+
+    monkeypatch.setattr(torch.Tensor, "copy_", slow)
+    trainer.totals[:3] += 1
+    assert [trainer.glance() for _ in range(3)] == [known] * 3
+
+
 @pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])
 def test_diagonality_is_added_with_its_weight(config, form):
     options = {"num_classes": 10, "depth": 4, "attention_layers": [0, 2]}
@@ -361,3 +410,12 @@ def test_of_stages_the_square_maps_count():
 def test_what_less_attention_cannot_do_is_named(config, options, message):
     with pytest.raises(ValueError, match=message):
         Trainer(config.override(**{"model_options": {}} | options), load("digits"), torch.device("cpu"))
+
+
+def test_without_test_images_some_must_be_held_out(config, tmp_path):
+    digits = load("digits")
+    untested = replace(digits, test=digits.test.subset([]))
+    with pytest.raises(ValueError, match="digits has no test images; hold out some"):
+        train(config, tmp_path / "run", dataset=untested, progress=False)
+    with pytest.raises(ValueError, match="digits has no test images to measure"):
+        evaluate(Trainer(config.override(held_out_images=7), untested, torch.device("cpu")).model, untested)
