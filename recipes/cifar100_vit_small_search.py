@@ -3,7 +3,7 @@
     python -m minivit sweep recipes/cifar100_vit_small_search.py --data DIR --out runs/small_search --halvings 2
 
 First all variants with a quarter of the epochs, then the better half of them with half of the epochs, then the better
-half of these with all. ``--variants base more_drop_path ...`` searches among some.
+half of these with all: as many steps as twelve full runs. ``--variants base more_drop_path ...`` searches among some.
 
 WAITING FOR A GPU. Records go into results/cifar100_vit_small_search, and the best settings into
 recipes/cifar100_vit_small_record.py. Two changes that are good alone may not be so together: search again from there.

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import statistics
 from dataclasses import asdict
 from functools import cache
@@ -10,12 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from minivit.arguments import parse, read_overrides
 from minivit.report.sweep import shorten
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
-from minivit.training.config import FIELDS
-from minivit.training.recipe import choose_variants
 from tests.step_records import check_step_record, is_step_record
 from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
 from tools.step_times import WAYS
@@ -82,21 +78,6 @@ def test_the_readme_says_how_many_images_a_core_reads():
     assert (f"reads {number['evaluation, 500 x 375, 40 KB']} and {number['evaluation, 500 x 375, 110 KB']}.") in readme
     one, all_cores = (record["ways"][f"training, 500 x 375, 40 KB{which}"] for which in ("", ", one thread per core"))
     assert all_cores["threads"] == 2 and f"read {all_cores['clock'] / one['clock']:.1f} times as many" in readme
-
-
-def waiting_commands():
-    """Return the commands that results/README.md has for whoever has a GPU, without ``python -m minivit``."""
-    text = (ROOT / "results/README.md").read_text(encoding="utf-8")
-    table = text[text.index("## What waits for a GPU"):text.index("## `run.json`")]
-    return [command.partition(" > ")[0] for command in re.findall("`python -m minivit ([^`]+)`", table)]
-
-
-@pytest.mark.parametrize("command", waiting_commands())
-def test_a_command_that_waits_is_understood(command):
-    options = parse(shlex.split(command))
-    if recipe := getattr(options, "recipe", None):
-        variants = load_variants(ROOT / recipe, **read_overrides(options, () if options.command == "bench" else FIELDS))
-        assert choose_variants(variants, options.variants)
 
 
 def test_the_steps_on_a_gpu_are_of_recipes_and_commits_and_their_numbers_fit_each_other():

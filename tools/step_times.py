@@ -11,8 +11,8 @@ import argparse
 import json
 import random
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +20,7 @@ from unittest.mock import patch
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from minivit.analysis import cost
@@ -29,8 +30,9 @@ from minivit.data import DataError, Dataset
 from minivit.mixers import attention
 from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
+from minivit.tasks.task import Task
 from minivit.training import Config, load_config
-from minivit.training.compilation import compile_parts, compiling
+from minivit.training.compilation import OPTIONS, compile_parts, compiling
 from minivit.training.device import choose_device, failure
 from minivit.training.loop import SharedData, fit_classes
 from minivit.training.seeding import choose_kernels
@@ -42,14 +44,22 @@ EVERYTHING = {"compile": "default", "cuda_graph": True, "patch_dropout": (0.0,)}
 PLAIN = {"compile": "none", "cuda_graph": False}
 
 
-def library_attention() -> AbstractContextManager:
-    """Leave out the kernel made for short sequences."""
-    return patch.object(attention, "fits_one_kernel", lambda *_: False)
+@contextmanager
+def library_attention(*kernels: SDPBackend) -> Iterator[None]:
+    """Leave out the kernel made for short sequences; the library takes one of its own, or of those named."""
+    with patch.object(attention, "fits_one_kernel", lambda *_: False):
+        with sdpa_kernel(list(kernels)) if kernels else nullcontext():
+            yield
 
 
 def tanh_gelu() -> AbstractContextManager:
     """Approximate GELU, which then differs from the exact one by up to 5e-4."""
     return patch.object(nn, "GELU", partial(nn.GELU, approximate="tanh"))
+
+
+def fused_loss() -> AbstractContextManager:
+    """Compile the loss too."""
+    return patch.object(Task, "loss", torch.compile(Task.loss, dynamic=False, options=OPTIONS))
 
 
 class Way(NamedTuple):
@@ -78,6 +88,12 @@ WAYS = {
                            {"augmentation": "none", "mixup": 0.0, "cutmix": 0.0, "erasing": 0.0}),
     "cb": Way("full, with Context Broadcasting", {"model_options": {"context": "cb"}}),
     "tanh": Way("full, with GELU approximated by tanh", around=tanh_gelu, if_named=True),
+    "fused_loss": Way("full, with cross-entropy compiled too", around=fused_loss, needs_graphs=True, if_named=True),
+    "flash": Way("full, with FlashAttention's kernels", around=partial(library_attention, SDPBackend.FLASH_ATTENTION),
+                 needs_graphs=True, if_named=True),
+    "efficient": Way("full, with memory-efficient attention's kernels",
+                     around=partial(library_attention, SDPBackend.EFFICIENT_ATTENTION), needs_graphs=True,
+                     if_named=True),
     "adamw": Way("full, with AdamW for all weights", {"optimizer": "adamw"}, if_named=True),
     "batch_1024": Way("full, with batches of 1,024", {"batch_size": 1024}, if_named=True),
 }
@@ -202,9 +218,9 @@ def table(result: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
-    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all but "
-                        "the last three, as far as the device supports them. They're in memory at once, so name fewer "
-                        "if it runs out")
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default those "
+                        "before tanh, as far as the device supports them. They're in memory at once, so name fewer if "
+                        "it runs out")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=10, metavar="N")

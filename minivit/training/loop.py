@@ -89,7 +89,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     try:
         run(out, trainer, progress)
     except (TrainingError, RuntimeError) as error:
-        reason = error if isinstance(error, TrainingError) else failure(error)
+        reason = str(error) if isinstance(error, TrainingError) else failure(error)
         if reason is None:
             raise
         kept = f". The last good checkpoint is {out / CHECKPOINT}" if (out / CHECKPOINT).exists() else ""

@@ -3,6 +3,7 @@ import json
 import weakref
 
 import pytest
+import torch
 
 import minivit.report.sweep as sweep_module
 from minivit.__main__ import main
@@ -52,7 +53,9 @@ def run(path, tmp_path, **options):
     return sweep(path, tmp_path / "out", **{"device": "cpu", "progress": False, "tell": lambda line: None} | options)
 
 
-def test_a_run_is_freed_before_the_next_one_loads_its_images(recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [None, TrainingError("nan"), torch.OutOfMemoryError("full")],
+                         ids=["", "nan", "memory"])
+def test_a_run_is_freed_before_the_next_one_loads_its_images(recipe, tmp_path, monkeypatch, error):
     original, made = loop.create_trainer, weakref.WeakSet()
 
     def create_trainer(*args):
@@ -61,7 +64,12 @@ def test_a_run_is_freed_before_the_next_one_loads_its_images(recipe, tmp_path, m
         made.add(trainer)
         return trainer
 
+    def fail(trainer, **options):
+        raise type(error)(*error.args)
+
     monkeypatch.setattr(loop, "create_trainer", create_trainer)
+    if error:
+        monkeypatch.setattr(Trainer, "finish_epoch", fail)
     gc.disable()  # by luck it would be in time
     try:
         run(recipe(VARIANTS), tmp_path, overrides={"epochs": 1})

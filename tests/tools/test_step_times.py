@@ -4,9 +4,12 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from minivit.bench.recipes import Run
 from minivit.data import load
+from minivit.mixers import attention
+from minivit.tasks.task import Task
 from minivit.training import Trainer, load_config
 from minivit.training.loop import fit_classes
 from tests.step_records import check_step_record, is_step_record
@@ -67,6 +70,18 @@ def test_kernels_and_batches_can_be_others(recipe, uncompiled):
         form[name] = run.model.blocks[0].mlp.act.approximate, len(run.optimizers)
     assert form == {"eager": ("none", 2), "tanh": ("tanh", 2), "adamw": ("none", 1)}
     assert torch.nn.GELU().approximate == "none"
+
+
+def test_attention_and_loss_can_be_computed_by_other_kernels_for_a_while():
+    x, mine, loss = torch.ones(1, 1, 2, 4), attention.fits_one_kernel, Task.loss
+    with WAYS["efficient"].around(), pytest.raises(RuntimeError, match="No (viable|available)"):  # a CPU has none
+        assert not attention.fits_one_kernel(x, x, x)
+        F.scaled_dot_product_attention(x, x, x)
+    with WAYS["flash"].around():
+        F.scaled_dot_product_attention(x, x, x)
+    with WAYS["fused_loss"].around():
+        assert Task.loss is not loss
+    assert (attention.fits_one_kernel, Task.loss) == (mine, loss)
 
 
 def test_the_kernels_of_a_step_are_told_apart_by_what_they_are_for(recipe):
