@@ -21,7 +21,7 @@ from tools.stubs import MarkerError, wanted_before, without_markers, without_sol
 
 DIRECTIVE = re.compile(r"^(:{3,})\{(\w+)\}([^\n]*)\n((?::[\w-]+:[^\n]*\n)*)(.*?)\n\1$", re.MULTILINE | re.DOTALL)
 
-LINK_WITHIN = re.compile(r"\[([^\]\n]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
+LINK_WITHIN = re.compile(r"\[([^\[\]]+)\]\((?:<#[^>\n]*>|#[^)\s]*)\)")  # such as to a figure or a word of the glossary
 CITATION = re.compile(r"\s*\{cite(?::\w+)?\}`[^`]+`")
 
 FOLDED = {"hide-input", "hide-cell"}  # tags of cells whose code a page shows only if it's asked to

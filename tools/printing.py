@@ -38,6 +38,7 @@ nav a { align-items: last baseline; color: inherit; display: flex; text-decorati
 nav a::before { border-bottom: 1.5px dotted; content: ""; flex: 1 0 1em; margin-inline: 0.4em; opacity: 0.5; order: 1; }
 nav a::after { content: attr(data-page); flex: none; font-variant-numeric: tabular-nums; min-width: 2em; order: 2;
   text-align: right; white-space: nowrap; }
+.unseen body :not(nav, nav *) { visibility: hidden !important; }
 """
 WRAP = """() => document.querySelectorAll("nav a").forEach((link) => {
   const title = document.createElement("span");
@@ -78,7 +79,9 @@ def print_numbered(page: Any, target: Path, name: str) -> None:
 
     page.add_style_tag(content=LINE)
     page.evaluate(WRAP)
+    page.evaluate("document.documentElement.classList.add('unseen')")  # what isn't painted is sooner printed
     pages = printed()
+    page.evaluate("document.documentElement.classList.remove('unseen')")
     if lost := set(page.evaluate(NUMBER, pages)) - set(pages):
         raise ValueError(f"the contents name places that the text doesn't have: {', '.join(sorted(lost))}")
     if printed(outline=True, tagged=True) != pages:

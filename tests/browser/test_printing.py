@@ -33,7 +33,7 @@ def test_the_contents_say_on_which_page_a_title_is(page, tmp_path):
     with pikepdf.open(tmp_path / "book.pdf") as book, book.open_outline() as outline:
         pages = [book.pages.index(pikepdf.Page(title.destination[0])) + 1 for title in outline.root]
     assert pages == [2, 4] and shown(page) == ['"2"', '"4"']
-    assert page.locator("nav a").first.inner_text() == "One of two"
+    assert page.locator("nav a").first.inner_text() == "One of two" and page.locator("#two").is_visible()
 
 
 def test_a_line_of_the_contents_that_leads_nowhere_is_an_error(page, tmp_path):
