@@ -88,8 +88,9 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     check_fit(path, {name: variants[name] for name in unfinished}, data)
     device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
     if compare:
-        check_alike(runs, histories, device)
-        tell_commits(runs, histories, tell)
+        records = expected_records(runs, histories, device)
+        check_alike(runs, records)
+        tell_commits(records, tell)
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
         tell(f"run {number} of {len(runs)}: {folder}{', finished before' if histories[run] else ''}")
         if histories[run] is None:
@@ -131,38 +132,39 @@ def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> N
             raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 
 
-def check_alike(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, device: str) -> None:
+def expected_records(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, device: str
+                     ) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return what ``run.json`` says of each run; those that aren't finished have the sitting to come on ``device``."""
+    records, now = {}, {"commit": commit()} if None in histories.values() else {}
+    for run, (folder, config) in runs.items():
+        record = read_run(folder) if (folder / RUN).exists() else {}
+        if histories[run] is None:
+            coming = now | sitting(config, torch.device(device))
+            record = record | {"resumed": [*record.get("resumed", []), coming]} if record else coming
+        records[run] = {"config": asdict(config)} | record
+    return records
+
+
+def check_alike(runs: Mapping[tuple[str, int], tuple[Path, Config]],
+                records: Mapping[tuple[str, int], Mapping[str, Any]]) -> None:
     """Raise if a run and its partner, the first variant with the same seed, differ in more than their recipe."""
-    for (name, seed), (folder, config) in runs.items():
-        partner = next(run for run in runs if run[1] == seed)
-        (other, base), found = runs[partner], conditions_of(runs[name, seed], histories[name, seed], device)
-        for what, value in conditions_of(runs[partner], histories[partner], device).items():
-            if found[what] != value and (what != "precision" or config.precision == base.precision):
-                raise ValueError(f"{folder} and {other} can't be compared: {what} {found[what]!r} and {value!r}; train "
-                                 "one of them again, or only list them (--no-comparison)")
+    found = {run: conditions(record) for run, record in records.items()}
+    for run, (folder, config) in runs.items():
+        partner = next(each for each in runs if each[1] == run[1])
+        other, base = runs[partner]
+        for what, value in found[partner].items():
+            if found[run][what] != value and (what != "precision" or config.precision == base.precision):
+                raise ValueError(f"{folder} and {other} can't be compared: {what} {found[run][what]!r} and {value!r}; "
+                                 "train one of them again, or only list them (--no-comparison)")
 
 
-def tell_commits(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories,
-                 tell: Callable[[str], Any]) -> None:
+def tell_commits(records: Mapping[tuple[str, int], Mapping[str, Any]], tell: Callable[[str], Any]) -> None:
     """Say so if the runs to be compared are of several commits: their code may differ, too."""
-    now, counts = commit() if None in histories.values() else None, Counter()
-    for run, (folder, _) in runs.items():
-        record = read_run(folder) if (folder / RUN).exists() else None
-        commits = [it.get("commit") for it in (record, *record.get("resumed", []))] if record else []
-        counts.update({str(it)[:7] for it in commits + [now] * (histories[run] is None)})
+    counts = Counter(str(part.get("commit"))[:7] for record in records.values()
+                     for part in (record, *record.get("resumed", [])))
     if len(counts) > 1:
         tell(f"these runs are of different commits ({', '.join(f'{it}: {n}' for it, n in counts.items())}), so what "
              "changed in the code may show in their differences")
-
-
-def conditions_of(run: tuple[Path, Config], history: list[dict[str, Any]] | None, device: str) -> dict[str, str]:
-    """Return the conditions of a run; those of one that isn't finished include what it will have on ``device``."""
-    folder, config = run
-    record = read_run(folder) if (folder / RUN).exists() else {}
-    if history is None:
-        now = sitting(config, torch.device(device))
-        record = record | {"resumed": [*record.get("resumed", []), now]} if record else now
-    return conditions({"config": asdict(config)} | record)
 
 
 def changes(base: Config, config: Config) -> str:
