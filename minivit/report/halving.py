@@ -7,6 +7,7 @@ from typing import Any
 from minivit.options import check_at_least
 from minivit.report.sweep import sweep
 from minivit.training.recipe import choose_variants, load_variants
+from minivit.training.trainer import TrainingError
 
 
 def halve(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, halvings: int = 2,
@@ -52,6 +53,8 @@ def halve(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, hal
         If a variant is scored on the test set, on which nothing may be chosen; or as from ``sweep``.
     DataError, CheckpointError, Stopped
         As from ``sweep``.
+    TrainingError
+        If no run of a round ended well.
     """
     check_at_least(1, halvings=halvings)
     variants = choose_variants(load_variants(path, **overrides or {}), names)
@@ -59,14 +62,17 @@ def halve(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, hal
         if not config.held_out_images:
             raise ValueError(f"variant {name!r} would be chosen on the test set; set held_out_images, such as "
                              "held_out_images=5000")
-    chosen, last = list(variants), 2**halvings
-    for part in (2**left for left in range(halvings, -1, -1)):
+    chosen = list(variants)
+    for number in range(1, halvings + 2):
+        part = 2**(halvings + 1 - number)
         rows = sweep(path, Path(out) / (f"1of{part}" if part > 1 else ""), seeds, part=part, names=chosen,
                      overrides=overrides, compare=False, tell=tell, **options)
         report(rows)
         best = sorted((row for row in rows if row["n"]), key=lambda row: -row["mean"])  # equal ones stay in order
+        if not best:
+            raise TrainingError(f"all runs of round {number} of {halvings + 1} failed: there's nothing to choose from")
         chosen = [row["variant"] for row in best]
         if part > 1:
             chosen = chosen[:(len(rows) + 1) // 2]
-            tell(f"round {(last // part).bit_length()} of {halvings + 1} leaves {', '.join(chosen)}")
+            tell(f"round {number} of {halvings + 1} leaves {', '.join(chosen)}")
     return chosen

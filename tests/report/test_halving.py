@@ -5,7 +5,7 @@ import pytest
 from minivit.__main__ import main
 from minivit.report.halving import halve
 from minivit.report.sweep import shorten
-from minivit.training import Stopped, Trainer, read_record
+from minivit.training import Stopped, Trainer, TrainingError, read_record
 
 VARIANTS = {f"rate_{i}": {"learning_rate": rate} for i, rate in enumerate((1e-5, 2e-5, 3e-3, 5e-5, 2e-3))}
 
@@ -55,6 +55,15 @@ def test_a_search_goes_on_where_it_was_stopped(recipe, tmp_path, monkeypatch):
     best, rounds, told = run(recipe, tmp_path)
     assert len(epochs) == 5 * 2 + 3 * 4 + 2 * 8 and (best, told) == (whole[0], whole[2])
     assert [[row["mean"] for row in rows] for rows in rounds] == [[row["mean"] for row in rows] for rows in whole[1]]
+
+
+def test_a_round_of_which_no_run_ends_well_ends_the_search(recipe, tmp_path, monkeypatch):
+    def fail(trainer, **options):
+        raise TrainingError("the loss is not finite")
+
+    monkeypatch.setattr(Trainer, "finish_epoch", fail)
+    with pytest.raises(TrainingError, match="all runs of round 1 of 3 failed"):
+        run(recipe, tmp_path)
 
 
 def test_nothing_is_chosen_on_the_test_set(recipe, tmp_path, capsys):
