@@ -10,8 +10,9 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from minivit.data import DataError, list_datasets
-from minivit.files import read_names, user_path
+from minivit.data import list_datasets
+from minivit.data.dataset import read_class_names
+from minivit.files import user_path
 from minivit.training.config import FIELDS, GROUPS, describe
 
 OF_DATA = {"dataset": "imagefolder, shards, ...; the run's by default, imagefolder for published weights",
@@ -190,10 +191,7 @@ def read_classes(words: list[str] | None) -> list[str] | None:
     """
     if words is None or len(words) != 1 or not user_path(words[0], "classes").is_file():
         return words
-    try:
-        return read_names(words[0])
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{words[0]} cannot be read ({error}): give a file with one class name per line") from None
+    return read_class_names(words[0])
 
 
 def read_overrides(options: argparse.Namespace, fields: Collection[str] = FIELDS) -> dict[str, Any]:

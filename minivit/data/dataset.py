@@ -1,6 +1,7 @@
 """Data sets: two splits of uint8 images and labels, with the names of the classes and the statistics of the pixels."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
@@ -8,6 +9,7 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
+from minivit.files import read_names
 from minivit.options import did_you_mean
 
 
@@ -17,6 +19,20 @@ class DataError(Exception):
 
 class BrokenImageError(DataError):
     """One image cannot be read; a run continues without it, see :mod:`minivit.data.broken`."""
+
+
+def read_class_names(path: str | os.PathLike) -> list[str]:
+    """Return the names of classes, which a text file lists one per line.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, or not a text.
+    """
+    try:
+        return read_names(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} cannot be read ({error}): give a file with one class name per line") from None
 
 
 class Images(Protocol):

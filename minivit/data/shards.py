@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 
 from minivit.data.crops import View
-from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, read_class_names
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
-from minivit.files import read_names
 
 
 class ShardImages(StoredImages):
@@ -142,10 +141,7 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
 
 def _read_classes(classes: Sequence[str] | str | Path) -> tuple[str, ...]:
     if isinstance(classes, str | Path):
-        try:
-            classes = read_names(classes)
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{classes} cannot be read ({error}): give a file with one class name per line") from None
+        classes = read_class_names(classes)
     if len(set(classes)) != len(classes) or not classes:
         raise ValueError(f"classes has {len(classes)} names, of which {len(set(classes))} are different: there must be "
                          "at least one, and all must differ")
