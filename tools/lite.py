@@ -67,16 +67,13 @@ def lite_edition(notebook: nbformat.NotebookNode, name: str) -> tuple[nbformat.N
     """Return the notebook as it can run in a browser, with the outputs that it has, and the values that it reads."""
     edition = reader_edition(notebook)
     keeper = WithoutTorch([cell.source for cell in edition.cells if cell.cell_type == "code"])
-    cells = [nbformat.v4.new_code_cell(FIRST, id="install"),
+    first = [nbformat.v4.new_code_cell(FIRST, id="install"),
              nbformat.v4.new_code_cell(SECOND.format(name=name), id="stored")]
     for cell in edition.cells:
-        if cell.cell_type == "markdown":
-            cells.append(nbformat.v4.new_markdown_cell(cell.source, id=cell.id))
-        elif cell.cell_type == "code":
-            cells.append(nbformat.v4.new_code_cell(keeper.cell(cell.source), id=cell.id, outputs=cell.outputs,
-                                                   metadata=cell.metadata))
+        if cell.cell_type == "code":
+            cell.source, cell.execution_count = keeper.cell(cell.source), None
     kernel = {"display_name": "Python (Pyodide)", "language": "python", "name": "python"}
-    return nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), keeper.values
+    return nbformat.v4.new_notebook(cells=[*first, *edition.cells], metadata={"kernelspec": kernel}), keeper.values
 
 
 def with_button(book: dict) -> dict:

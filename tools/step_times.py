@@ -218,9 +218,9 @@ def table(result: dict[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=step_times.__doc__.splitlines()[0], allow_abbrev=False)
     parser.add_argument("recipe", help="recipes/NAME.py, or a run.json")
-    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default those "
-                        "before tanh, as far as the device supports them. They're in memory at once, so name fewer if "
-                        "it runs out")
+    parser.add_argument("--ways", nargs="+", metavar="NAME", help=f"any of {', '.join(WAYS)}; by default all but "
+                        f"{', '.join(name for name, way in WAYS.items() if way.if_named)}, as far as the device "
+                        "supports them. They're in memory at once, so name fewer if it runs out")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rounds", type=int, default=10, metavar="N")
