@@ -12,7 +12,7 @@ from PIL import Image
 from sphinx.application import Sphinx
 from sphinx.transforms.post_transforms import SphinxPostTransform
 
-from tools.stubs import BEGIN, END
+from tools.stubs import BEGIN, without_markers
 
 PART = "attention"  # Part I, which also runs in a browser
 
@@ -75,11 +75,6 @@ def smaller(image: bytes, kind: str = "") -> bytes:
     return min(image, buffer.getvalue(), key=len) if kind in ("", whole.format) else buffer.getvalue()
 
 
-# Marks for the editions, which no reader of a page needs.
-SOLUTION_MARK = re.compile(rf' *<span class="c1">(?:{BEGIN}|{END})</span>\n?')
-EMPTY_LINES = re.compile(r"\n\n+(?=</pre>)")  # as they stand before a mark
-
-
 def smaller_frame(frame: re.Match) -> str:
     return frame[1] + base64.b64encode(smaller(base64.b64decode(frame[2]))).decode()
 
@@ -88,7 +83,6 @@ def rewrite(app: Sphinx, pagename: str, templatename: str, context: dict[str, An
     if body := context.get("body"):
         for old, new in REWRITTEN.items():
             body = body.replace(old, new)
-        body = EMPTY_LINES.sub("\n", SOLUTION_MARK.sub("", body))
         context["body"] = FRAME.sub(smaller_frame, body)
         if app.builder.name == "html":
             context["body"] = PLOT.sub(r"\1webp", context["body"])
@@ -106,6 +100,18 @@ class NumberedLines(SphinxPostTransform):
             if r"\tag" in block.astext() and r"\\" in block.astext():
                 block["nowrap"] = True
                 block[:] = [nodes.Text(rf"\[{block.astext()}\]")]
+
+
+class WithoutMarkers(SphinxPostTransform):
+    """Leave out the marks of the editions, which no reader of a page needs."""
+
+    default_priority = 900
+
+    def run(self, **kwargs: Any) -> None:
+        for block in self.document.findall(nodes.literal_block):
+            if BEGIN in block.rawsource:
+                block.rawsource = without_markers(block.rawsource).rstrip()
+                block[:] = [nodes.Text(block.rawsource)]
 
 
 FRAME = re.compile(r"(data:image/webp;base64,)([A-Za-z0-9+/=]+)")  # of a figure with a slider
@@ -173,6 +179,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", add_lite_button, priority=900)
     app.connect("html-page-context", rewrite)
     app.add_post_transform(NumberedLines)
+    app.add_post_transform(WithoutMarkers)
     app.connect("build-finished", shrink)
     # A new number makes Sphinx write all pages again: change it with what this file makes of a page.
-    return {"env_version": 4, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 5, "parallel_read_safe": True, "parallel_write_safe": True}
