@@ -9,6 +9,7 @@ from minivit.checks import attempted, check, digest
 
 @pytest.mark.parametrize("left, right", [
     (1.0, 1.0), ([1.0, 2.0], np.array([1.0, 2.0])), (np.full(3, 0.5), 0.5), (torch.ones(2, requires_grad=True), 1),
+    (torch.ones(2, dtype=torch.bfloat16), 1), ([torch.tensor(1.0, requires_grad=True), torch.tensor(1.0)], 1),
 ])
 def test_equal_sides_are_said_to_be(left, right, capsys):
     check("they are one", left, right, atol=1e-6)
