@@ -33,6 +33,8 @@ from minivit.training import (
 from minivit.training.config import merge
 from minivit.training.device import choose_device, failure
 
+SIGPIPE = 13  # Windows has no such signal
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; errors that a user can fix are printed in one line."""
@@ -42,6 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with told_to_the_user(options.level):
             COMMANDS[options.command](options)
+            print(end="", flush=True)  # fail here, where it can be told, rather than at the end
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always resumes
         if parallel.is_first():
@@ -50,7 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("interrupted")
         return 130
-    except (ValueError, DataError, CheckpointError, TrainingError, RuntimeError) as error:
+    except BrokenPipeError:  # nobody reads on, as in `minivit ... | head`
+        drop_output()
+        return 128 + SIGPIPE
+    except (ValueError, DataError, CheckpointError, TrainingError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError):
+            drop_output()
         reason = failure(error) if isinstance(error, RuntimeError) else error
         if reason is None or os.environ.get("MINIVIT_TRACEBACK"):
             raise
@@ -212,6 +220,14 @@ def run_plan(options: argparse.Namespace) -> None:
 
 COMMANDS = {"train": run_train, "sweep": run_sweep, "eval": run_eval, "analyze": run_analyze, "data": run_data,
             "bench": run_bench, "plan": run_plan}
+
+
+def drop_output() -> None:
+    """Discard what can't be printed, if anything: Python would try again when it ends, and complain."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(message: str) -> None:

@@ -49,10 +49,12 @@ def as_weights(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -
     Raises
     ------
     ValueError
-        Also if they are not, as scores before softmax, or maps with a nan.
+        Also if they are not, as scores before softmax or rows with a nan.
     """
     attn = as_maps(attn, axes, name)
     sums = attn.detach().sum(dim=-1)
+    if sums.isnan().any():
+        raise ValueError(f"{name} has rows with a nan, which is no weight; in half precision, scores may overflow")
     # In half precision, rounding each weight moves the sum by up to 0.004.
     if not (attn >= 0).all() or not ((sums - 1).abs() < 0.01).all():
         raise ValueError(f"{name}: rows must be non-negative and sum to 1, but these sum to {sums.min():g} ... "

@@ -129,7 +129,7 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
     Raises
     ------
     ValueError
-        In one line, if classes or images differ from those of the training, and how.
+        In one line, if classes or images differ from those of the training, and how; or if a single class is left.
     DataError
         If the data set is missing or damaged.
     """
@@ -156,6 +156,8 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
             raise ValueError(f"classes: a model for {config.task} can't choose among some of its classes, or have them "
                              f"in another order than {dataset.name}")
         return model, dataset
+    if len(chosen) < 2:
+        raise ValueError(f"classes: {chosen[0]!r} is the only one, and every answer would be right: choose two or more")
     kept, dataset = [names.index(name) for name in chosen], dataset.select_classes(chosen)
     if labels is not None:
         dataset = replace(dataset, test=relabel(dataset.test, labels, len(names), kept))

@@ -97,6 +97,8 @@ def test_some_classes_alone(meet, data, classes):
     (CLASSES, ("be",), r"'be' is not a class of the model \(did you mean 'bee'\?\)"),
     (("bee", "dog"), ("bee", "ant"), "animals has no images of 'ant'"),
     (("bee", "zebra"), (), "not all classes of the model: 'zebra'"),
+    (CLASSES, ("bee",), "'bee' is the only one, and every answer would be right"),
+    (("dog",), (), "'dog' is the only one, and every answer would be right"),
 ])
 def test_classes_that_cannot_be_chosen(meet, data, classes, message):
     with pytest.raises(ValueError, match=message):
