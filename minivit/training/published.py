@@ -16,7 +16,7 @@ from minivit.models import create_model
 from minivit.models.registry import MODELS
 from minivit.models.unwrap import load_weights
 from minivit.options import check_options
-from minivit.training.checkpoint import read_weights
+from minivit.training.checkpoint import is_safetensors, read_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
 from minivit.training.trained import Trained, listed
@@ -123,7 +123,7 @@ def choose(path: Path, header: Mapping[str, str], image_size: Sequence[int], giv
 
 def read_header(path: Path) -> dict[str, str]:
     """Return the header of a safetensors file that can be read; of other files nothing."""
-    if path.suffix != ".safetensors":
+    if not is_safetensors(path):
         return {}
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}

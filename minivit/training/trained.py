@@ -17,7 +17,7 @@ from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, from_json
 from minivit.tasks import find_task
-from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, read_safetensors
+from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, is_safetensors, load_checkpoint, read_safetensors
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
 
@@ -64,7 +64,7 @@ def load_trained(path: str | Path) -> Trained:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; give a run's folder, its {WEIGHTS} or its {CHECKPOINT}")
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors(path):
             weights, header = read_safetensors(path)
             if "config" not in header:
                 raise CheckpointError(f"{path} holds weights but not which model they are for; make it with "

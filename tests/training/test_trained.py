@@ -105,6 +105,13 @@ def test_classes_that_cannot_be_chosen(meet, data, classes, message):
         meet(dataset(data), classes=classes)
 
 
+def test_a_model_may_be_asked_about_other_classes_again(meet):
+    whole, images = meet(dataset())[0], dataset(("bee", "dog")).test.images[:2] / 255
+    meet(dataset(), classes=("cat", "dog"))
+    again, _ = meet(dataset(), classes=("ant", "bee"))
+    torch.testing.assert_close(again(images), whole(images)[:, :2])
+
+
 def test_a_run_that_knows_no_classes_is_told_once_and_goes_on(meet, caplog):
     data = dataset(("w", "x", "y", "z"))
     with caplog.at_level(logging.WARNING):
@@ -160,6 +167,8 @@ def test_a_wrong_header_is_one_line_that_names_the_file(weights, header, message
     (lambda w: w.pop("head.bias"), "the model has 'head.bias'$"),
     (lambda w: w.update(extra=torch.ones(1), more=torch.ones(1), most=torch.ones(1)), "have 'extra', 'more' ...$"),
     (lambda w: w.update({"head.bias": torch.ones(7)}), r"head.bias has shape \(7,\), the model's has \(10,\)$"),
+    (lambda w: w.update({"head.bias": torch.ones(10, dtype=torch.int8)}), "head.bias has dtype torch.int8.*quantised"),
+    (lambda w: w.update(pos_embed=w["pos_embed"][:, 1:].clone()), "pos_embed has shape.*give image_size"),
 ])
 def test_weights_that_do_not_fit_are_one_line(weights, spoil, message):
     config, state, folder = weights
