@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
@@ -27,12 +28,20 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
     Raises
     ------
     DataError
-        If the file is missing, or not a text.
+        If the file is missing, empty, or not a text.
     """
     try:
-        return read_names(path)
+        names = list(map(class_name, read_names(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}): give a file with one class name per line") from None
+    if not names:
+        raise DataError(f"{path} is empty: give a file with one class name per line")
+    return names
+
+
+def class_name(text: str) -> str:
+    """Return a name in Unicode's form NFC: a Mac may write é as e plus an accent, which is the same class."""
+    return unicodedata.normalize("NFC", text)
 
 
 class Images(Protocol):

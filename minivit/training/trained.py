@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.data.dataset import class_name
 from minivit.data.registry import has_option
 from minivit.data.relabel import relabel
 from minivit.files import user_path
@@ -200,6 +201,7 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
                              f"{differences(known, dataset.classes)}. Use the folders that it was trained on, or "
                              "choose some of the classes with --classes, or those that there are with --subset")
         return list(known)
+    classes = list(map(class_name, classes))
     for name in classes:
         if name not in known:
             raise ValueError(f"classes: {name!r} is not a class of the model{did_you_mean(name, known)}")

@@ -1,12 +1,14 @@
 import json
 import logging
-from dataclasses import asdict
+import unicodedata
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minivit.data import DataInfo, Dataset, Split, load
+from minivit.data import DataError, DataInfo, Dataset, Split, load
+from minivit.data.dataset import read_class_names
 from minivit.models import create_model
 from minivit.training import (
     CheckpointError,
@@ -103,6 +105,17 @@ def test_some_classes_alone(meet, data, classes):
 def test_classes_that_cannot_be_chosen(meet, data, classes, message):
     with pytest.raises(ValueError, match=message):
         meet(dataset(data), classes=classes)
+
+
+def test_a_name_typed_on_a_mac_is_the_same_class(meet, tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    known = replace(INFO, classes=("ant", "bee", nfc, "dog"))
+    (tmp_path / "names.txt").write_text(f"bee\n{nfd}\n", encoding="utf-8")
+    for chosen in (["bee", nfd], read_class_names(tmp_path / "names.txt")):
+        assert meet(dataset(known.classes), known, classes=chosen)[1].classes == ("bee", nfc)
+    (tmp_path / "names.txt").write_text("\n")
+    with pytest.raises(DataError, match="names.txt is empty: give a file with one class name per line"):
+        read_class_names(tmp_path / "names.txt")
 
 
 def test_a_model_may_be_asked_about_other_classes_again(meet):
