@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
 from minivit.arguments import OF_DATA, OF_MODEL, parse, read_classes, read_overrides, read_value
 from minivit.data import DataError, Dataset, data_root, fetch, load
 from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
+from minivit.data.decode import ignore_warnings
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
 from minivit.files import user_path
@@ -236,7 +238,7 @@ def tell(message: str) -> None:
 
 @contextlib.contextmanager
 def told_to_the_user(least: int) -> Iterator[None]:
-    """Print log messages of the package, from this level on, in the format of the command line."""
+    """Print log messages of the package, from this level on, in the format of the command line; none of Pillow's."""
     handler = logging.Handler(least)
     handler.emit = lambda record: tell(record.getMessage())
     logger = logging.getLogger("minivit")
@@ -245,7 +247,9 @@ def told_to_the_user(least: int) -> Iterator[None]:
     logger.setLevel(least)
     logger.propagate = False
     try:
-        yield
+        with warnings.catch_warnings():
+            ignore_warnings()
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

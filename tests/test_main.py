@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import re
+import struct
 import sys
 
 import pytest
@@ -305,3 +306,17 @@ def test_an_output_that_takes_nothing_is_one_line(monkeypatch, capsys):
     assert main(["data", "digits"]) == 1
     sys.stdout.close()
     assert re.fullmatch("minivit: error: .*No space left on device\n", capsys.readouterr().err)
+
+
+def test_photographs_with_damaged_notes_are_read_in_silence(tmp_path, capfd, monkeypatch):
+    notes = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x010E, 2, 999, 1000, 0)  # they end beyond the file
+    for i in range(12):
+        path = tmp_path / ("train", "test")[i % 2] / "ab"[i // 6] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path, exif=notes)
+    with pytest.warns(UserWarning, match="larger than file"), Image.open(path) as image:
+        image.getexif()
+    for readers in ("", "1"):
+        monkeypatch.setenv("MINIVIT_READERS", readers)
+        assert main(["data", "imagefolder", "--data", str(tmp_path), "--check"]) == 0
+        assert "Warning" not in capfd.readouterr().err

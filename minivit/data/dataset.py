@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -87,6 +88,9 @@ class Split:
     labels: Tensor
 
     def __post_init__(self):
+        if isinstance(self.images, np.ndarray | list | tuple) or not isinstance(self.labels, Tensor):
+            raise ValueError(f"images is a {type(self.images).__name__} and labels is a {type(self.labels).__name__}: "
+                             "they must be tensors, as torch.tensor makes of an array, or images files on disk")
         if isinstance(self.images, Tensor) and (self.images.dtype != torch.uint8 or self.images.ndim != 4):
             raise ValueError(f"images of dtype {self.images.dtype} and shape {tuple(self.images.shape)}: "
                              "they must be uint8 of shape (n, C, H, W)")
@@ -181,7 +185,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        If a label is not that of a class.
+        If a label is not that of a class, or a mean is not in [0, 1], as of images that weren't divided by 255.
     """
 
     name: str
@@ -192,6 +196,8 @@ class Dataset:
     std: tuple[float, ...]
 
     def __post_init__(self):
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean={self.mean!r} of {self.name} must be in [0, 1], that of images divided by 255")
         for name in ("train", "test"):
             labels = getattr(self, name).labels
             # A label outside would be no class at all in training, where targets are probabilities.
