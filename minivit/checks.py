@@ -27,7 +27,7 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     Raises
     ------
     AssertionError
-        With the claim and the largest difference, if that exceeds ``atol``; or if a side is still to do.
+        With the claim and the largest difference, if that exceeds ``atol``; or if a side is still to do or is empty.
 
     Examples
     --------
@@ -36,6 +36,9 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     """
     attempted(left, right)
     left, right = (as_array(side).astype(float) for side in (left, right))
+    if not left.size or not right.size:
+        raise AssertionError(f"claim: {claim}: there is nothing to compare; a side is empty, of shape "
+                             f"{left.shape if not left.size else right.shape}")
     np.testing.assert_allclose(left, right, rtol=0, atol=atol, err_msg=f"claim: {claim}")
     say(f"✓ {claim} ({f'to {atol:.0e}' if atol else 'exactly'})")
 
