@@ -222,8 +222,9 @@ def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
         state = load_checkpoint(checkpoint)
         before, now = (flatten(json.loads(json.dumps(asdict(config))))  # a run.json has lists where a recipe has tuples
                        for config in (Config.from_dict(state["config"]), trainer.config))
+        from_data = {"model_options.num_classes"} if "data" in state else set()  # these are compared by their names
         for name in before | now:
-            if before.get(name) != now.get(name):
+            if name not in from_data and before.get(name) != now.get(name):
                 raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "
                                  f"{before.get(name)!r}; resume with the same configuration, or choose another --out")
         compare_data(out, trainer, state)
