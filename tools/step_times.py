@@ -33,8 +33,8 @@ from minivit.report.table import text_table
 from minivit.tasks.task import Task
 from minivit.training import Config, load_config
 from minivit.training.compilation import OPTIONS, compile_parts, compiling
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import choose_device, failure
-from minivit.training.loop import SharedData, fit_classes
 from minivit.training.seeding import choose_kernels
 from minivit.training.trainer import Trainer
 from tools.kernel_table import kernel_table

@@ -9,8 +9,8 @@ from torch import Tensor
 from minivit.bench.models import Subject, describe, measure_groups
 from minivit.data.augment import normalize
 from minivit.options import check_at_least, check_options
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import autocast, choose_device
-from minivit.training.loop import SharedData, fit_classes
 from minivit.training.recipe import choose_variants, load_variants
 from minivit.training.trainer import Trainer
 
