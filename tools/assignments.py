@@ -28,7 +28,7 @@ from traitlets.config import Config
 
 from minivit.files import write_whole
 from minivit.options import did_you_mean
-from tools.editions import INSTALL
+from tools.editions import install_cells
 from tools.notebooks import replace
 from tools.paths import ROOT, TEACH
 from tools.run_submission import RunSubmission
@@ -132,9 +132,7 @@ def by_hand(name: str) -> list[str]:
 def write(name: str, folder: Path, repository_url: str = "") -> Path:
     """Write the students' version of an assignment, and its zip, to a folder; return the notebook's path."""
     notebook = released(name)
-    if repository_url:
-        source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))
+    notebook.cells[:0] = install_cells(repository_url)
     path = folder / name / f"{name}.ipynb"
     text = nbformat.writes(notebook) + "\n"
     replace(path, text)

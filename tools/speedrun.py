@@ -21,7 +21,8 @@ from minivit.models.registry import MODELS
 from minivit.options import did_you_mean, from_json
 from minivit.report.sweep import changes
 from minivit.training import RESULTS, CheckpointError, Config, read_record
-from minivit.training.files import read_json, write_whole
+from minivit.training.files import read_json
+from tools.notebooks import replace
 
 SEEDS = 5
 TRAIN_IMAGES, CLASSES, IMAGE_SHAPE = 50_000, 100, [3, 32, 32]
@@ -287,10 +288,10 @@ def main(arguments: list[str] | None = None) -> int:
         if any(found.values()):
             return 1
         if not options.folder:
-            from tools.speedrun_page import PAGE, fill
+            from tools.speedrun_page import PAGE, filled
 
-            text = fill((RESULTS / PAGE).read_text(encoding="utf-8"), entries)
-            write_whole(RESULTS / PAGE, lambda part: part.write_text(text, encoding="utf-8"))
+            text = filled((RESULTS / PAGE).read_text(encoding="utf-8"), entries)
+            replace(RESULTS / PAGE, text)
             print(f"wrote {RESULTS / PAGE}")
     except (ValueError, CheckpointError) as error:
         print(error)

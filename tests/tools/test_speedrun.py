@@ -68,7 +68,7 @@ def test_every_entry_of_the_repository_meets_the_rule_and_the_page_shows_it():
     for entry in entries:
         assert check(TRACKS[entry.track], entry.folder) == [], entry
     text = (RESULTS / "speedrun.md").read_text(encoding="utf-8")
-    assert text == speedrun_page.fill(text, entries), "run `make speedrun`"
+    assert text == speedrun_page.filled(text, entries), "run `make speedrun`"
 
 
 def test_the_page_has_what_the_records_have(results, runs, capsys):
@@ -246,4 +246,4 @@ def test_an_entry_that_cannot_be_read_is_told(results, entries, message):
 def test_a_page_without_a_place_is_told(results, capsys):
     (results / "speedrun.md").write_text("# Nothing\n", encoding="utf-8")
     assert main([]) == 1
-    assert "has no place for the entries of the track 'vit'" in capsys.readouterr().out
+    assert "has no place for the table of vit" in capsys.readouterr().out

@@ -363,7 +363,7 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
 
     trainer.train_epoch(look)
     assert glances[1:] == told[:-1] and len(set(told)) == 3
-    trainer.totals[3] = 2.0
+    trainer.progress.totals[3] = 2.0
     trainer.progress.glance()
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
         trainer.progress.glance()
@@ -379,7 +379,7 @@ def test_a_glance_that_has_not_arrived_tells_what_was_known(config, monkeypatch)
         return tensor if non_blocking else copy(tensor, source)
 
     monkeypatch.setattr(torch.Tensor, "copy_", slow)
-    trainer.totals[:3] += 1
+    trainer.progress.totals[:3] += 1
     assert [trainer.progress.glance() for _ in range(3)] == [known] * 3
 
 
