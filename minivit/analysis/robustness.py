@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minivit.options import check_between, check_positive
+
 
 def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
     """Black out a rectangle in the centre.
@@ -38,8 +40,7 @@ def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
     Hyeon-Woo et al., 2023, section 4.6. They do not say whether their 0 is black or, after normalisation, the mean.
     """
     check_images(images)
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share!r} is not allowed: it must be in [0, 1]")
+    check_between(0, 1, share=share)
     height, width = images.shape[2:]
     top, left = (int((1 - share) * side / 2 + 0.5) for side in (height, width))
     occluded = images.clone()
@@ -74,8 +75,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     ICLR 2019. Hyeon-Woo et al., 2023, take sigma 5 and 10 (their table 9).
     """
     check_images(images)
-    if not 0 <= sigma < inf:
-        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and 0 or more")
+    check_between(0, inf, sigma=sigma)
     exact = widened(images)
     noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=generator.device).to(exact.device)
     return (exact + sigma * noise).clamp(0, 255).to(images.dtype)
@@ -112,8 +112,7 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     500 to 50. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
     """
     check_images(images)
-    if not 0 < photons < inf:
-        raise ValueError(f"photons={photons!r} is not allowed: it must be finite and larger than 0")
+    check_positive(photons=photons)
     level = 255 / photons
     counts = torch.poisson((widened(images) / level).to(generator.device), generator=generator).to(images.device)
     return (counts * level).clamp(0, 255).to(images.dtype)
@@ -147,8 +146,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     ICLR 2019. Hyeon-Woo et al., 2023, take sigma 1 and 2 (their table 9).
     """
     check_images(images)
-    if not 0 < sigma < inf:
-        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and larger than 0")
+    check_positive(sigma=sigma)
     radius = int(4 * sigma + 0.5)
     density = [exp(-(offset / sigma) ** 2 / 2) for offset in range(-radius, radius + 1)]
     weights = [value / sum(density) for value in density]
@@ -202,8 +200,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     if labels.dtype != torch.int64 or labels.shape not in (images.shape[:1], images[:, 0].shape):
         raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
                          f"({len(images)},), one for each image, or {tuple(images[:, 0].shape)}, for each pixel")
-    if not 0 <= epsilon < inf:
-        raise ValueError(f"epsilon={epsilon!r} is not allowed: it must be finite and 0 or more")
+    check_between(0, inf, epsilon=epsilon)
     images = images.detach()
     with torch.enable_grad():
         attacked = images.clone().requires_grad_()

@@ -20,6 +20,7 @@ import torch
 from minivit.data.dataset import DataError, Dataset, Split
 from minivit.data.download import download
 from minivit.data.safe_pickle import load_safely
+from minivit.options import check_choice
 
 FOLDER = "cifar-100-python"
 ARCHIVE = f"{FOLDER}.tar.gz"
@@ -60,8 +61,7 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
     DataError
         If the data are missing or damaged, or hold anything but arrays and plain values.
     """
-    if labels not in NUM_LABELS:
-        raise ValueError(f"labels={labels!r} is not allowed: use 'fine' or 'coarse'")
+    check_choice(NUM_LABELS, labels=labels)
     source = _find(root)
     try:
         content = _read_archive(source) if source.name == ARCHIVE else _read_folder(source)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minivit.data.crops import central_box, resize
 from minivit.data.dataset import DataError
 from minivit.files import user_path
-from minivit.options import image_sides
+from minivit.options import check_choice, image_sides
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,9 +63,8 @@ class Preprocessing:
             object.__setattr__(self, name, _three(name, getattr(self, name), allowed, fits))
         if not 0 < self.crop_pct <= 1:
             raise ValueError(f"crop_pct={self.crop_pct!r} is not allowed: use a fraction larger than 0, at most 1")
-        for name, allowed in (("crop_mode", CROP_MODES), ("interpolation", INTERPOLATIONS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: use {', '.join(allowed)}")
+        check_choice(CROP_MODES, crop_mode=self.crop_mode)
+        check_choice(INTERPOLATIONS, interpolation=self.interpolation)
 
 
 def _three(name: str, values: Sequence[float], allowed: str, fits: Callable[[float], bool]) -> tuple[float, ...]:

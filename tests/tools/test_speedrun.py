@@ -231,7 +231,7 @@ def test_a_faulty_entry_leaves_the_page_alone(results, runs, capsys):
 @pytest.mark.parametrize("entries, message", [
     ([dict(records="a"), dict(records="a")], "entry 2 of .*: 'a' is listed twice"),
     ([dict(records="../a")], r"entry 1 of .*: records='../a' must lie below"),
-    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is not a track \(did you mean 'vit_tiny'\?\)"),
+    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is not known \(did you mean 'vit_tiny'\?\)"),
     ([dict(records="a", changed=" ")], "must say who made it"),
     ([dict(records="a", tme=3)], "tme=3 is not an option of entry 1 of"),
     ([dict()], "entry 1 of .*'records'"),

@@ -35,7 +35,7 @@ from minivit.training.config import FIELDS, GROUPS, describe
     ({"save_every": 0}, "save_every=0 must be a number of epochs, at least 1, or seconds"),
     ({"evaluate_every": "soon"}, "evaluate_every='soon' must be a number of epochs"),
     ({"save_every": True}, "save_every=True.*valid integer or a valid string"),
-    ({"task": "segment"}, "task='segment' is not a task .did you mean 'segmentation'"),
+    ({"task": "segment"}, "task='segment' is not known .did you mean 'segmentation'"),
     ({"train_images": 0}, "train_images=0 must be at least 1"),
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
     ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
