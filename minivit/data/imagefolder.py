@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from minivit.data.crops import View
-from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.dataset import DataError, Dataset, Split, os_errors
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
@@ -118,7 +118,7 @@ def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list
         As for :func:`load_imagefolder`.
     """
     places = {name: root / name for name in ("train", *HELD_OUT)}
-    try:
+    with os_errors(root):
         if only_test and not any(place.is_dir() for place in places.values()):
             places[HELD_OUT[0]] = root
         suffixes, passed = image_suffixes(), {name: PassedOver() for name in places}
@@ -130,8 +130,6 @@ def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list
                 raise DataError(_missing(root, name))
         splits = {split: {name: find_images(folder, suffixes, passed[split])
                           for name, folder in folders[split].items()} for split in wanted}
-    except OSError as error:
-        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
     passed_over = PassedOver()
     for split in wanted:
         passed_over.update(passed[split])

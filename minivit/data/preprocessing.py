@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from minivit.data.crops import central_box, resize
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, os_errors
 from minivit.files import user_path
 from minivit.options import check_choice, image_sides
 
@@ -115,10 +115,8 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
-                        "preprocessor_config.json that came with the weights") from None
+        with os_errors(path, way_out="name timm's config.json or the preprocessor_config.json of the weights"):
+            text = path.read_text(encoding="utf-8")
     except ValueError as error:
         raise DataError(f"{path} is not text ({error})") from None
     return parse_preprocessing(text, path)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minivit.data.crops import View
-from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, read_class_names
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, os_errors, read_class_names
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
@@ -47,11 +47,9 @@ class ShardImages(StoredImages):
         """Decode a view of one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
-        try:
+        with os_errors(path):
             opened = _open(path, state)   # held while it is read: the cache may drop it, which closes it
             content = os.pread(opened.descriptor, size, offset)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
         if len(content) < size:
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
