@@ -39,11 +39,10 @@ def create_parser() -> argparse.ArgumentParser:
                                             "MINIVIT_TRACEBACK=1 shows where an error came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def command(name: str, summary: str, data: bool = True, level: int = logging.WARNING) -> argparse.ArgumentParser:
+    def command(name: str, summary: str, level: int = logging.WARNING) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         sub.set_defaults(command=name, level=level)
-        if data:
-            sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
+        sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
         return sub
 
     def trained_command(name: str, summary: str) -> argparse.ArgumentParser:

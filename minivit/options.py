@@ -126,6 +126,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def first_few(items: Iterable[Any], most: int) -> str:
+    """List the first items, and say how many more there are."""
+    words = list(map(str, items))
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
 def layer_indices(name: str, layers: str | Iterable[int], depth: int) -> frozenset[int]:
     """Return the indices of the chosen layers.
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minivit.options import check_between, check_positive
+from minivit.wrappers import at_least_float32
 
 
 def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
@@ -76,7 +77,7 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     """
     check_images(images)
     check_between(0, inf, sigma=sigma)
-    exact = widened(images)
+    exact = at_least_float32(images)
     noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=generator.device).to(exact.device)
     return (exact + sigma * noise).clamp(0, 255).to(images.dtype)
 
@@ -114,7 +115,8 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     check_images(images)
     check_positive(photons=photons)
     level = 255 / photons
-    counts = torch.poisson((widened(images) / level).to(generator.device), generator=generator).to(images.device)
+    expected = (at_least_float32(images) / level).to(generator.device)
+    counts = torch.poisson(expected, generator=generator).to(images.device)
     return (counts * level).clamp(0, 255).to(images.dtype)
 
 
@@ -150,7 +152,7 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     radius = int(4 * sigma + 0.5)
     density = [exp(-(offset / sigma) ** 2 / 2) for offset in range(-radius, radius + 1)]
     weights = [value / sum(density) for value in density]
-    dtype, images = images.dtype, widened(images)
+    dtype, images = images.dtype, at_least_float32(images)
     for dim in (2, 3):
         side = images.shape[dim]
         # PyTorch's padding mirrors only once; these indices go back and forth as often as the radius requires.
@@ -208,7 +210,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
                              f"{logits.shape[1] - 1}, the classes of the model")
-        exact = widened(logits).detach().requires_grad_()
+        exact = at_least_float32(logits).detach().requires_grad_()
         # Sum the losses, so that an image's gradient doesn't depend on the size of the batch.
         d_logits, = torch.autograd.grad(F.cross_entropy(exact, labels, reduction="sum"), exact)
         # Only the sign counts. The gradient of a confident answer is tiny and would become 0 on its way back through a
@@ -217,12 +219,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         _, exponent = largest.cpu().frexp()  # not available on Apple GPUs
         scale = torch.ldexp(torch.ones(exponent.shape), -exponent.clamp(min=-100)).to(d_logits)
         gradient, = torch.autograd.grad(logits, attacked, (scale * d_logits).to(logits.dtype))
-    return (widened(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
-
-
-def widened(x: Tensor) -> Tensor:
-    """Return the tensor in float32 or wider."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return (at_least_float32(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
 
 
 def check_images(images: Tensor) -> None:

@@ -14,6 +14,7 @@ from minivit.data.dataset import DataError, Dataset, Split, os_errors
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+from minivit.options import first_few
 
 HELD_OUT = ("test", "val")
 TINY_IMAGENET = "val_annotations.txt"
@@ -165,8 +166,7 @@ def _compare_classes(root: Path, folders: dict[str, dict[str, Path]], held_out: 
     if not folders["train"].keys() & folders[held_out].keys() and (root / held_out / TINY_IMAGENET).is_file():
         raise DataError(f"{root / held_out} has no class folders: each line of {TINY_IMAGENET} there names an image "
                         f"and its class; move each image to {root / held_out}/CLASS/")
-    what = " and ".join(f"{', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''} "
-                        f"{'is' if len(names) == 1 else 'are'} only in {root / split}"
+    what = " and ".join(f"{first_few(map(repr, names), 3)} {'is' if len(names) == 1 else 'are'} only in {root / split}"
                         for split, names in zip(("train", held_out), only, strict=True) if names)
     raise DataError(f"{root / 'train'} and {root / held_out} have different classes: {what}; give both the same "
                     "folders")
@@ -176,8 +176,7 @@ def _missing(root: Path, split: str) -> str:
     if root.is_file():
         return f"{root} is a file: name the folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg"
     there = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".")) if root.is_dir() else []
-    shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
-    what = f"{root} holds {shown or 'nothing'}" if root.is_dir() else f"{root} does not exist"
+    what = f"{root} holds {first_few(there, 5) or 'nothing'}" if root.is_dir() else f"{root} does not exist"
     return (f"{root / split} is missing or has no class folder; imagefolder expects {root}/train/CLASS/*.jpg and "
             f"{root}/test/CLASS/*.jpg, or val for test; {what}")
 

@@ -19,6 +19,7 @@ from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, os
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+from minivit.options import first_few
 
 
 class ShardImages(StoredImages):
@@ -153,7 +154,6 @@ def _check_labels(shards: Shards, split: str, places: np.ndarray, count: int, so
         raise DataError(f"{shards.paths[first['shard']]} has an image of class {first['label']}, but there are {count} "
                         f"classes, counted from 0, according to {source}")
     if absent := np.flatnonzero(np.bincount(places["label"], minlength=count) == 0).tolist():
-        shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         raise DataError(f"{shards.paths[0].parent}: the {split} shards, {shards.paths[0].name} to "
-                        f"{shards.paths[-1].name}, have no image of class {shown}, but there are {count} classes "
-                        f"according to {source}: copy the missing shards, or give the right classes")
+                        f"{shards.paths[-1].name}, have no image of class {first_few(absent, 5)}, but there are "
+                        f"{count} classes according to {source}: copy the missing shards, or give the right classes")
