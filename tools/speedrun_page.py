@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from minivit.analysis import chance_of, paired_difference
+from minivit.analysis import one_sided_p, paired_difference
 from minivit.training import RESULTS
 from minivit.training.record import RUN
 from tools.speedrun import (
@@ -71,7 +71,7 @@ def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> list[str]:
         _, low, high = paired_difference(row.top1)
         lines.append("| " + " | ".join([
             row.date, time, f"{mean(row.compile):.0f}", ", ".join(row.devices), str(len(row.top1)),
-            f"{spread(row.top1, 2)} [{low:.2f}, {high:.2f}]", chance(chance_of(row.top1, track.target)),
+            f"{spread(row.top1, 2)} [{low:.2f}, {high:.2f}]", chance(one_sided_p(row.top1, track.target)),
             cell(entry.changed), cell(entry.by),
             f"[records]({row.records}), {', '.join(f'`{commit}`' for commit in row.commits)}, torch "
             f"{', '.join(row.torch)}"]) + " |")

@@ -130,7 +130,7 @@ def compare_pairs(family: Mapping[Name, ArrayLike]) -> dict[Name, Comparison]:
             for i, (name, interval) in enumerate(intervals.items())}
 
 
-def chance_of(results: ArrayLike, target: float) -> float:
+def one_sided_p(results: ArrayLike, target: float) -> float:
     r"""Return how likely results this good would be if their mean were no better than ``target``: Student's p-value.
 
     .. math:: P(T_{n-1} \ge t), \quad t = (\bar x - c)\, \sqrt n / s

@@ -100,7 +100,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    listed = list_splits(root, only_test)
+    listed = list_splits(root, only_test=only_test)
     classes, options = tuple(next(iter(listed.values()))), options_of_images(how, background)
     *others, test = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
                            torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
@@ -108,7 +108,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     return Dataset("imagefolder", *others or [test.subset([])], test, classes, how.mean, how.std)
 
 
-def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
+def list_splits(root: Path, *, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
     """Return the image files of each class for the training and the held-out split, by name; log what was skipped.
 
     With ``only_test``, return the held-out split alone, which may be in ``root`` itself.

@@ -73,7 +73,7 @@ class Index:
     names: bytes
 
 
-def find_shards(root: Path, only_test: bool = False) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
+def find_shards(root: Path, *, only_test: bool = False) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
     """Return the shards of the training and the held-out split, and the classes if the manifest names them.
 
     With ``only_test``, return the shards of the held-out split alone.

@@ -123,7 +123,7 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, listed = find_shards(root, only_test)
+    shards, listed = find_shards(root, only_test=only_test)
     source = f"{root / MANIFEST}" if classes is None else "the option classes"
     named = listed if classes is None else _read_classes(classes)
     indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}

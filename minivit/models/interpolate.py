@@ -36,7 +36,7 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
     weights
         State dict of the other model.
     model
-        The model to load them into, with or without :class:`minivit.layers.LessAttention`; its images need not be
+        The model to load them into, with or without :class:`minivit.mixers.LessAttention`; its images need not be
         square.
     grid
         Patches of the other model, as the side of a square or (rows, columns): its ``grids[0]``. None assumes a square

@@ -13,16 +13,9 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import (
-    Attention,
-    AttentionDownsample,
-    Block,
-    LessAttention,
-    SpatialReduction,
-    check_images,
-    drop_path_rate,
-)
+from minivit.layers import Block, check_images, drop_path_rate
 from minivit.layers.context import check_without_class_token
+from minivit.mixers import Attention, AttentionDownsample, LessAttention, SpatialReduction
 from minivit.mixers.scores import Scores
 from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks

@@ -32,7 +32,7 @@ from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
 from minivit.training.objective import create_objective
-from minivit.training.optimizer import create_optimizers, freeze, learning_rate, load_memory, set_learning_rate
+from minivit.training.optimizer import create_optimizers, freeze, learning_rate, load_optimizer, set_learning_rate
 from minivit.training.progress import Progress, TrainingError
 from minivit.training.recompute import recompute_blocks
 from minivit.training.seeding import EPOCH, READ, START, STEP, choose_kernels, keys, permutation, seed_torch
@@ -302,6 +302,6 @@ class Trainer:
         self.progress.totals[:3] *= parallel.is_first()  # the checkpoint has the sum over all processes
         self.model.load_state_dict(state["model"])
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
-            load_memory(optimizer, its_state)
+            load_optimizer(optimizer, its_state)
         if self.average:
             self.average.load_state_dict(state["average"])

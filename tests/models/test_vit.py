@@ -5,7 +5,8 @@ from functorch.compile import make_boxed_func
 from torch._dynamo.backends.common import aot_autograd
 from torch._dynamo.testing import CompileCounter
 
-from minivit.layers import CONTEXTS, Factors
+from minivit.layers import CONTEXTS
+from minivit.mixers import Factors
 from minivit.models import ViT, create_model, list_models
 
 SMALL = dict(image_size=35, patch_size=5, num_classes=11, dim=21, depth=5, num_heads=3)
