@@ -10,7 +10,6 @@ students' version has neither; a zip beside it is for a learning platform. What 
 import glob
 import logging
 import os
-import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,8 +25,8 @@ from nbgrader.preprocessors import AssignLatePenalties, ClearSolutions, Execute
 from nbgrader.utils import is_grade, is_solution
 from traitlets.config import Config
 
-from minivit.files import write_whole
 from minivit.options import did_you_mean
+from tools.archives import write_zip
 from tools.editions import install_cells
 from tools.notebooks import replace
 from tools.paths import ROOT, TEACH
@@ -136,12 +135,7 @@ def write(name: str, folder: Path, repository_url: str = "") -> Path:
     path = folder / name / f"{name}.ipynb"
     text = nbformat.writes(notebook) + "\n"
     replace(path, text)
-
-    def pack(part: Path) -> None:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo(f"{name}/{name}.ipynb"), text)  # always of the same date
-
-    write_whole(folder / f"{name}.zip", pack)
+    write_zip(folder / f"{name}.zip", [(f"{name}/{name}.ipynb", text.encode())])
     return path
 
 
