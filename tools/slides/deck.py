@@ -220,26 +220,31 @@ def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "")
         try:
             if place == 1:
                 slides.append(title_slide(cell, number, book))
-            kind = slide_type(cell)
-            if kind is None:
-                continue
-            if kind == "notes" and cell.cell_type == "markdown":
-                slides[-1].notes.append(for_speaker(cell.source))
-            elif kind == "slide" and ANSWER.search(cell.source) and "slide" not in cell.metadata:
-                questions = list(question_slides(cell))
-                questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
-                slides += questions
-            else:
-                for start, cells, notes in shown(cell, kind):
-                    if start == "slide":
-                        slides.append(Slide())
-                    elif len(slides) == 1:
-                        raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
-                    slides[-1].cells += cells
-                    slides[-1].notes += map(for_speaker, notes)
+            add(slides, cell)
         except ValueError as error:
             raise SlideError(f"cell {place} ({cell.id}) {error}") from None
     return slides
+
+
+def add(slides: list[Slide], cell: NotebookNode) -> None:
+    """Add what the slides show of a cell, to the last slide or as new ones."""
+    kind = slide_type(cell)
+    if kind is None:
+        return
+    if kind == "notes" and cell.cell_type == "markdown":
+        slides[-1].notes.append(for_speaker(cell.source))
+    elif kind == "slide" and ANSWER.search(cell.source) and "slide" not in cell.metadata:
+        questions = list(question_slides(cell))
+        questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
+        slides += questions
+    else:
+        for start, cells, notes in shown(cell, kind):
+            if start == "slide":
+                slides.append(Slide())
+            elif len(slides) == 1:
+                raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
+            slides[-1].cells += cells
+            slides[-1].notes += map(for_speaker, notes)
 
 
 def deck(notebook: NotebookNode, number: int | None = None, book: str = "") -> NotebookNode:
