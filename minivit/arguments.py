@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from minivit.data import list_datasets
 from minivit.data.dataset import read_class_names
 from minivit.files import user_path
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import FIELDS, GROUPS, describe_setting
 
 OF_DATA = {"dataset": "imagefolder, shards, ...; the run's by default, imagefolder for published weights",
            "dataset_options": "such as crop_pct=0.9 interpolation=bilinear mean=0.5,0.5,0.5 preprocessing=config.json"}
@@ -203,7 +203,7 @@ def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo, abou
                          nargs="+" if is_options or kind is tuple else None,
                          action="extend" if is_options else "store",
                          metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
-                         help=(about or describe(name)).replace("%", "%%"))
+                         help=(about or describe_setting(name)).replace("%", "%%"))
 
 
 def read_classes(words: list[str] | None) -> list[str] | None:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from minivit.analysis import cost
 from minivit.bench.kernels import by_category, kernel_table
-from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, summary
+from minivit.bench.models import WARMUP_STEPS, describe_machine, matrix_peak, seconds, summary
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
 from minivit.mixers import attention
@@ -150,7 +150,7 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     times, peak = take_turns(runs, rounds)
     steps = {name: {"what": way.what, "batch_size": batches[name], "prepare_s": runs[name].trainer.prepare_s}
                    | summary(times[name], times[next(iter(ways))], batches[name]) for name, way in ways.items()}
-    result = describe(chosen, missing=()) | {
+    result = describe_machine(chosen, missing=()) | {
         "recipe": recipe.stem, "model": config.model, "batch_size": len(first.images), "precision": first.precision,
         "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
     if kernels:

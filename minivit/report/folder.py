@@ -16,7 +16,7 @@ from minivit.report.figures import draw_figures, score_name
 from minivit.report.table import text_table
 from minivit.training.device import choose_device
 from minivit.training.files import CheckpointError, write_json, write_whole
-from minivit.training.record import describe
+from minivit.training.record import describe_run
 from minivit.training.trained import Trained, load_data, load_trained
 from minivit.wrappers import first_weights
 
@@ -87,7 +87,7 @@ def report(trained: str | Path | Trained, out: str | Path | None = None, *, root
         TemporaryFile(dir=out).close()  # fail now rather than after the analysis
     except OSError as error:
         raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
-    run = describe(config, first_weights(model).device, {}, dataset.info)
+    run = describe_run(config, first_weights(model).device, {}, dataset.info)
     result = {name: run[name] for name in ("config", "data", "commit", "device", "precision", "versions", "started")}
     result |= analyze(model, dataset, images=images, precision=config.precision, seed=seed, epsilon=epsilon,
                       task=config.task, progress=progress)

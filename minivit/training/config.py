@@ -293,7 +293,7 @@ def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def describe(name: str) -> str:
+def describe_setting(name: str) -> str:
     """Describe a setting and the values it takes."""
     its = FIELDS[name]
     allowed = range_in_words(its)
@@ -308,7 +308,7 @@ def document() -> str:
         for name, field in its.__pydantic_fields__.items():
             default = field.get_default(call_default_factory=True)
             about = f"{name} : {type_in_words(field.annotation)}, by default {default!r}"
-            lines += [about, textwrap.indent(textwrap.fill(describe(name), 100), "    ")]
+            lines += [about, textwrap.indent(textwrap.fill(describe_setting(name), 100), "    ")]
     return "\n".join(lines)
 
 

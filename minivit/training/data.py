@@ -1,4 +1,4 @@
-"""The data of a run: loaded once for all runs that share them, with as many classes as the model has logits."""
+"""The data of a run: loaded once for all runs that share them, a class for each logit, and what is held out."""
 
 from pathlib import Path
 

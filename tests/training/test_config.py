@@ -8,7 +8,7 @@ from math import inf, nan
 import pytest
 
 from minivit.training import Config, load_config
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import FIELDS, GROUPS, describe_setting
 
 
 @pytest.mark.parametrize("values, message", [
@@ -116,8 +116,9 @@ def test_nothing_of_it_can_be_set(config, name):
 def test_help_has_every_field_with_its_range():
     text = " ".join(Config.__doc__.split())
     for name in FIELDS:
-        assert f"{name} : " in text and describe(name) in text
-    assert "Allowed: in (0, 1), or None." in describe("ema_decay") and "at least 1, or None" in describe("train_images")
+        assert f"{name} : " in text and describe_setting(name) in text
+    assert "Allowed: in (0, 1), or None." in describe_setting("ema_decay")
+    assert "at least 1, or None" in describe_setting("train_images")
 
 
 def test_prints_a_field_a_line_by_its_group_and_name(config):
