@@ -124,9 +124,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
             bar.update(images)
             now = time.monotonic()
             if now - looked > LOOK_EVERY_S:
-                loss, accuracy = trainer.progress.glance()
-                bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
-                                    f"accuracy {accuracy:.1f} %")
+                bar.set_postfix_str(describe_progress(trainer))
                 parallel.stand_at(trainer.step)
                 looked = now
             save_or_stop(saves.is_over(None, now) or inside.is_over(None, now))
@@ -149,6 +147,13 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
             if first:
                 with suppress(CheckpointError):  # the user should see why the run ended instead
                     write_spent(out, trainer.spent_s)
+
+
+def describe_progress(trainer: Trainer) -> str:
+    """Say how the epoch goes, as of the last time that this was asked."""
+    loss, accuracy = trainer.progress.glance()
+    return (f"epoch {len(trainer.history) + 1}/{trainer.config.epochs}, loss {loss:.3f}, "
+            f"accuracy {accuracy:.1f} %")
 
 
 def describe_epoch(trainer: Trainer, metrics: dict[str, Any]) -> str:
