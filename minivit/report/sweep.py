@@ -1,10 +1,9 @@
 """Train every variant of a recipe with every seed, to search for settings or to compare in pairs."""
 
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
@@ -13,15 +12,19 @@ from typing import Any
 import torch
 
 from minivit.analysis import Comparison, compare_pairs
+from minivit.data import DataInfo
 from minivit.files import user_path
+from minivit.options import from_json
 from minivit.report.table import text_table
 from minivit.tasks import find_task
-from minivit.training.config import Config, places
+from minivit.training.config import Config, changed_settings, places
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import choose_device
-from minivit.training.loop import SharedData, fit_classes, flatten, train
+from minivit.training.loop import train
+from minivit.training.progress import TrainingError
 from minivit.training.recipe import choose_variants, load_recipe
 from minivit.training.record import METRICS, RUN, commit, conditions, read_record, read_run, sitting
-from minivit.training.trainer import Trainer, TrainingError
+from minivit.training.trainer import Trainer
 
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
 
@@ -118,9 +121,8 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
     found = Config.from_dict(run["config"])
     classes = {"num_classes": found.model_options.get("num_classes")}  # the data set's, where the recipe names none
     planned = config.override(model_options=classes | config.model_options)
-    planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON has no tuples
-    if found != planned:
-        raise ValueError(f"{folder} holds another run, with {changes(planned, found)}; choose another --out")
+    if different := changes(planned, found):
+        raise ValueError(f"{folder} holds another run, with {different}; choose another --out")
     return history if len(history) == config.epochs else None
 
 
@@ -139,8 +141,9 @@ def check_data(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: H
     for run, (folder, config) in runs.items():
         known = read_run(folder).get("data") if histories[run] is not None else None
         if known is not None:  # older records don't say
-            now = json.loads(json.dumps(asdict(find_task(config.task).fit(data.load(config)).info)))
-            if other := [name for name, value in known.items() if now.get(name) != value]:
+            before = from_json(DataInfo, known, "the run's data")
+            now = find_task(config.task).fit(data.load(config)).info
+            if other := [each.name for each in fields(now) if getattr(now, each.name) != getattr(before, each.name)]:
                 raise ValueError(f"{folder} was trained on other data: {', '.join(other)} of {config.dataset} differ; "
                                  "use the same --data, or choose another --out")
 
@@ -182,9 +185,8 @@ def tell_commits(records: Mapping[tuple[str, int], Mapping[str, Any]], tell: Cal
 
 def changes(base: Config, config: Config) -> str:
     """Describe briefly how ``config`` differs from ``base``."""
-    before, now = flatten(asdict(base)), flatten(asdict(config))
-    return ", ".join(f"{name.rpartition('.')[2]}={now.get(name)}" for name in now | before
-                     if before.get(name) != now.get(name))
+    return ", ".join(f"{name.rpartition('.')[2]}={now}"
+                     for name, (_, now) in changed_settings(base, config).items())
 
 
 def summarize(base: Config, variants: Mapping[str, Config], histories: Histories, *, compare: bool = True
