@@ -212,6 +212,14 @@ def test_timms_names_are_known(file, name):
     assert load_published(file, name, model_options=SIZE).config.model == NAME
 
 
+@pytest.mark.parametrize("tag, mean, crop_pct", [("", DEIT[1], 0.875), (".fb_in1k", DEIT[1], 0.875),
+                                                 (".augreg_in21k_ft_in1k", (0.5,) * 3, 0.9)])
+def test_a_tag_says_whose_weights_they_are(file, tag, mean, crop_pct, caplog):
+    published = load_published(file, f"vit_tiny_patch16_224{tag}", model_options=SIZE)
+    assert (published.data.mean, published.config.dataset_options["crop_pct"]) == (mean, crop_pct)
+    assert ("as for Google's ViTs" if "augreg" in tag else "as for DeiT") in caplog.text
+
+
 @pytest.mark.parametrize("options, error, message", [
     ({"classes": ["a", "b"]}, ValueError, r"classes: there are 2 names \('a', 'b'\), but .*deit\.pth has 5 logits"),
     ({"classes": ["a", "b", "c", "b", "d"]}, ValueError, "classes: 'b' is listed twice; .*WordNet"),
