@@ -23,7 +23,8 @@ from minivit.training.trained import Trained, listed
 
 DEIT = {"crop_pct": 0.875}
 GOOGLE = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "crop_pct": 0.9}
-GOOGLE_TAGS = ("augreg", "orig_", "goog_")  # timm's, as in vit_small_patch16_224.augreg_in21k_ft_in1k
+GOOGLE_LARGE = GOOGLE | {"crop_pct": 1.0}  # at more than 224 pixels
+GOOGLE_TAGS = ("augreg", "orig_", "goog_", "sam_")  # timm's, as in vit_small_patch16_224.augreg_in21k_ft_in1k
 PRETRAINED_CFG = "pretrained_cfg"  # timm's name for it
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ def load_published(path: str | Path, model: str, *, model_options: Mapping[str, 
     ``pretrained_cfg`` in the header of the weights, as JSON; ``preprocessor_config.json`` or ``config.json`` beside
     them. Without these it is as for Google's ViTs, 0.5 and 0.5, if timm's tag says that the weights are theirs, and
     else as for DeiT: ImageNet's mean and deviation. In both cases it's the centre of an image that is scaled
-    bicubically to 1 / 0.9 or 1 / 0.875 of the model's size.
+    bicubically, to 1 / 0.9 or 1 / 0.875 of the model's size; for Google's of more than 224 pixels, as timm
+    1.0 has them in ``models/vision_transformer.py``, to just this size.
 
     Parameters
     ----------
@@ -119,7 +121,8 @@ def choose_preprocessing(path: Path, header: Mapping[str, str], image_size: Sequ
         how = read_preprocessing(path.parent)
     else:
         of_google = tag.startswith(GOOGLE_TAGS)
-        how = Preprocessing(tuple(image_size), **GOOGLE if of_google else DEIT)
+        of_its_size = GOOGLE_LARGE if max(image_size) > 224 else GOOGLE
+        how = Preprocessing(tuple(image_size), **of_its_size if of_google else DEIT)
         guessed = [name for name in ("mean", "std", "crop_pct") if name not in values]
         if assumed := ", ".join(f"{name}={getattr(how, name)}" for name in guessed):
             log.warning("nothing says how to prepare images for %s; assuming %s, as for %s", path, assumed,
