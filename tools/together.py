@@ -6,6 +6,7 @@ points that touch it, and a number to what it belongs to. Sources need no mark f
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
@@ -18,6 +19,7 @@ BOUND = re.compile(
     r"(?<=\d) (?=[%★†‡]|(?:ms|µs|s|kB|MB|GB|MiB|GiB|k|M|G)\b)"  # 95 %, 15 GB, n = 3 ★
     r"|(?<=\b\w) (?==)(?== [+\-−]?\d)|(?<=\b\w =) (?=[+\-−]?\d)"  # n = 3
     rf"|(?<=\d,) (?={SIGNED}\])"  # [-0.5, +1.2]
+    r"|(?<=\d) (?=± ?\d)|(?<=±) (?=\d)|(?<=\d) (?=× ?\d)|(?<=×) (?=\d)"  # 34.00 ± 0.62, 8 × 8
     r"|(?i:(?<=\bequation)|(?<=\bfigure)|(?<=\btable)|(?<=\bexercise)|(?<=\bsection)|(?<=\blayer)|(?<=\bpart)) "
     r"(?=\(?[\dIV])")  # equation (3)
 BEFORE = re.compile(r"[^\s\w]{0,3}$")
@@ -45,6 +47,16 @@ def put(text: nodes.Text, new: str) -> None:
         text.parent[position(text)] = nodes.Text(new)
 
 
+def set_texts(document: nodes.document, change: Callable[[str], str]) -> None:
+    """Change what is written in a document, but neither code nor formulas."""
+    for text in list(document.findall(nodes.Text)):
+        parent = text.parent
+        while parent is not None and not isinstance(parent, VERBATIM):
+            parent = parent.parent
+        if parent is None:
+            put(text, change(text))
+
+
 class Bind(SphinxPostTransform):
     """Bind what belongs together, in text and around formulas in a line."""
 
@@ -53,12 +65,7 @@ class Bind(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for formula in list(self.document.findall(nodes.math)):
             self.bind(formula)
-        for text in list(self.document.findall(nodes.Text)):
-            parent = text.parent
-            while parent is not None and not isinstance(parent, VERBATIM):
-                parent = parent.parent
-            if parent is None:
-                put(text, bound(text))
+        set_texts(self.document, bound)
 
     @staticmethod
     def bind(formula: nodes.math) -> None:
@@ -77,4 +84,4 @@ class Bind(SphinxPostTransform):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(Bind)
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,45 @@
+"""How numbers and apostrophes are set on a page."""
+
+import pytest
+
+from tools.numbers import well_set, with_apostrophes
+
+PAGE = """\
+# Page
+
+It's -1 or `-1` in $x$ steps, by 80%.
+
+<details class="answer"><summary>It isn't `'`</summary></details>
+
+| model | top-1 | change | seeds |
+| --- | --- | --- | --- |
+| 1 | 33.1% | -0.5 [-1, +0] | 3 |
+| 2 | 8 ± 1 | - | three |
+"""
+
+
+@pytest.mark.parametrize("text, expected", [
+    ("-0.3 [-0.57, +1.90] to -5", "−0.3 [−0.57, +1.90] to −5"),
+    ("8-10, CIFAR-100, ViT-2, -V2, a-1", "8-10, CIFAR-100, ViT-2, -V2, a-1"),
+    ("1e-05, 5.7e-02, 1.8e+308", "10⁻⁵, 5.7 × 10⁻², 1.8 × 10³⁰⁸"),
+    ("cafe1e-5, 1e, muon_4e-3", "cafe1e-5, 1e, muon_4e-3"),
+    ("17% of 80 %", "17 % of 80 %"),
+    ("the keys' bias isn't 'known'", "the keys' bias isn’t 'known'"),
+])
+def test_a_number_is_set_as_a_printer_sets_it(text, expected):
+    assert well_set(text) == expected
+
+
+def test_of_html_only_the_text_is_set():
+    html = "<p title='it'>it's</p><script>let a = 'b'c'</script><style>a'b</style>don't"
+    assert with_apostrophes(html) == html.replace("it's", "it’s").replace("don't", "don’t")
+
+
+def test_a_page_sets_numbers_but_not_code_and_columns_of_numbers_to_the_right(build_page):
+    body = build_page(PAGE, "tools.numbers")
+    assert body.p.text == r"It’s −1 or -1 in \(x\) steps, by 80 %."
+    assert body.summary.text == "It isn’t `'`"
+    rows = [[("text-right" in cell.get("class", []), cell.text) for cell in row(["th", "td"])] for row in body("tr")]
+    assert rows[1:] == [[(False, "1"), (True, "33.1 %"), (False, "−0.5 [−1, +0]"), (False, "3")],
+                        [(False, "2"), (True, "8 ± 1"), (False, "-"), (False, "three")]]
+    assert rows[0][1] == (True, "top-1")
