@@ -24,6 +24,8 @@ BOUND = re.compile(
     r"(?=\(?[\dIV])")  # equation (3)
 BEFORE = re.compile(r"[^\s\w]{0,3}$")
 AFTER = re.compile(r"^-?(?:\w{1,2}\b)?[^\s\w]{0,3}")  # also the rest of "the k-th"
+SIGN = re.compile(r"\\[A-Za-z]+|[^\s{}_^\\]")  # of TeX, each about a letter wide
+LONG = 24  # signs
 VERBATIM = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
 
 
@@ -69,7 +71,9 @@ class Bind(SphinxPostTransform):
 
     @staticmethod
     def bind(formula: nodes.math) -> None:
-        """Put a formula and the signs that touch it in one element."""
+        """Put a formula and the signs that touch it in one element, and mark it if a telephone's line may be too short."""
+        if len(SIGN.findall(formula.astext())) > LONG:
+            formula["classes"].append("long")
         parent, place = formula.parent, position(formula)
         left, right = parent[max(place - 1, 0)], parent[min(place + 1, len(parent) - 1)]
         before, after = signs(*(side if isinstance(side, nodes.Text) else "" for side in (left, right)))
