@@ -39,6 +39,11 @@ def signs(left: str, right: str) -> tuple[str, str]:
     return BEFORE.search(left)[0], AFTER.search(right)[0]
 
 
+def is_long(tex: str) -> bool:
+    """Return whether a telephone's line may be too short for a formula."""
+    return len(SIGN.findall(tex)) > LONG
+
+
 def position(node: nodes.Node) -> int:
     """Return a node's place in its parent; docutils would take an equal text for it."""
     return next(place for place, child in enumerate(node.parent) if child is node)
@@ -71,8 +76,8 @@ class Bind(SphinxPostTransform):
 
     @staticmethod
     def bind(formula: nodes.math) -> None:
-        """Put a formula and the signs that touch it in one element, and mark it if a telephone's line may be too short."""
-        if len(SIGN.findall(formula.astext())) > LONG:
+        """Put a formula and the signs that touch it in one element; mark a formula that's long."""
+        if is_long(formula.astext()):
             formula["classes"].append("long")
         parent, place = formula.parent, position(formula)
         left, right = parent[max(place - 1, 0)], parent[min(place + 1, len(parent) - 1)]
