@@ -68,8 +68,12 @@ def for_epub(book: dict) -> dict:
 def letters(style: str, text: str) -> str:
     """Return letters in a style as letters of their own, because browsers no longer know MathML's styles."""
     style = style.upper().replace("BOLD-", "BOLD ")
-    names = (re.sub("LATIN |GREEK |LETTER ", "", unicodedata.name(letter)) for letter in html.unescape(text))
-    return "".join(unicodedata.lookup(f"MATHEMATICAL {style} {name}") for name in names)
+
+    def styled(letter: str) -> str:
+        name = re.sub("LATIN |GREEK |LETTER ", "", unicodedata.name(letter))
+        return unicodedata.lookup(f"MATHEMATICAL {style} {name}") if letter.isalnum() else letter
+
+    return "".join(map(styled, html.unescape(text)))
 
 
 def mathml(tex: str, display: str) -> str:

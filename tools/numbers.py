@@ -1,7 +1,7 @@
 """How a page sets numbers and apostrophes, which cells print as Python does; for the book's pages a Sphinx extension.
 
 A minus sign is as wide as a plus and isn't a hyphen, at which a line may end; powers of ten are written as such; a per
-cent sign stands off; columns of numbers are set to the right, digit under digit.
+cent sign stands off.
 """
 
 import re
@@ -18,7 +18,6 @@ POWER = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]?)0*(\d+)\b")  # 1e-05
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # In HTML as a cell or an author wrote it, only the text: neither tags nor scripts.
 APOSTROPHE = re.compile(r"<(script|style)\b.*?</\1>|<[^>]*>|(?<=\w)'(?=\w)", re.DOTALL)
-NUMBER = re.compile(r"[+−]?[\d,]*\.?\d+(?:[ \u00a0](?:[%kMG]|±[ \u00a0][\d.]+|×[ \u00a0]10[⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+))?|–|")
 
 
 def power(found: re.Match) -> str:
@@ -50,22 +49,6 @@ class SetNumbers(SphinxPostTransform):
                 raw[:] = [nodes.Text(with_apostrophes(raw.astext()))]
 
 
-class NumbersRight(SphinxPostTransform):
-    """Set the columns of a table that hold numbers alone to the right; the first, which names its rows, stays."""
-
-    default_priority = 895
-
-    def run(self, **kwargs: Any) -> None:
-        for group in self.document.findall(nodes.tgroup):
-            body = next(group.findall(nodes.tbody))
-            columns = list(zip(*(row.children for row in group.findall(nodes.row)), strict=False))
-            for column in columns[1:]:
-                if all(NUMBER.fullmatch(entry.astext().strip()) for entry in column if entry.parent.parent is body):
-                    for entry in column:
-                        entry["classes"].append("text-right")
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(SetNumbers)
-    app.add_post_transform(NumbersRight)
     return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}

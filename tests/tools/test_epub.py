@@ -32,9 +32,9 @@ def test_a_formula_is_divided_before_its_relations_and_in_no_bracket():
 
 
 def test_bold_letters_are_letters_of_their_own():
-    tex = r"\mathbf{d_X} \mathbf{\Pi} \mathbb{1} \boldsymbol{\sigma} \mathbf{10} \Pi"
+    tex = r"\mathbf{d_X} \mathbf{\Pi} \mathbb{1} \boldsymbol{\sigma} \mathbf{10'} \Pi"
     formula = ElementTree.fromstring(mathml(tex, "inline"))
-    assert "".join(formula.itertext()) == "𝐝𝐗𝚷𝟙𝝈𝟏𝟎Π"
+    assert "".join(formula.itertext()) == "𝐝𝐗𝚷𝟙𝝈𝟏𝟎′Π"
 
 
 def test_a_command_that_the_converter_does_not_know_is_an_error():
