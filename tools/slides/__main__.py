@@ -22,6 +22,7 @@ from pygments.formatters import HtmlFormatter
 
 from tools.epub import TAG, mathml
 from tools.notebooks import replace, title_of
+from tools.numbers import html_well_set
 from tools.pages import smaller
 from tools.paths import ROOT, TEACH
 from tools.slides.deck import SlideError, lesson_numbers, read_deck
@@ -109,7 +110,7 @@ def page_of(deck: nbformat.NotebookNode) -> str:
         mathjax_url=f"{SHARED}/mathjax/tex-chtml.js", exclude_input_prompt=True, exclude_output_prompt=True,
         exclude_anchor_links=True)
     page, _ = exporter.from_notebook_node(deck)
-    return PLOT.sub(smaller_plot, with_plain_notes(page)) + "\n"
+    return PLOT.sub(smaller_plot, html_well_set(with_plain_notes(page))) + "\n"
 
 
 def chosen(names: list[str]) -> Iterator[Path]:
