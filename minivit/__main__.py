@@ -183,7 +183,7 @@ def run_bench(options: argparse.Namespace) -> None:
               if name in options}
     common = {"device": options.device, "rounds": read_value("rounds", options.rounds)}
     if options.decode:
-        if others := [*chosen, *(name for name in ("recipe", "variants", "data") if getattr(options, name))]:
+        if others := [*chosen, *(name for name in ("recipe", "variants", "data", "kernels") if getattr(options, name))]:
             raise ValueError(f"{', '.join(others)} and --decode do not go together: it reads JPEGs of its own")
         result, table = decoding.bench_decoding(rounds=common["rounds"]), decoding.table
     elif options.recipe is None:
@@ -191,13 +191,13 @@ def run_bench(options: argparse.Namespace) -> None:
             raise ValueError(f"{' '.join(needless)} needs --recipe")
         if "batch_size" in chosen:
             chosen["batch_size"] = read_value("batch_size", chosen["batch_size"])
-        result = bench(**chosen, **common, tell=tell)
+        result = bench(**chosen, **common, kernels=options.kernels, tell=tell)
     elif chosen:
         raise ValueError(f"{', '.join(chosen)} and recipe={options.recipe!r} do not go together: the recipe says what "
                          "is run")
     else:
         result = bench_recipe(options.recipe, names=options.variants, overrides=read_overrides(options, ()),
-                              root=options.data, **common)
+                              root=options.data, kernels=options.kernels, **common)
     print(json.dumps(result) if options.json else table(result))
 
 

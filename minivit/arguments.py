@@ -145,6 +145,7 @@ def create_parser() -> argparse.ArgumentParser:
                      help="compile the blocks of every model with torch.compile")
     sub.add_argument("--cuda-graph", dest="recorded", action="store_true", default=argparse.SUPPRESS,
                      help="record every step as a CUDA graph, on an NVIDIA GPU")
+    sub.add_argument("--kernels", action="store_true", help="also profile each training step, kernel by kernel")
     sub.add_argument("--recipe", metavar="RECIPE", help="instead of models: recipes/NAME.py, whose variants take "
                      "exactly the steps of their runs")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants of the recipe; all by default")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tools.kernel_table import CATEGORIES, REST
+from minivit.bench.kernels import CATEGORIES, REST
 from tools.step_times import WAYS
 
 ROUNDS = 6  # with fewer, a median has no 95 % interval: equation (2) of the chapter

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from minivit.bench.kernels import CATEGORIES, OPTIMISER, REST, category
 from minivit.report.sweep import shorten
 from minivit.tasks import TASKS
 from minivit.training import Config, load_config, load_variants, read_record
 from tests.step_records import check_step_record, is_step_record
-from tools.kernel_table import CATEGORIES, OPTIMISER, REST, category
 from tools.step_times import WAYS
 
 ROOT = Path(__file__).resolve().parents[1]

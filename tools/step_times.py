@@ -24,6 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from minivit.analysis import cost
+from minivit.bench.kernels import by_category, kernel_table
 from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, summary
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
@@ -37,7 +38,6 @@ from minivit.training.device import choose_device, failure
 from minivit.training.loop import SharedData, fit_classes
 from minivit.training.seeding import choose_kernels
 from minivit.training.trainer import Trainer
-from tools.kernel_table import kernel_table
 
 TURN_STEPS = 20
 EVERYTHING = {"compile": "default", "cuda_graph": True, "patch_dropout": (0.0,)}
@@ -121,7 +121,7 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
         Number of images to load, enough for a batch; None for all.
     kernels
         Whether to profile ``full`` by kernel, or the first way if ``full`` isn't measured; see
-        :func:`tools.kernel_table.kernel_table`.
+        :func:`minivit.bench.kernels.kernel_table`.
 
     Returns
     -------
@@ -153,7 +153,10 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     result = describe(chosen, missing=()) | {
         "recipe": recipe.stem, "model": config.model, "batch_size": len(first.images), "precision": first.precision,
         "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
-    return result | ({"kernels": kernel_table(runs.get("full", first))} if kernels else {})
+    if kernels:
+        run = runs.get("full", first)
+        result["kernels"] = kernel_table(run.prepare("training"), run.parts(), run.images.device)
+    return result
 
 
 def choose_ways(names: Sequence[str] | None, device: torch.device) -> dict[str, Way]:
@@ -207,10 +210,7 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['device']}, {result['precision']}, batch {result['batch_size']}, {result['rounds']} rounds", "",
              text_table(rows, "<>>>>"), "", *(f"{name}: {step['what']}" for name, step in result["steps"].items())]
     if "kernels" in result:
-        spent: dict[str, float] = {}
-        for row in result["kernels"]:
-            spent[row["category"]] = spent.get(row["category"], 0.0) + row["us"] / 1e3
-        rows = [["kernels", "ms"], *([name, f"{ms:.2f}"] for name, ms in spent.items())]
+        rows = [["kernels", "ms"], *([what, f"{ms:.2f}"] for what, ms in by_category(result["kernels"]).items())]
         lines += ["", text_table(rows, "<>")]
     return "\n".join(lines)
 

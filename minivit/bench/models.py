@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 import minivit
 from minivit.analysis import cost
+from minivit.bench.kernels import OPTIMISER, by_category, kernel_table
 from minivit.bench.memory import peak_bytes
 from minivit.bench.peers import PEERS, create_peers
 from minivit.models import ViT, create_model
@@ -84,6 +85,18 @@ class Subject:
             optimizer.step()
         self.model.zero_grad()
 
+    def update(self) -> None:
+        """Update the parameters as at the end of a training step; where there's no gradient, by zeros."""
+        for p in self.model.parameters():
+            if p.requires_grad and p.grad is None:
+                p.grad = torch.zeros_like(p)
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def parts(self) -> dict[str, Callable[[], None]]:
+        """Return, by the category of its kernels, what does a part of a training step alone."""
+        return {OPTIMISER: self.update}
+
     def prepare(self, phase: str) -> Callable[[], None]:
         """Set the model to the mode of a phase and return the function that takes one step."""
         self.model.train(phase == "training")
@@ -108,7 +121,8 @@ class Subject:
 
 def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 64,
           precision: Literal["float32", "bfloat16"] = "float32", device: str = "auto", rounds: int = 10,
-          compiled: bool = False, recorded: bool = False, tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
+          compiled: bool = False, recorded: bool = False, kernels: bool = False,
+          tell: Callable[[str], Any] = warnings.warn) -> dict[str, Any]:
     """Time forward passes and training steps of our models, plain and with CB, and of timm's and vit-pytorch's.
 
     A training step consists of forward pass, cross-entropy, backward pass and fused AdamW, on a batch that is on the
@@ -131,6 +145,8 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         Number of rounds.
     compiled, recorded
         Whether to compile the blocks of every model with ``torch.compile``, and to record every step as a CUDA graph.
+    kernels
+        Whether to profile each training step by kernel; see :func:`minivit.bench.kernels.kernel_table`.
     tell
         Called with a line for each library whose model can't be created.
 
@@ -142,7 +158,7 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
         forward pass), and for ``forward`` and ``training`` ``images_per_second``, ``step_time_s``, ``step_times_s``
         (one per round), ``peak_memory_bytes`` (None if it can't be measured), ``peak_share`` (multiply-adds per second
         divided by the matrix peak) and ``time_ratio`` (step time divided by that of ``minivit`` in the same round:
-        ``median`` and the quartiles ``low`` and ``high``).
+        ``median`` and the quartiles ``low`` and ``high``). With ``kernels``, ``training`` also has these.
 
     Raises
     ------
@@ -171,7 +187,7 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
                         for key, model in (plain_and_cb | peers).items()}
     settings = {"batch_size": batch_size, "precision": precision, "compiled": compiled, "recorded": recorded,
                 "rounds": rounds, "missing": missing}
-    return describe(chosen, missing) | settings | measure_groups(groups, rounds)
+    return describe(chosen, missing) | settings | measure_groups(groups, rounds, kernels)
 
 
 def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
@@ -180,7 +196,7 @@ def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, 
             "started": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
-def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[str, Any]:
+def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int, kernels: bool) -> dict[str, Any]:
     """Compare the subjects of each group with its first; return ``models`` and ``matrix_peak_macs_per_second``."""
     results, peak = {}, 0.0
     for title, subjects in groups.items():
@@ -192,11 +208,16 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int) -> dict[s
         compiled = any(subject.compiled for subject in subjects.values())
         with compiling("default" if compiled else "none"):
             times, memory, best = measure(subjects, rounds, title)
+            profiles = {key: {"kernels": kernel_table(subject.prepare("training"), subject.parts(),
+                                                      subject.images.device)}
+                        for key, subject in subjects.items() if kernels}
         peak, first = max(peak, best), next(iter(subjects))
         results[title] = {key: {"params": costs[key].params, "macs": costs[key].macs}
                                | {phase: summary(times[phase][key], times[phase][first], len(subject.images))
                                          | {"peak_memory_bytes": memory[phase][key]} for phase in PHASES}
                           for key, subject in subjects.items()}
+        for key, found in profiles.items():
+            results[title][key]["training"] |= found
     for result in (result for subjects in results.values() for result in subjects.values()):
         for phase, passes in PHASES.items():
             speed = passes * result["macs"] * result[phase]["images_per_second"]
@@ -283,6 +304,12 @@ def table(result: dict[str, Any]) -> str:
                              "-" if memory is None else f"{memory / 1e6:.1f}", f"{100 * got['peak_share']:.1f}",
                              f"{ratio['median']:.3f} [{ratio['low']:.3f}, {ratio['high']:.3f}]"])
             lines += ["", text_table(rows, "<>>>><")]
+        profiles = {key: by_category(subject["training"].get("kernels", ())) for key, subject in subjects.items()}
+        if any(profiles.values()):
+            rows = [[f"{name}, ms of a step's kernels", *profiles]]
+            rows += [[what, *(f"{spent.get(what, 0.0):.2f}" for spent in profiles.values())]
+                     for what in dict.fromkeys(what for spent in profiles.values() for what in spent)]
+            lines += ["", text_table(rows, "<" + len(profiles) * ">")]
     return "\n".join([*lines, "", "Time over the first's: median [quartiles] over the rounds; above 1, the first is "
                                   "faster. Peak MB:\nparameters, in training also the optimiser's state, and the most "
                                   "that a step's tensors take at once."])

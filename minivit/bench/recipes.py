@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from minivit.bench.kernels import AUGMENTATION
 from minivit.bench.models import Subject, describe, measure_groups
 from minivit.data.augment import normalize
 from minivit.options import check_at_least, check_options
@@ -51,9 +52,18 @@ class Run(Subject):
         self.trainer.prepare_step()  # always the first step: the same draws, the same number of patches
         self.trainer.take(self.images, self.targets)
 
+    def update(self) -> None:
+        super().update()
+        if average := self.trainer.take_step.average:
+            average.update()
+
+    def parts(self) -> dict[str, Callable[[], None]]:
+        return {AUGMENTATION: lambda: self.trainer.take_step.augment(self.images, self.targets)} | super().parts()
+
 
 def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overrides: Mapping[str, Any] | None = None,
-                 root: str | Path | None = None, device: str = "auto", rounds: int = 10) -> dict[str, Any]:
+                 root: str | Path | None = None, device: str = "auto", rounds: int = 10, kernels: bool = False
+                 ) -> dict[str, Any]:
     """Time forward passes and training steps of a recipe's variants, interleaved.
 
     Parameters
@@ -70,6 +80,8 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overri
         ``cpu``, ``cuda``, ...; ``auto`` uses an accelerator if there is one.
     rounds
         Number of rounds.
+    kernels
+        Whether to profile each training step by kernel; see :func:`minivit.bench.kernels.kernel_table`.
 
     Returns
     -------
@@ -99,4 +111,5 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overri
     for name, setting in settings.items():
         if setting != first:
             raise ValueError(f"variant {name!r} has {setting}, but the first has {first}; choose variants that agree")
-    return describe(chosen) | first | {"rounds": rounds, "missing": {}} | measure_groups({path.stem: runs}, rounds)
+    return (describe(chosen) | first | {"rounds": rounds, "missing": {}}
+            | measure_groups({path.stem: runs}, rounds, kernels))

@@ -11,6 +11,7 @@ from torch import nn
 from minivit.__main__ import main
 from minivit.analysis import cost
 from minivit.bench import models as bench_module
+from minivit.bench.kernels import CATEGORIES, OPTIMISER, REST, by_category
 from minivit.bench.models import OURS, PHASES, Subject, bench, table
 from minivit.bench.peers import create_peers
 from minivit.bench.recipes import Run, bench_recipe
@@ -145,6 +146,24 @@ def test_the_command_prints_a_table_or_one_json_object(fake_timm, capsys):
     assert table(result).splitlines()[:2] == lines[:2]
 
 
+def test_each_training_step_is_profiled_kernel_by_kernel(fake_timm, recipe, capsys):
+    result, _ = run(kernels=True)
+    for key, got in result["models"][NAME].items():
+        rows, spent = got["training"]["kernels"], by_category(got["training"]["kernels"])
+        assert spent.keys() <= {*CATEGORIES, REST} and sum(spent.values()) > 0
+        updates = [row for row in rows if row["name"] == "aten::_fused_adamw_"]
+        assert {row["category"] for row in updates} == {OPTIMISER}
+        assert sum(row["calls"] for row in updates) == 1  # all parameters at once
+        # Backward, a linear layer has two products: in each block four such layers, and the head. timm's, the first of
+        # all, has only that for its weight.
+        products = 1 if key == "timm" else 2 * (4 * SIZES["depth"] + 1)
+        assert sum(row["calls"] for row in rows if row["name"] == "aten::mm") == products
+    assert "ms of a step's kernels" in table(result)
+    assert main(["bench", "--recipe", str(recipe), "--variants", "less", "--rounds", "1", "--device", "cpu",
+                 "--kernels"]) == 0
+    assert "two, ms of a step's kernels" in capsys.readouterr().out
+
+
 def test_a_model_without_peers_is_measured_too(monkeypatch):
     sizes = dict(image_size=11, patch_size=3, stride=2, num_classes=5, dims=(6, 12), depths=(1, 2), num_heads=(1, 2))
     monkeypatch.setitem(MODELS, "pit_test", (PiT, sizes))
@@ -222,6 +241,7 @@ def test_a_step_is_the_first_of_the_run(recipe):
     (["--recipe", "none.py", "nonsense"], "'nonsense' must be KEY=VALUE"),
     (["--recipe", "none.py", "--batch-size", "3"], "batch_size and recipe='none.py' do not go together"),
     (["--recipe", "none.py"], "none.py does not exist"),
+    (["--decode", "--kernels"], "kernels and --decode do not go together"),
 ])
 def test_a_mistake_is_one_line(arguments, message, capsys):
     assert main(["bench", *arguments]) == 1

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from minivit.bench.kernels import CATEGORIES, REST, category, kernel_table
 from minivit.bench.recipes import Run
 from minivit.data import load
 from minivit.mixers import attention
@@ -13,7 +14,6 @@ from minivit.tasks.task import Task
 from minivit.training import Trainer, load_config
 from minivit.training.loop import fit_classes
 from tests.step_records import check_step_record, is_step_record
-from tools.kernel_table import CATEGORIES, REST, category, kernel_table
 from tools.step_times import EVERYTHING, WAYS, Way, choose_ways, main, prepare, step_times
 
 MODEL = dict(image_size=8, patch_size=2, in_channels=1, dim=12, depth=2, num_heads=3)
@@ -88,7 +88,8 @@ def test_attention_and_loss_can_be_computed_by_other_kernels_for_a_while():
 def test_the_kernels_of_a_step_are_told_apart_by_what_they_are_for(recipe):
     dataset = load("digits")
     config = fit_classes(load_config(recipe).override(compile="none"), dataset)
-    rows = kernel_table(Run(Trainer(config, dataset, CPU)))
+    run = Run(Trainer(config, dataset, CPU))
+    rows = kernel_table(run.prepare("training"), run.parts(), CPU)
     assert {row["category"] for row in rows} <= {*CATEGORIES, REST}
     assert [row["us"] for row in rows] == sorted((row["us"] for row in rows), reverse=True)
     # Muon's three products in five rounds for each of four shapes; the model has none of this name.

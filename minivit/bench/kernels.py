@@ -1,18 +1,17 @@
 """Profile a training step by kernel: the time that each takes, and what it is for.
 
-The names of kernels say most, but not whether a product belongs to the model or to the optimiser. So augmentation and
-optimiser are also profiled separately, and their times are subtracted from the step's.
+The names of kernels say most, but not whether a product belongs to the model or to the optimiser. So these parts of a
+step are also profiled separately, and their times are subtracted from the step's.
 """
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from minivit.bench.recipes import Run
 from minivit.training.device import synchronize
 
 STEPS = 3
@@ -34,28 +33,27 @@ def category(name: str) -> str:
     return next((title for title, words in CATEGORIES.items() if re.search(words, name)), REST)
 
 
-def kernel_table(run: Run) -> list[dict[str, Any]]:
-    """Profile a few steps of a run.
+def kernel_table(step: Callable[[], Any], parts: Mapping[str, Callable[[], Any]],
+                 device: torch.device) -> list[dict[str, Any]]:
+    """Profile a few steps.
+
+    Parameters
+    ----------
+    step
+        Takes one training step.
+    parts
+        By category, what does this part of the step alone; see :meth:`minivit.bench.models.Subject.parts`.
+    device
+        What the step runs on.
 
     Returns
     -------
     list of dict
         For each kernel, slowest first: ``name``, ``category``, and ``calls`` and ``us`` (microseconds) per step.
     """
-    step, rows = run.trainer.take_step, []
-    whole = profiled(run.prepare("training"), run.images.device)
-
-    def update() -> None:
-        for optimizer in step.optimizers:
-            optimizer.step()
-        if step.average:
-            step.average.update()
-
-    for title, part in ((AUGMENTATION, lambda: step.augment(run.images, run.targets)), (OPTIMISER, update)):
-        if title == OPTIMISER and any(p.grad is None for p in step.parameters):
-            for p in step.parameters:
-                p.grad = torch.zeros_like(p)
-        for name, (calls, us) in profiled(part, run.images.device).items():
+    whole, rows = profiled(step, device), []
+    for title, part in parts.items():
+        for name, (calls, us) in profiled(part, device).items():
             if name in whole:
                 calls, us = min(calls, whole[name][0]), min(us, whole[name][1])
                 whole[name] = (whole[name][0] - calls, whole[name][1] - us)
@@ -63,6 +61,14 @@ def kernel_table(run: Run) -> list[dict[str, Any]]:
     rows += [{"name": name, "category": category(name), "calls": calls, "us": us}
              for name, (calls, us) in whole.items() if us > 0]
     return [row | {"us": round(row["us"], 1)} for row in sorted(rows, key=lambda row: -row["us"])]
+
+
+def by_category(kernels: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the milliseconds per step of each category of :func:`kernel_table`, in the order of the kernels."""
+    spent: dict[str, float] = {}
+    for row in kernels:
+        spent[row["category"]] = spent.get(row["category"], 0.0) + row["us"] / 1e3
+    return spent
 
 
 def profiled(function: Callable[[], Any], device: torch.device) -> dict[str, tuple[float, float]]:
