@@ -111,9 +111,9 @@ def is_notebook(nodeid: str) -> bool:
 
 
 def _missing_gpu() -> str | None:
-    from minivit.training.device import answers
+    from minivit.training.device import works
 
-    return None if answers("cuda") else "no CUDA device that works"
+    return None if works("cuda") else "no CUDA device that works"
 
 
 def _missing_cifar() -> str | None:

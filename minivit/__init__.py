@@ -10,9 +10,13 @@ The subpackages, each readable on its own::
     minivit.analysis    pure functions that measure attention and count its cost
     minivit.tasks       what a batch, a loss and a score are
     minivit.training    configuration, checkpoints, the loop
-    minivit.report      what trained models do: analyze, sweep
+    minivit.report      what trained models do: evaluate, analyze, sweep
     minivit.bench       how fast models and recipes are
     minivit.figures     the book's plots
+
+What the notebooks of the book and the course use beside these is in ``minivit.checks``, ``expect``, ``lessons`` and
+``coursework``; what the subpackages share, in ``minivit.options``, ``files``, ``draws`` and ``wrappers``. The command
+line, ``python -m minivit``, is read by ``minivit.arguments``.
 """
 
 __version__ = "0.1.0"

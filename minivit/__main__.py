@@ -33,6 +33,8 @@ from minivit.training import (
 from minivit.training.config import merge
 from minivit.training.device import choose_device, failure
 
+OF_SHARDS = ("size_mb", "seed")  # options for writing them
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit status; errors that a user can fix are printed in one line."""
@@ -111,11 +113,11 @@ def choose_trained(options: argparse.Namespace) -> tuple[Trained, list[str] | No
                          "--model NAME --classes FILE")
     if published:
         names, options.classes = read_classes(options.classes) or None, None
-        return load_published(options.weights, classes=names, **overrides), choose_classes(options)
-    return choose_data(load_trained(options.checkpoint), **overrides), choose_classes(options)
+        return load_published(options.weights, classes=names, **overrides), wanted_classes(options)
+    return choose_data(load_trained(options.checkpoint), **overrides), wanted_classes(options)
 
 
-def choose_classes(options: argparse.Namespace) -> list[str] | None:
+def wanted_classes(options: argparse.Namespace) -> list[str] | None:
     """Return the classes to choose among: empty for those that the data set has, None for all of the model's."""
     if options.subset and options.classes:
         raise ValueError("--classes names classes, --subset takes all that the data set has: leave out one of the two")
@@ -135,27 +137,17 @@ def run_analyze(options: argparse.Namespace) -> None:
 
 
 def run_data(options: argparse.Namespace) -> None:
-    root, of_shards = options.data, [name for name in ("size_mb", "seed") if name in options]
-    if options.copy and options.labels is None:
-        raise ValueError("--copy does nothing without --labels: leave it out")
-    if of_shards and (options.name != "shards" or options.source is None):
-        raise ValueError(f"--{of_shards[0].replace('_', '-')} does nothing without shards --from: leave it out")
+    check_data_options(options)
     if options.labels is not None:
-        if options.name != "imagefolder" or None in (options.source, options.target) or root is not None:
-            raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
-                             "imagefolder --from DIR --labels FILE --to DIR/val")
         images, classes = sort_into_classes(*(user_path(getattr(options, name), name) for name in
                                               ("source", "labels", "target")), copy=options.copy)
         print(f"imagefolder: {images} images {'copied' if options.copy else 'linked'} into {classes} class folders in "
               f"{options.target}")
         return
-    if options.source is not None or options.target is not None:
-        if options.name != "shards" or None in (options.source, options.target) or root is not None:
-            raise ValueError("--from DIR and --to DIR go together, without --data: python -m minivit data shards "
-                             "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
-        root = options.target
-        write_shards(data_root(options.source), data_root(root),
-                     **{name: read_value(name, getattr(options, name)) for name in of_shards})
+    root = options.target or options.data
+    if options.source is not None:
+        numbers = {name: read_value(name, getattr(options, name)) for name in OF_SHARDS if name in options}
+        write_shards(data_root(options.source), data_root(root), **numbers)
     fetch(options.name, root)
     if options.name not in OWN or options.check or data_root(root).is_dir():
         dataset = load(options.name, root)
@@ -163,6 +155,23 @@ def run_data(options: argparse.Namespace) -> None:
               f"{dataset.image_shape}, {dataset.num_classes} classes")
         if options.check:
             check_images(dataset)
+
+
+def check_data_options(options: argparse.Namespace) -> None:
+    """Raise an error unless the options go together: images are sorted, or written to shards, or neither."""
+    sorts, folders = options.labels is not None, (options.source, options.target)
+    whole = None not in folders and options.data is None
+    idle = [name for name in OF_SHARDS if name in options and (options.name != "shards" or options.source is None)]
+    if options.copy and not sorts:
+        raise ValueError("--copy does nothing without --labels: leave it out")
+    if idle:
+        raise ValueError(f"--{idle[0].replace('_', '-')} does nothing without shards --from: leave it out")
+    if sorts and not (whole and options.name == "imagefolder"):
+        raise ValueError("--labels needs imagefolder, --from and --to, without --data: python -m minivit data "
+                         "imagefolder --from DIR --labels FILE --to DIR/val")
+    if not sorts and folders != (None, None) and not (whole and options.name == "shards"):
+        raise ValueError("--from DIR and --to DIR go together, without --data: python -m minivit data shards "
+                         "--from DIR --to DIR, or data imagefolder --from DIR --labels FILE --to DIR/val")
 
 
 def check_images(dataset: Dataset) -> None:

@@ -13,12 +13,13 @@ from pydantic.fields import FieldInfo
 from minivit.data import list_datasets
 from minivit.data.dataset import read_class_names
 from minivit.files import user_path
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import FIELDS, GROUPS, describe_setting
 
 OF_DATA = {"dataset": "imagefolder, shards, ...; the run's by default, imagefolder for published weights",
            "dataset_options": "such as crop_pct=0.9 interpolation=bilinear mean=0.5,0.5,0.5 preprocessing=config.json"}
 OF_MODEL = {"model": "model of the weights, by our name or timm's: deit_small_patch16_224 is our vit_small_patch16_224",
             "model_options": "such as image_size=384"}
+Parser, Commands = argparse.ArgumentParser, argparse._SubParsersAction
 DEVICE_HELP = "cpu, cuda, ...; by default an accelerator if there is one"
 
 
@@ -33,63 +34,76 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     return options
 
 
-def create_parser() -> argparse.ArgumentParser:
+def create_parser() -> Parser:
     parser = argparse.ArgumentParser(prog="python -m minivit", description="Vision Transformers from scratch.",
                                      epilog="MINIVIT_DATA names the folder with the data sets where --data does not; "
                                             "MINIVIT_TRACEBACK=1 shows where an error came from.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (add_train, add_sweep, add_eval, add_analyze, add_data, add_bench, add_plan):
+        add(commands)
+    return parser
 
-    def command(name: str, summary: str, data: bool = True, level: int = logging.WARNING) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        sub.set_defaults(command=name, level=level)
-        if data:
-            sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
-        return sub
 
-    def trained_command(name: str, summary: str) -> argparse.ArgumentParser:
-        sub = command(name, summary)
-        sub.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?",
-                         help="a run's folder, its model.safetensors or checkpoint.pt")
-        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
-                         "model's classes, or to those in a file with one name per line; without a name, to those "
-                         "that the data set has")
-        sub.add_argument("--subset", action="store_true", help="restrict the model to the classes that the data set "
-                         "has, as ImageNet-A is scored")
-        section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them")
-        for field, about in OF_DATA.items():
-            add_flag(section, field, FIELDS[field], about)
-        section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, "
-                                         "in the format of timm or transformers, says how to prepare images; without "
-                                         "one it is as for DeiT")
-        section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
-                             "torch.save writes them; --classes then names their logits, in a file with one name per "
-                             "line")
-        for field, about in OF_MODEL.items():
-            add_flag(section, field, FIELDS[field], about)
-        return sub
+def create_command(commands: Commands, name: str, summary: str, level: int = logging.WARNING) -> Parser:
+    """Add a command, which prints what the package logs from this level on."""
+    sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+    sub.set_defaults(command=name, level=level)
+    sub.add_argument("--data", metavar="DIR", help="folder with the data sets")
+    return sub
 
-    def training_command(name: str, summary: str, without: tuple[str, ...] = ()) -> argparse.ArgumentParser:
-        sub = command(name, summary)
-        sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
-        sub.add_argument("settings", metavar="KEY=VALUE", nargs="*",
-                         help="replace values of the recipe, under any of the names below, with or without the group, "
-                         "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values are written as in "
-                         "JSON or Python: null or None, [0,1] or (0,1)")
-        sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
-        sub.add_argument("--device", default="auto", help=DEVICE_HELP)
-        for group, its in GROUPS.items():
-            section = sub.add_argument_group(group, its.__doc__)
-            for field_name, field in its.__pydantic_fields__.items():
-                if field_name not in without:
-                    add_flag(section, field_name, field)
-        return sub
 
-    sub = training_command("train", "train a model from a recipe, or again from the run.json of an earlier run")
+def trained_command(commands: Commands, name: str, summary: str) -> Parser:
+    """Add a command for a trained model: that of a run, or published weights."""
+    sub = create_command(commands, name, summary)
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", nargs="?",
+                     help="a run's folder, its model.safetensors or checkpoint.pt")
+    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+    sub.add_argument("--classes", metavar="NAME", nargs="*", help="restrict model and images to these of the "
+                     "model's classes, or to those in a file with one name per line; without a name, to those "
+                     "that the data set has")
+    sub.add_argument("--subset", action="store_true", help="restrict the model to the classes that the data set "
+                     "has, as ImageNet-A is scored")
+    section = sub.add_argument_group("data", "other images than the run's, or another way to prepare them")
+    for field, about in OF_DATA.items():
+        add_flag(section, field, FIELDS[field], about)
+    section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, "
+                                     "in the format of timm or transformers, says how to prepare images; without "
+                                     "one it is as for DeiT")
+    section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
+                         "torch.save writes them; --classes then names their logits, in a file with one name per "
+                         "line")
+    for field, about in OF_MODEL.items():
+        add_flag(section, field, FIELDS[field], about)
+    return sub
+
+
+def training_command(commands: Commands, name: str, summary: str, without: tuple[str, ...] = ()) -> Parser:
+    """Add a command that trains: it has a flag for each setting, but for those it does without."""
+    sub = create_command(commands, name, summary)
+    sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
+    sub.add_argument("settings", metavar="KEY=VALUE", nargs="*",
+                     help="replace values of the recipe, under any of the names below, with or without the group, "
+                     "such as optimizer.learning_rate=1e-3 or model_options.context=cb. Values are written as in "
+                     "JSON or Python: null or None, [0,1] or (0,1)")
+    sub.add_argument("--out", metavar="DIR", required=True, help="folder for the record, checkpoint and weights")
+    sub.add_argument("--device", default="auto", help=DEVICE_HELP)
+    for group, its in GROUPS.items():
+        section = sub.add_argument_group(group, its.__doc__)
+        for field_name, field in its.__pydantic_fields__.items():
+            if field_name not in without:
+                add_flag(section, field_name, field)
+    return sub
+
+
+def add_train(commands: Commands) -> None:
+    sub = training_command(commands, "train", "train a model from a recipe, or again from the run.json of an earlier "
+                           "run")
     sub.add_argument("--resume", action="store_true", help="continue from the checkpoint in --out, if there is one")
 
-    sub = training_command("sweep", "train every variant of a recipe with every seed, each in VARIANT/seedN "
-                           "below --out, and sum up; the same command again continues where it stopped",
+
+def add_sweep(commands: Commands) -> None:
+    sub = training_command(commands, "sweep", "train every variant of a recipe with every seed, each in "
+                           "VARIANT/seedN below --out, and sum up; the same command again continues where it stopped",
                            without=("seed",))
     sub.add_argument("--seeds", metavar="N", nargs="+", default=["0"], help="seeds of every variant; 0 by default")
     sub.add_argument("--variants", metavar="NAME", nargs="+", help="variants to train; all by default")
@@ -98,7 +112,9 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--no-comparison", action="store_true", help="list the runs and compare nothing; for runs that "
                      "differ in device, threads or precision")
 
-    sub = trained_command("eval", "measure a trained model, or published weights, on test images: those of "
+
+def add_eval(commands: Commands) -> None:
+    sub = trained_command(commands, "eval", "measure a trained model, or published weights, on test images: those of "
                           "its run, or of a folder DIR/CLASS/*.jpg or DIR/val/CLASS/*.jpg. Classes that are numbers, "
                           "as in ImageNet-V2, are positions among the model's, counted from 0")
     sub.add_argument("--labels", metavar="FILE", help="ImageNet-ReaL's real.json: any class that it gives an image is "
@@ -110,7 +126,9 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the noise; 0 by default")
     sub.add_argument("--batch-size", metavar="N", default="100", help="images at a time; 100 by default")
 
-    sub = trained_command("analyze", "measure the attention and robustness of a trained model, or of "
+
+def add_analyze(commands: Commands) -> None:
+    sub = trained_command(commands, "analyze", "measure the attention and robustness of a trained model, or of "
                           "published weights, and draw both")
     sub.add_argument("--out", metavar="DIR", help="folder for analysis.json and the figures; by default analysis, "
                      "beside the weights")
@@ -118,7 +136,9 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--epsilon", metavar="E", default="1", help="step of the attack (FGSM), in 255ths; 1 by default")
     sub.add_argument("--seed", metavar="N", default="0", help="seed of the images and the noise; 0 by default")
 
-    sub = command("data", "download a data set and print what is in it", level=logging.INFO)
+
+def add_data(commands: Commands) -> None:
+    sub = create_command(commands, "data", "download a data set and print what is in it", level=logging.INFO)
     sub.add_argument("name", metavar="NAME", help=", ".join(list_datasets()))
     sub.add_argument("--from", dest="source", metavar="DIR", help="for shards: write them first, from this folder with "
                      "train/CLASS/*.jpg and test/CLASS/*.jpg, or val. For imagefolder: sort the images in this folder, "
@@ -134,7 +154,9 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--seed", metavar="N", default=argparse.SUPPRESS,
                      help="seed of the order in the shards; 0 by default")
 
-    sub = command("bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
+
+def add_bench(commands: Commands) -> None:
+    sub = create_command(commands, "bench", "compare the speed of our models with timm's and vit-pytorch's, or of the "
                   "variants of a recipe")
     sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of --recipe, as for train")
     sub.add_argument("--models", metavar="NAME", nargs="+", default=argparse.SUPPRESS,
@@ -155,7 +177,10 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--device", default="auto", help=DEVICE_HELP)
     sub.add_argument("--json", action="store_true", help="print one JSON object with all times instead of a table")
 
-    sub = command("plan", "say what a run takes on another machine: steps, time, memory, bottleneck, cost")
+
+def add_plan(commands: Commands) -> None:
+    sub = create_command(commands, "plan", "say what a run takes on another machine: steps, time, memory, bottleneck, "
+                         "cost")
     sub.add_argument("recipe", metavar="RECIPE", help="recipes/NAME.py, or a run.json")
     sub.add_argument("settings", metavar="KEY=VALUE", nargs="*", help="replace values of the recipe, as for train")
     sub.add_argument("--gpus", metavar="N", default="1", help="GPUs that share each batch; 1 by default")
@@ -168,7 +193,6 @@ def create_parser() -> argparse.ArgumentParser:
     sub.add_argument("--watts", metavar="W", default="1000", help="of one GPU with its share of the machine; 1000 by "
                      "default")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    return parser
 
 
 def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo, about: str | None = None) -> None:
@@ -179,7 +203,7 @@ def add_flag(section: argparse._ArgumentGroup, name: str, field: FieldInfo, abou
                          nargs="+" if is_options or kind is tuple else None,
                          action="extend" if is_options else "store",
                          metavar=f"{{{','.join(get_args(field.annotation))}}}" if kind is Literal else metavar,
-                         help=(about or describe(name)).replace("%", "%%"))
+                         help=(about or describe_setting(name)).replace("%", "%%"))
 
 
 def read_classes(words: list[str] | None) -> list[str] | None:

@@ -62,11 +62,12 @@ class Study(NamedTuple):
 
 
 VARIANTS = ("amber", "birch", "cedar")  # names that tell nothing: the study is blind
+SEEDS = 8  # runs that each variant began; up to two of a variant's don't end
 MEANS = {"top-1": 52.0, "density": 0.83}  # of the plain model; top-1 is in per cent
 SCATTER = {"top-1": 0.6, "density": 0.012}  # of one run, around its model's mean and its seed's
 
 
-def own_study(rng: np.random.Generator, seeds: int = 8) -> Study:
+def own_study(rng: np.random.Generator) -> Study:
     r"""Simulate a study of three variants in two measures, of which half the students' hold an effect, and half don't.
 
     .. math:: y_{vi} = m_v + g_i + e_{vi}
@@ -82,8 +83,6 @@ def own_study(rng: np.random.Generator, seeds: int = 8) -> Study:
     ----------
     rng
         The student's generator, from :func:`own_numbers`.
-    seeds
-        How many runs each variant began; up to two of a variant's don't end.
 
     Returns
     -------
@@ -97,17 +96,17 @@ def own_study(rng: np.random.Generator, seeds: int = 8) -> Study:
         if has_effect:
             variant, measure = rng.choice(VARIANTS), rng.choice(list(SCATTER))
             effects[str(variant), str(measure)] = float(rng.choice([-1, 1]) * rng.uniform(2.5, 4) * SCATTER[measure])
-        kept = {"plain": range(seeds)}
+        kept = {"plain": range(SEEDS)}
         for variant in VARIANTS:
             # In the order in which the runs ended, which is not that of their seeds.
-            kept[variant] = rng.permutation(seeds)[rng.integers(0, 3):].tolist()
+            kept[variant] = rng.permutation(SEEDS)[rng.integers(0, 3):].tolist()
         runs = {}
         for measure, scatter in SCATTER.items():
-            of_seed, digits = scatter * rng.normal(size=seeds), 2 if scatter > 0.1 else 4
+            of_seed, digits = scatter * rng.normal(size=SEEDS), 2 if scatter > 0.1 else 4
             runs[measure] = {}
             for variant, ended in kept.items():
                 mean = MEANS[measure] + effects.get((variant, measure), 0.0)
-                results = mean + of_seed + scatter * rng.normal(size=seeds)
+                results = mean + of_seed + scatter * rng.normal(size=SEEDS)
                 runs[measure][variant] = {i: round(float(results[i]), digits) for i in ended}
         study = Study(runs, effects)
         if any(one.p < 0.05 and not one.claimed for one in compare_pairs(study.family).values()):

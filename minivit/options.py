@@ -126,6 +126,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
+def first_few(items: Iterable[Any], most: int) -> str:
+    """List the first items, and say how many more there are."""
+    words = list(map(str, items))
+    return ", ".join(words[:most]) + (f" and {len(words) - most} more" if len(words) > most else "")
+
+
 def layer_indices(name: str, layers: str | Iterable[int], depth: int) -> frozenset[int]:
     """Return the indices of the chosen layers.
 
@@ -177,7 +183,8 @@ def check_choice(known: Iterable[str], **choices: Any) -> None:
     known = list(known)
     for name, choice in choices.items():
         if choice not in known:
-            raise ValueError(f"{name}={choice!r} is not known; it must be one of {', '.join(known)}")
+            raise ValueError(f"{name}={choice!r} is not known{did_you_mean(choice, known)}; it must be one of "
+                             f"{', '.join(known)}")
 
 
 def check_rate(**rates: Any) -> None:
@@ -191,6 +198,20 @@ def check_rate(**rates: Any) -> None:
     for name, rate in rates.items():
         if not is_number(rate) or not 0 <= rate < 1:
             raise ValueError(f"{name}={rate!r} is not a rate in [0, 1)")
+
+
+def check_between(low: float, high: float, **values: Any) -> None:
+    """Check that each argument is a finite number in [low, high]; ``high`` may be infinite.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    for name, value in values.items():
+        if not is_number(value) or not low <= value <= high or value == inf:
+            what = f"in [{low:g}, {high:g}]" if high < inf else f"a finite number of at least {low:g}"
+            raise ValueError(f"{name}={value!r} must be {what}")
 
 
 def check_positive(**values: Any) -> None:

@@ -4,15 +4,15 @@ A wrapper passes calls on but hides the model: its arguments become ``*args, **k
 a prefix.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from torch import Tensor, nn
+import torch
+from torch import Tensor, nn
 
 INSIDE = ("_orig_mod", "module")  # torch.compile's name for the model; DistributedDataParallel's and AveragedModel's
 
 
-def unwrap(model: "nn.Module") -> "nn.Module":
+def unwrap(model: nn.Module) -> nn.Module:
     """Return the model inside any number of wrappers; a model without one is returned unchanged.
 
     A wrapper is a module whose only child is called ``_orig_mod`` or ``module``.
@@ -22,7 +22,7 @@ def unwrap(model: "nn.Module") -> "nn.Module":
     return model
 
 
-def as_input(images: "Tensor", model: "nn.Module") -> "Tensor":
+def as_input(images: Tensor, model: nn.Module) -> Tensor:
     """Return the images on the device and in the floating-point type of the model's first weights.
 
     This lets a model in float16 or bfloat16 take images that were normalised in float32.
@@ -31,7 +31,12 @@ def as_input(images: "Tensor", model: "nn.Module") -> "Tensor":
     return images if first is None else images.to(device=first.device, dtype=first.dtype)
 
 
-def first_weights(model: "nn.Module") -> "Tensor | None":
+def at_least_float32(x: Tensor) -> Tensor:
+    """Return the tensor in float32 or wider: sums and quantiles need more than the three digits of half precision."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def first_weights(model: nn.Module) -> Tensor | None:
     """Return a model's first floating-point parameter, or else buffer; None if it has neither."""
     kept: list[Any] = [*model.parameters(), *model.buffers()]
     return next((tensor for tensor in kept if tensor.is_floating_point()), None)

@@ -29,7 +29,7 @@ read_train() {
     command -v "$PYTHON" >/dev/null || \
         fail "PYTHON=$PYTHON does not exist; make .venv with \`make book\`, or set PYTHON"
     # The command itself checks the rest: here, so that it complains once and not in every process.
-    "$PYTHON" -c "import sys; from minivit.__main__ import parse; parse(sys.argv[1:])" train "$@" || exit 2
+    "$PYTHON" -c "import sys; from minivit.arguments import parse; parse(sys.argv[1:])" train "$@" || exit 2
     # A run that is started again continues where it was; the first time, --resume has no effect.
     command=(-m minivit train "$@")
     [[ " $* " == *" --resume "* ]] || command+=(--resume)

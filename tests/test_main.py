@@ -11,7 +11,7 @@ from PIL import Image
 import minivit.__main__
 from minivit.__main__ import main, read_value
 from minivit.training import Config, Stopped, load_config
-from minivit.training.config import FIELDS, describe
+from minivit.training.config import FIELDS, describe_setting
 
 RECIPE = '''
 def get_config():
@@ -182,7 +182,7 @@ def test_help_has_every_field(capsys, monkeypatch):
     with pytest.raises(SystemExit):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    assert all(describe(name) in text for name in FIELDS)
+    assert all(describe_setting(name) in text for name in FIELDS)
 
 
 @pytest.mark.parametrize("text, value", [

@@ -1,4 +1,6 @@
 from collections.abc import Sequence
+from functools import partial
+from math import inf
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -9,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from minivit.options import (
     check_at_least,
+    check_between,
     check_options,
     check_positive,
     check_rate,
@@ -128,6 +131,9 @@ def test_sides_are_pythons_own_whole_numbers():
     (check_positive, 0, "n=0 must be a finite number larger than 0"), (check_positive, float("inf"), "n=inf"),
     (check_positive, float("nan"), "n=nan"), (check_positive, "1", "n='1'"), (check_positive, True, "n=True"),
     (check_rate, 1, r"n=1 is not a rate in \[0, 1\)"), (check_rate, -0.1, "n=-0.1"),
+    (partial(check_between, 0, 1), 1.5, r"n=1.5 must be in \[0, 1\]"),
+    (partial(check_between, 0, inf), -1, "n=-1 must be a finite number of at least 0"),
+    (partial(check_between, 0, inf), inf, "n=inf"), (partial(check_between, 0, 1), "0", "n='0'"),
     (check_rate, float("nan"), "n=nan"), (check_rate, "0", "n='0'"), (check_rate, False, "n=False"),
 ])
 def test_what_is_no_such_number_is_named(check, value, message):

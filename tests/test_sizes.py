@@ -12,13 +12,13 @@ IMAGE = dict(image_size=8, in_channels=1)
 GRID = dict(grid=(2, 3), prefix_tokens=1)
 MAKE = [
     (layers.Attention, dict(dim=12, num_heads=3, head_size=4, dropout=0.1)),
-    (layers.UniformHeadAttention, dict(dim=12, num_heads=3, dropout=0.1)),
+    (mixers.UniformHeadAttention, dict(dim=12, num_heads=3, dropout=0.1)),
     (layers.LessAttention, dict(GRID, dim=12, num_heads=3, num_keys=5, rank=2, dropout=0.1)),
     (mixers.LinearAttention, dict(dim=12, num_heads=3, dropout=0.1)),
     (mixers.NeighbourhoodAttention, dict(GRID, dim=12, num_heads=3, window=2, stride=1, dropout=0.1)),
     (mixers.TokenMlp, dict(GRID, dim=12, hidden_tokens=5, dropout=0.1)),
     (mixers.SpectralMixer, dict(GRID, dim=12)),
-    (layers.TokenMap, dict(num_tokens=7, rank=2)),
+    (mixers.TokenMap, dict(num_tokens=7, rank=2)),
     (layers.Block, dict(dim=12, mixer=layers.Attention(12, 3), mlp_ratio=1.5, dropout=0.1, drop_path=0.1)),
     (layers.ExtraMsa, dict(dim=12, num_heads=3, dropout=0.1)),
     (layers.ExtraMlp, dict(dim=12, dropout=0.1)),
@@ -26,8 +26,8 @@ MAKE = [
     (layers.PatchEmbed, dict(IMAGE, patch_size=4, dim=5)),
     (layers.PatchDropout, dict(rate=0.1)),
     (layers.DropPath, dict(rate=0.1)),
-    (layers.SpatialReduction, dict(dim=4, ratio=2)),
-    (layers.AttentionDownsample, dict(num_heads=2, out_heads=3, side=4, key_side=2)),
+    (mixers.SpatialReduction, dict(dim=4, ratio=2)),
+    (mixers.AttentionDownsample, dict(num_heads=2, out_heads=3, side=4, key_side=2)),
     (layers.ScaledContextBroadcast, dict(dim=4)),
     (layers.SqueezeExcite, dict(dim=4, reduction=2)),
     (models.ViT, dict(IMAGE, patch_size=4, num_classes=3, dim=12, depth=2, num_heads=3, mlp_ratio=1.5, dropout=0.1,
@@ -77,8 +77,8 @@ def test_what_is_no_size_and_no_rate_is_named(make, options):
     (models.PiT, dict(patch_size=16, image_size=8), "patch_size=16 .*image_size=8"),
     (models.Mixer, dict(patch_size=16, image_size=8), "patch_size=16 does not divide image_size=8"),
     (models.Mixer, dict(dim=3, token_mlp_ratio=0.1), "token_mlp_ratio=0.1 leaves nothing of 3: 0.3 is rounded to 0"),
-    (layers.SpatialReduction, dict(dim=3, ratio=2, grid=(4, 0)), r"grid=\(4, 0\)"),
-    (layers.AttentionDownsample, dict(num_heads=1, out_heads=1, side=(4, 3)), r"side=\(4, 3\) must be even"),
+    (mixers.SpatialReduction, dict(dim=3, ratio=2, grid=(4, 0)), r"grid=\(4, 0\)"),
+    (mixers.AttentionDownsample, dict(num_heads=1, out_heads=1, side=(4, 3)), r"side=\(4, 3\) must be even"),
 ])
 def test_sizes_that_do_not_fit_each_other_are_named(make, options, message):
     with pytest.raises(ValueError, match=message):

@@ -8,17 +8,15 @@ import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from string import ascii_uppercase
 
 import nbformat
 from nbformat import NotebookNode
 
 from tools.document import code, lowered, markdown, outputs, write
 from tools.editions import DIRECTIVE
-from tools.notebooks import in_order, sections, title_of
-from tools.outline import assignments
+from tools.notebooks import in_order, sections, tags, title_of
+from tools.outline import assignments, quick_questions
 from tools.paths import ROOT
-from tools.slides.deck import ANSWER, QUESTION, RIGHT
 from tools.stubs import without_markers
 
 ABOUT = """\
@@ -27,10 +25,6 @@ too, without their hints. Numbers of equations and figures are those of the chap
 stands below a solution, where it prints more than "right".
 """
 PLAIN_CHECK = re.compile(r"Exercise \d+: right\.?\s*")
-
-
-def tags(cell: NotebookNode) -> set[str]:
-    return set(cell.metadata.get("tags", []))
 
 
 def task(source: str, title: str) -> str:
@@ -60,7 +54,7 @@ def exercise(name: str, title: str, cells: list[NotebookNode]) -> str:
     """Return an exercise's task and its solution."""
     parts, said = [f"<h3>{html.escape(f'{name}, {title[0].lower()}{title[1:]}')}</h3>"], False
     for cell in cells:
-        if tags(cell) & {"solution"}:
+        if "solution" in tags(cell):
             parts += [] if said else ['<p class="label">Solution</p>']
             said = True
             parts.append(solution(cell))
@@ -73,7 +67,7 @@ def exercise(name: str, title: str, cells: list[NotebookNode]) -> str:
     return "\n".join(parts)
 
 
-def quick_questions(name: str, source: str) -> str:
+def quiz(name: str, source: str) -> str:
     """Return the quick questions of a chapter, each with its right answer and why it's right.
 
     Raises
@@ -81,23 +75,20 @@ def quick_questions(name: str, source: str) -> str:
     ValueError
         If a question hasn't just one right answer.
     """
-    parts = [f"<h3>{html.escape(name)}, quick questions</h3>"]
-    for number, question in enumerate(QUESTION.split(source)[1:], 1):
-        right = [(letter, answer, why.removeprefix(RIGHT)) for letter, (answer, why)
-                 in zip(ascii_uppercase, ANSWER.findall(question), strict=False) if why.startswith(RIGHT)]
-        if len(right) != 1:
-            raise ValueError(f"{name}, question {number}: {len(right)} answers start with {RIGHT!r}")
-        (letter, answer, why), = right
-        parts.append(markdown(f"**{number}.** {ANSWER.sub('', question).strip()}\n\n**{letter}. {answer.strip()}**\n\n"
-                              f"{why[:1].upper()}{why[1:]}"))
-    return "\n".join(parts)
+    try:
+        asked = quick_questions(source)
+    except ValueError as error:
+        raise ValueError(f"{name} {error}") from None
+    return "\n".join([f"<h3>{html.escape(name)}, quick questions</h3>", *(
+        markdown(f"**{it.number}.** {it.text}\n\n**{it.right}. {it.answers[it.right][0].strip()}**\n\n{it.why}")
+        for it in asked)])
 
 
 def chapter(number: int, notebook: NotebookNode) -> str:
     """Return all answers of a chapter, empty if it asks nothing."""
     title = title_of(notebook)
     name = f"Chapter {number}" if number else title
-    parts = [quick_questions(name, cell.source) for cell in notebook.cells if "## Quick questions" in cell.source]
+    parts = [quiz(name, cell.source) for cell in notebook.cells if "## Quick questions" in cell.source]
     parts += [exercise(name, heading, cells) for heading, cells in
               sections(notebook, r"(?:Exercise|Question) \d").items()]
     heading = f"{name}. {title}" if number else title

@@ -10,7 +10,6 @@ students' version has neither; a zip beside it is for a learning platform. What 
 import glob
 import logging
 import os
-import zipfile
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,9 +25,9 @@ from nbgrader.preprocessors import AssignLatePenalties, ClearSolutions, Execute
 from nbgrader.utils import is_grade, is_solution
 from traitlets.config import Config
 
-from minivit.files import write_whole
 from minivit.options import did_you_mean
-from tools.editions import INSTALL
+from tools.archives import write_zip
+from tools.editions import install_cells
 from tools.notebooks import replace
 from tools.paths import ROOT, TEACH
 from tools.run_submission import RunSubmission
@@ -132,18 +131,11 @@ def by_hand(name: str) -> list[str]:
 def write(name: str, folder: Path, repository_url: str = "") -> Path:
     """Write the students' version of an assignment, and its zip, to a folder; return the notebook's path."""
     notebook = released(name)
-    if repository_url:
-        source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))
+    notebook.cells[:0] = install_cells(repository_url)
     path = folder / name / f"{name}.ipynb"
     text = nbformat.writes(notebook) + "\n"
     replace(path, text)
-
-    def pack(part: Path) -> None:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(zipfile.ZipInfo(f"{name}/{name}.ipynb"), text)  # always of the same date
-
-    write_whole(folder / f"{name}.zip", pack)
+    write_zip(folder / f"{name}.zip", [(f"{name}/{name}.ipynb", text.encode())])
     return path
 
 

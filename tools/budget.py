@@ -15,6 +15,7 @@ from jupyter_client import BlockingKernelClient
 # What a notebook may declare. With a cell tagged "processes", which starts other processes, it may take longer.
 MOST_CPU_S, MOST_CPU_OF_PROCESSES_S, MOST_MEMORY_GB = 40, 80, 2
 ENFORCED = 2  # times the budget: machines differ, and a busy one takes more seconds for the same work
+SLOW = 3  # a slow laptop takes so many times the CPU seconds that a chapter declares
 
 ROOM = 1.25  # a budget is this much more than what was measured, up to the next step
 STEP_CPU_S, STEP_MEMORY_GB = 5, 0.5

@@ -23,6 +23,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
 from tools.editions import in_any_jupyter
+from tools.execute import ANSI
 from tools.notebooks import replace
 from tools.numbers import html_well_set
 from tools.paths import TEACH
@@ -32,7 +33,6 @@ from tools.version import BOOK, date, in_words, version
 
 STYLE = Path(__file__).with_suffix(".css")
 HEADING = re.compile(r"^h[1-6]$")
-ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 PAGE = """\
 <!DOCTYPE html>
@@ -166,24 +166,29 @@ def with_contents(body: str) -> tuple[str, str]:
     return str(soup), f"<ul>\n{contents}</ul>"
 
 
-def style() -> str:
-    """Return the rules of a document, with the colours of its code by light and by dark."""
-    light, dark = (HtmlFormatter(style=f"a11y-high-contrast-{name}").get_style_defs(".code")
-                   for name in ("light", "dark"))
-    return (f"{STYLE.read_text(encoding='utf-8')}\n{light}\n"
-            f"@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n")
+def code_colours(light: str, dark: str) -> str:
+    """Return the rules that colour code, as the book's pages do, by light and by dark: where each selector holds."""
+    return "{}\n@media screen and (prefers-color-scheme: dark) {{\n{}\n}}\n".format(*(
+        HtmlFormatter(style=f"a11y-high-contrast-{name}").get_style_defs(where)
+        for name, where in (("light", light), ("dark", dark))))
+
+
+def package_folder(name: str) -> Path:
+    """Return the folder of an installed package, which isn't imported."""
+    return Path(find_spec(name).submodule_search_locations[0])
 
 
 def mathjax() -> str:
     """Return MathJax as one script that fetches nothing: it draws formulas and needs no fonts."""
-    folder = Path(find_spec("sphinx-mathjax-offline").submodule_search_locations[0])
-    return (folder / "static" / "mathjax" / "tex-svg-full.js").read_text(encoding="utf-8")
+    script = package_folder("sphinx-mathjax-offline") / "static" / "mathjax" / "tex-svg-full.js"
+    return script.read_text(encoding="utf-8")
 
 
 def page(title: str, about: str, body: str) -> str:
     """Return a document: its title, what it is in a paragraph of Markdown, and its text in HTML from ``h2`` on."""
     body, contents = with_contents(body)
-    return PAGE.format(title=html.escape(title), book=BOOK, version=version(), date=in_words(date()), style=style(),
+    style = f"{STYLE.read_text(encoding='utf-8')}\n{code_colours('.code', '.code')}"
+    return PAGE.format(title=html.escape(title), book=BOOK, version=version(), date=in_words(date()), style=style,
                        mathjax=mathjax(), about=markdown(about), contents=contents, body=body)
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools.notebooks import name_of, notebook_paths
+from tools.notebooks import name_of, notebook_paths, tags
 from tools.paths import BUILD, ROOT
 from tools.stubs import MarkerError, wanted_before, without_markers, without_solutions
 
@@ -48,17 +48,16 @@ def learner_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     learner = copy.deepcopy(notebook)
     wanted, cells = set(), []
     for number, cell in reversed(list(enumerate(learner.cells, start=1))):
-        tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
             try:
-                if "solution" in tags:
+                if "solution" in tags(cell):
                     cell.source = without_solutions(cell.source, wanted)
                     cell.metadata.pop("jupyter", None)  # what's to be filled in isn't folded
                 wanted = wanted_before(cell.source, wanted)
             except MarkerError as error:
                 raise MarkerError(f"cell {number}, {error}") from None
-        elif tags & {"solution", "instructor"}:
+        elif tags(cell) & {"solution", "instructor"}:
             continue
         cells.append(cell)
     learner.cells = cells[::-1]
@@ -81,6 +80,12 @@ def in_any_jupyter(source: str) -> str:
     return CITATION.sub("", LINK_WITHIN.sub(r"\1", folded_in_html(source)))
 
 
+def install_cells(repository_url: str) -> list[nbformat.NotebookNode]:
+    """Return the cell that installs the package from its repository, if the address of that is known."""
+    source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
+    return [nbformat.v4.new_code_cell(source, id="install")] if repository_url else []
+
+
 def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -> nbformat.NotebookNode:
     """Return the notebook without what only the book's pages and slides know.
 
@@ -95,22 +100,19 @@ def for_any_jupyter(notebook: nbformat.NotebookNode, repository_url: str = "") -
         if cell.cell_type == "markdown":
             cell.source = in_any_jupyter(cell.source)
             continue
-        if FOLDED & set(cell.metadata.get("tags", [])):
+        if FOLDED & tags(cell):
             cell.metadata["jupyter"] = {"source_hidden": True}
         if caption := cell.metadata.get("mystnb", {}).get("figure", {}).get("caption"):
             cells.append(nbformat.v4.new_markdown_cell(f"*Figure.* {in_any_jupyter(caption)}",
                                                        id=f"{cell.id[:56]}-caption"))
-    if repository_url:
-        source = INSTALL.format(repository_url=repository_url.removesuffix("/"))
-        cells.insert(0, nbformat.v4.new_code_cell(source, id="install"))
-    portable.cells = cells
+    portable.cells = [*install_cells(repository_url), *cells]
     return portable
 
 
 def reader_edition(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook for any Jupyter, with solutions, folded, and outputs, and without what is for instructors."""
     portable = for_any_jupyter(notebook)
-    portable.cells = [cell for cell in portable.cells if "instructor" not in cell.metadata.get("tags", [])]
+    portable.cells = [cell for cell in portable.cells if "instructor" not in tags(cell)]
     for cell in portable.cells:
         cell.source = without_markers(cell.source)
     return portable

@@ -20,7 +20,7 @@ from tools.budget import Cost, budget_of
 
 LIMIT_TIME_S = 240  # of the clock, after which a cell is stopped: the machine may be slow or busy
 
-ANSI_COLOUR = r"\x1b\[[0-9;]*m"
+ANSI = re.compile(r"\x1b\[[0-9;]*m")  # a colour, in the text of an error
 
 
 class Execution(NamedTuple):
@@ -72,9 +72,9 @@ def execute(path: Path) -> Execution:
     try:
         client.execute()
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as failure:
-        error = f"{_position(notebook)}: {re.sub(ANSI_COLOUR, '', str(failure))}"
+        error = f"{_position(notebook)}: {ANSI.sub('', str(failure))}"
     _drop_widgets(notebook)
-    return Execution(notebook, _cost_of_children(), error)
+    return Execution(notebook, cost_of_children(), error)
 
 
 def execute_all(paths: list[Path], jobs: int) -> Iterator[tuple[Path, Execution]]:
@@ -101,7 +101,8 @@ def _position(notebook: nbformat.NotebookNode) -> str:
     return f"cell {executed[-1] + 1} of {len(notebook.cells)}" if executed else "before the first cell"
 
 
-def _cost_of_children() -> Cost:
+def cost_of_children() -> Cost:
+    """Return what the processes have cost that this one started and that have ended."""
     use = resource.getrusage(resource.RUSAGE_CHILDREN)
     return Cost(use.ru_utime + use.ru_stime, use.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.document import ANSI, mathjax
+from tools.document import mathjax
+from tools.execute import ANSI
 from tools.notebooks import replace
 
 TEST = re.compile(r'<li><a href="#([^"]+)">[^<]+</a> (\(Score: [^)]*\))</li>')

@@ -11,7 +11,6 @@ import argparse
 import hashlib
 import json
 import logging
-import resource
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from nbgrader.converters.base import NbGraderException
 from sqlalchemy.exc import SAWarning
 
 from tools.assignments import LOG, by_hand, settings, source_of, tool
+from tools.execute import cost_of_children
 from tools.feedback import improve
 from tools.marks import (
     LateRule,
@@ -167,7 +167,7 @@ class Grading:
 
     def _run(self, student: str, record: dict[str, Any]) -> bool:
         """Run a notebook with its tests; say in the remarks what stopped it."""
-        before = _cpu_s()
+        before = cost_of_children().cpu_s
         try:
             tool(Autograde, self.config, self.assignment, student, force=True).start()
         except NbGraderException as error:
@@ -185,7 +185,7 @@ class Grading:
         same = [part for part in answers if record["answers"].get(part) == answers[part]]
         with self.book() as book:
             reopen_none(book, self.assignment, student, same)
-        record.update(answers=answers, cpu_s=round(_cpu_s() - before, 1))
+        record.update(answers=answers, cpu_s=round(cost_of_children().cpu_s - before, 1))
         return True
 
     def marks(self) -> dict[str, Marks]:
@@ -244,11 +244,6 @@ def _naive(time: datetime) -> datetime:
 
 def _or_empty(value: float | None) -> float | str:
     return "" if value is None else value
-
-
-def _cpu_s() -> float:
-    use = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return use.ru_utime + use.ru_stime
 
 
 def _digest(text: str) -> str:

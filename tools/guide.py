@@ -11,15 +11,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from tools.answers import tags
-from tools.budget import declared
+from tools.budget import SLOW, declared
 from tools.document import lowered, markdown, write
-from tools.notebooks import in_order, title_of
+from tools.notebooks import in_order, tags, title_of
 from tools.outline import lessons
 from tools.paths import ROOT
 
 SOURCE = "course/guide.md"
-SLOW = 3  # a slow laptop takes so many times the CPU seconds that a chapter declares
 NOTES = "## For the instructor"
 READING = re.compile(r"\*\*It takes\*\* ([^.]*)\.")
 

@@ -12,7 +12,6 @@ import pickle
 import shutil
 import subprocess
 import sys
-import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ import matplotlib
 import nbformat
 
 from minivit.expect import RECORD
+from tools.archives import write_zip
 from tools.book import build_pages, outputs_are_stored, settings
 from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
@@ -103,11 +103,8 @@ def write_wheel(folder: Path, values: dict[str, dict[str, bytes]]) -> Path:
     }
     record = "".join(f"{name},sha256={base64.urlsafe_b64encode(hashlib.sha256(content).digest()).decode().rstrip('=')},"
                      f"{len(content)}\n" for name, content in files.items()) + f"{info}/RECORD,,\n"
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"minivit-{version()}-py3-none-any.whl"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for name, content in [*files.items(), (f"{info}/RECORD", record.encode())]:
-            wheel.writestr(zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0)), content)
+    write_zip(path, [*files.items(), (f"{info}/RECORD", record.encode())])
     return path
 
 

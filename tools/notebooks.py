@@ -32,6 +32,10 @@ def title_of(notebook: nbformat.NotebookNode) -> str:
     return notebook.cells[0].source.partition("\n")[0].removeprefix("# ")
 
 
+def tags(cell: nbformat.NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
 def sections(notebook: nbformat.NotebookNode, title: str) -> dict[str, list[nbformat.NotebookNode]]:
     """Return the cells of each section whose title begins with a pattern, to the next heading of its level or above."""
     found, current = {}, None
@@ -58,15 +62,14 @@ def stored_problem(path: Path) -> str | None:
         return "it is not JSON, perhaps because of a merge conflict"
     turn = 0
     for number, cell in enumerate(notebook.cells, start=1):
-        tags = cell.metadata.get("tags", [])
-        if cell.cell_type != "code" or not cell.source.strip() or "skip-execution" in tags:
+        if cell.cell_type != "code" or not cell.source.strip() or "skip-execution" in tags(cell):
             continue
         turn += 1
         if cell.execution_count is None:
             return f"cell {number} has not been executed"
         if cell.execution_count != turn:
             return f"cell {number} was executed as number {cell.execution_count}, but should be number {turn}"
-        if "raises-exception" not in tags and any(output.output_type == "error" for output in cell.outputs):
+        if "raises-exception" not in tags(cell) and any(output.output_type == "error" for output in cell.outputs):
             return f"cell {number} contains an error"
     return None if turn else "it has no code"
 

@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 
-from minivit.files import write_whole
+from tools.archives import write_zip
 from tools.book import outputs_are_stored
 from tools.editions import reader_edition
 from tools.notebooks import notebook_paths
@@ -49,16 +48,8 @@ def notebooks() -> Iterator[tuple[str, bytes]]:
 
 
 def pack(target: Path, files: Iterator[tuple[str, bytes]], about: str) -> None:
-    """Write an archive with one folder in it, the same bytes for the same files."""
-    def write(part: Path) -> None:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
-            for name, content in [("ABOUT.txt", about.encode()), *files]:
-                entry = zipfile.ZipInfo(f"{target.stem}/{name}", (*date().timetuple()[:3], 0, 0, 0))
-                entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-                archive.writestr(entry, content)
-
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(target, write)
+    """Write an archive with one folder in it, which says what it is."""
+    write_zip(target, ((f"{target.stem}/{name}", content) for name, content in [("ABOUT.txt", about.encode()), *files]))
 
 
 def main() -> int:

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import NamedTuple
 
 import nbformat
@@ -15,7 +16,9 @@ from tools.paths import ROOT
 HEADING = re.compile(r"^#{1,3} (.+)$", re.MULTILINE)
 EXERCISE = re.compile(r"^### Exercise (\d+)\. (.+?) (★+) \((.+)\)$", re.MULTILINE)
 CHECK_YOURSELF = re.compile(r"^## Question (\d+)\. (.+)$", re.MULTILINE)
-QUICK_QUESTION = re.compile(r"^\*\*(\d+)\.\*\*", re.MULTILINE)
+QUICK_QUESTION = re.compile(r"^\*\*(\d+)\.\*\* ", re.MULTILINE)
+ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
+RIGHT = "Right: "
 LINK = re.compile(r"\]\((?:\.\./\w+/)?(\w+)\.ipynb\)")
 ABLE, NEED = "**You will be able to**", "**You need**"
 READING = re.compile(r"\*\*It takes\*\* about (\d+) minutes")
@@ -37,6 +40,21 @@ class Exercise(NamedTuple):
     def minutes(self) -> int:
         """Minutes, 0 if it's open-ended."""
         return int(self.time.partition(" ")[0]) if self.time[0].isdigit() else 0
+
+
+class QuickQuestion(NamedTuple):
+    """A quick question in Markdown: its answers, each with what it says when it's opened, and which one is right."""
+
+    number: int
+    text: str
+    answers: dict[str, tuple[str, str]]  # by letter
+    right: str
+
+    @property
+    def why(self) -> str:
+        """What the right answer says."""
+        why = self.answers[self.right][1].removeprefix(RIGHT)
+        return f"{why[:1].upper()}{why[1:]}"
 
 
 class Chapter(NamedTuple):
@@ -89,6 +107,25 @@ def paragraphs(notebook: nbformat.NotebookNode) -> Iterator[str]:
             yield from cell.source.split("\n\n")
 
 
+def quick_questions(source: str) -> list[QuickQuestion]:
+    """Return the quick questions of a cell.
+
+    Raises
+    ------
+    ValueError
+        If a question hasn't just one right answer.
+    """
+    found, (_, *parts) = [], QUICK_QUESTION.split(source)
+    for number, text in zip(parts[::2], parts[1::2], strict=True):
+        answers = dict(zip(ascii_uppercase, ANSWER.findall(text), strict=False))
+        right = [letter for letter, (_, says) in answers.items() if says.startswith(RIGHT)]
+        if len(right) != 1:
+            raise ValueError(f"has the quick question {number} with {len(right)} answers that start with {RIGHT!r}, "
+                             "not 1")
+        found.append(QuickQuestion(int(number), ANSWER.sub("", text).strip(), answers, *right))
+    return found
+
+
 def chapter(path: Path, lesson: int = 0) -> Chapter:
     """Return the outline of a chapter's notebook."""
     notebook = nbformat.read(path, as_version=4)
@@ -99,7 +136,7 @@ def chapter(path: Path, lesson: int = 0) -> Chapter:
     return Chapter(
         lesson, path, title, " ".join(said[ABLE].removeprefix(ABLE).split()), LINK.findall(said[NEED]), sections,
         {int(number): Exercise(*rest) for number, *rest in EXERCISE.findall(text)},
-        [int(number) for number in QUICK_QUESTION.findall(quick)],
+        [it.number for it in quick_questions(quick)],
         next((int(it) for it in READING.findall(text)), 0), declared(notebook),
     )
 

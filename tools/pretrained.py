@@ -24,11 +24,10 @@ from minivit.training import RESULTS, CheckpointError, load_trained, read_record
 from minivit.training.checkpoint import WEIGHTS, pack_weights
 from minivit.training.files import write_json, write_whole
 from minivit.training.record import RUN
-from tools.paths import BUILD
+from tools.paths import RELEASE
 
 LIMIT_MB = 3  # a clone fetches every version that was ever committed
 RELEASE_LIMIT_MB = 12
-RELEASE = BUILD / "release"
 
 
 def pack(run: Path, release: Path | None = None) -> Path:

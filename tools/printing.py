@@ -14,7 +14,7 @@ from typing import Any
 from bs4 import BeautifulSoup
 
 from minivit.files import write_whole
-from tools.browsers import NAMES, find_browser
+from tools.browsers import NAMES, find_browser, running
 from tools.version import date, in_words, version
 
 logging.getLogger("pikepdf").setLevel(logging.WARNING)  # a style of Pygments lets every library tell what it does
@@ -90,10 +90,7 @@ def print_numbered(page: Any, target: Path, name: str) -> None:
 
 def print_page(program: str, source: Path, target: Path, name: str) -> None:
     """Let Chromium print a page when its formulas are set and its images are there."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+    with running(program) as browser:
         page = browser.new_page(viewport={"width": WIDTH, "height": 1000})
         page.set_default_timeout(600_000)
         page.emulate_media(media="print")
@@ -101,7 +98,6 @@ def print_page(program: str, source: Path, target: Path, name: str) -> None:
         page.evaluate("async () => { await MathJax.startup.promise; await document.fonts.ready; }")
         page.evaluate(FIT)
         print_numbered(page, target, name)
-        browser.close()
 
 
 def headings(page: str) -> list[tuple[str, str]]:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from tools.budget import budget_of
+from tools.budget import SLOW, budget_of
 from tools.execute import execute
 from tools.install import REQUIREMENTS, describe
 from tools.paths import ROOT
 
 CHAPTER = ROOT / "book" / "attention" / "softmax_jacobian.ipynb"
-SLOW = 3  # times the CPU seconds that a chapter declares
 
 
 def wrong_packages(requirements: str) -> list[str]:

@@ -18,10 +18,11 @@ from typing import Any
 
 from minivit.models import ViT
 from minivit.models.registry import MODELS
-from minivit.options import did_you_mean, from_json
+from minivit.options import check_choice, from_json
 from minivit.report.sweep import changes
 from minivit.training import RESULTS, CheckpointError, Config, read_record
-from minivit.training.files import read_json, write_whole
+from minivit.training.files import read_json
+from tools.notebooks import replace
 
 SEEDS = 5
 TRAIN_IMAGES, CLASSES, IMAGE_SHAPE = 50_000, 100, [3, 32, 32]
@@ -93,7 +94,7 @@ def read_entries() -> list[Entry]:
     path, entries = RESULTS / "speedrun.json", []
     for number, values in enumerate(read_json(path), 1):
         entry = from_json(Entry, values, f"entry {number} of {path}")
-        find_track(entry.track)
+        check_choice(TRACKS, track=entry.track)
         if not all(text.strip() for text in (entry.by, entry.changed)):
             raise ValueError(f"entry {number} of {path} must say who made it (by) and what it does (changed)")
         if not entry.folder.resolve().is_relative_to(RESULTS.resolve()):
@@ -102,12 +103,6 @@ def read_entries() -> list[Entry]:
             raise ValueError(f"entry {number} of {path}: {entry.records!r} is listed twice")
         entries.append(entry)
     return entries
-
-
-def find_track(name: str) -> Track:
-    if name not in TRACKS:
-        raise ValueError(f"track={name!r} is not a track{did_you_mean(name, TRACKS)}; known: {', '.join(TRACKS)}")
-    return TRACKS[name]
 
 
 def read_runs(folder: Path) -> dict[int, Run]:
@@ -287,10 +282,10 @@ def main(arguments: list[str] | None = None) -> int:
         if any(found.values()):
             return 1
         if not options.folder:
-            from tools.speedrun_page import PAGE, fill
+            from tools.speedrun_page import PAGE, filled
 
-            text = fill((RESULTS / PAGE).read_text(encoding="utf-8"), entries)
-            write_whole(RESULTS / PAGE, lambda part: part.write_text(text, encoding="utf-8"))
+            text = filled((RESULTS / PAGE).read_text(encoding="utf-8"), entries)
+            replace(RESULTS / PAGE, text)
             print(f"wrote {RESULTS / PAGE}")
     except (ValueError, CheckpointError) as error:
         print(error)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
-from minivit.analysis import chance_of, paired_difference
+from minivit.analysis import one_sided_p, paired_difference
 from minivit.training import RESULTS
 from minivit.training.record import RUN
 from tools.speedrun import (
@@ -21,6 +21,7 @@ from tools.speedrun import (
     sittings,
     times,
 )
+from tools.tables import fill
 
 PAGE = "speedrun.md"
 CLAIM = 0.01  # with a p-value below it, an entry is a claim that others can build on
@@ -51,26 +52,17 @@ def sum_up(records: str, runs: dict[int, Run]) -> Row:
                distinct(it.get("versions", {}).get("torch", "?") for it in all_sittings))
 
 
-def fill(text: str, entries: Sequence[Entry]) -> str:
-    """Return the page with the table of each track between its two marks; the entries must have been checked.
-
-    Raises
-    ------
-    ValueError
-        If a track has no marks.
-    """
+def filled(text: str, entries: Sequence[Entry]) -> str:
+    """Return the page with the table of each track; the entries must have been checked."""
+    tables = {}
     for name, track in TRACKS.items():
         rows = sorted(((it, sum_up(it.records, read_runs(it.folder))) for it in entries if it.track == name),
                       key=lambda pair: (pair[1].date, -mean_time(pair[1])))
-        before, start, rest = text.partition(f"<!-- {name}: written by make speedrun -->\n")
-        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
-        if not start or not end:
-            raise ValueError(f"{RESULTS / PAGE} has no place for the entries of the track {name!r}")
-        text = before + start + "\n" + (table(rows, track) if rows else no_entry(track)) + "\n" + end + after
-    return text
+        tables[name] = table(rows, track) if rows else [no_entry(track)]
+    return fill(text, tables, PAGE, "make speedrun")
 
 
-def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> str:
+def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> list[str]:
     fastest = min(mean_time(row) for _, row in pairs)
     lines = ["| date | time, s | compiling, s | GPU | n | top-1, % [95 % interval] | p | what changed | by | code |",
              "|---|---|---|---|---|---|---|---|---|---|"]
@@ -79,22 +71,22 @@ def table(pairs: Sequence[tuple[Entry, Row]], track: Track) -> str:
         _, low, high = paired_difference(row.top1)
         lines.append("| " + " | ".join([
             row.date, time, f"{mean(row.compile):.0f}", ", ".join(row.devices), str(len(row.top1)),
-            f"{spread(row.top1, 2)} [{low:.2f}, {high:.2f}]", chance(chance_of(row.top1, track.target)),
+            f"{spread(row.top1, 2)} [{low:.2f}, {high:.2f}]", chance(one_sided_p(row.top1, track.target)),
             cell(entry.changed), cell(entry.by),
             f"[records]({row.records}), {', '.join(f'`{commit}`' for commit in row.commits)}, torch "
             f"{', '.join(row.torch)}"]) + " |")
-    return "\n".join([*lines, "", "Time and top-1: mean ± standard deviation of n seeds.\n"])
+    return [*lines, "", "Time and top-1: mean ± standard deviation of n seeds."]
 
 
 def no_entry(track: Track) -> str:
     """Say that there is no entry, and which records could be one, or come closest."""
     ready, near = candidates(track)
     if ready:
-        return f"No entry yet. These records meet the rule and could be one: {tell(min(ready, key=mean_time))}.\n"
+        return f"No entry yet. These records meet the rule and could be one: {tell(min(ready, key=mean_time))}."
     if near:
         best = max(near, key=lambda row: mean(row.top1))
-        return f"No record meets the rule yet. Closest so far: {tell(best)}.\n"
-    return "No record meets the rule yet: the first entry may be yours.\n"
+        return f"No record meets the rule yet. Closest so far: {tell(best)}."
+    return "No record meets the rule yet: the first entry may be yours."
 
 
 def candidates(track: Track) -> tuple[list[Row], list[Row]]:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from minivit.analysis import cost
 from minivit.bench.kernels import by_category, kernel_table
-from minivit.bench.models import WARMUP_STEPS, describe, matrix_peak, seconds, summary
+from minivit.bench.models import WARMUP_STEPS, describe_machine, matrix_peak, seconds, summary
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
 from minivit.mixers import attention
@@ -34,8 +34,8 @@ from minivit.report.table import text_table
 from minivit.tasks.task import Task
 from minivit.training import Config, load_config
 from minivit.training.compilation import OPTIONS, compile_parts, compiling
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import choose_device, failure
-from minivit.training.loop import SharedData, fit_classes
 from minivit.training.seeding import choose_kernels
 from minivit.training.trainer import Trainer
 
@@ -150,7 +150,7 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     times, peak = take_turns(runs, rounds)
     steps = {name: {"what": way.what, "batch_size": batches[name], "prepare_s": runs[name].trainer.prepare_s}
                    | summary(times[name], times[next(iter(ways))], batches[name]) for name, way in ways.items()}
-    result = describe(chosen, missing=()) | {
+    result = describe_machine(chosen, missing=()) | {
         "recipe": recipe.stem, "model": config.model, "batch_size": len(first.images), "precision": first.precision,
         "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
     if kernels:

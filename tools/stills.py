@@ -7,6 +7,7 @@ from typing import Any
 
 from bs4 import BeautifulSoup, Tag
 
+from tools.browsers import running
 from tools.printing import WIDTH
 
 PAGE = '<!DOCTYPE html><body style="margin: 0; font: 16px/1.4 system-ui, sans-serif">{}</body>'
@@ -64,12 +65,8 @@ class Stills:
 
     def open(self) -> Any:
         """Return the page that all is drawn on, the same each time."""
-        from playwright.sync_api import sync_playwright
-
         if self.page is None:
-            chromium = self.opened.enter_context(sync_playwright()).chromium
-            browser = chromium.launch(executable_path=self.program, args=["--no-sandbox"])
-            self.opened.callback(browser.close)
+            browser = self.opened.enter_context(running(self.program))
             self.page = browser.new_page(viewport={"width": WIDTH, "height": 1000}, device_scale_factor=2)
             self.page.emulate_media(media="print")
         return self.page

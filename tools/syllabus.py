@@ -13,7 +13,7 @@ from typing import NamedTuple
 from tools.notebooks import replace
 from tools.outline import Chapter, Exercise, Row, numbered, plans
 from tools.paths import ROOT
-from tools.what_to_expect import fill
+from tools.tables import fill
 
 COMMAND = "make syllabi"
 NAMES = ("six_weeks", "two_days")

@@ -8,6 +8,7 @@ import nbformat
 from minivit.expect import RECORD
 from tools.budget import declared
 from tools.notebooks import in_order, replace, title_of
+from tools.tables import fill
 
 PAGE = "book/appendix/what_to_expect.md"
 BUDGETS, RANGES = "budgets", "ranges"
@@ -45,27 +46,10 @@ def table_of_ranges(root: Path) -> list[str]:
     return lines
 
 
-def fill(text: str, tables: dict[str, list[str]], page: str = PAGE, command: str = "make notebooks") -> str:
-    """Return a page's text with each table between its two marks, the first of which names the command that writes it.
-
-    Raises
-    ------
-    ValueError
-        If a table has no marks.
-    """
-    for name, lines in tables.items():
-        before, start, rest = text.partition(f"<!-- {name}: written by {command} -->\n")
-        _, end, after = rest.partition(f"<!-- end of {name} -->\n")
-        if not start or not end:
-            raise ValueError(f"{page} has no place for the table of {name}")
-        text = before + start + "\n" + "\n".join(lines) + "\n\n" + end + after
-    return text
-
-
 def page(root: Path) -> str:
     """Return the text that the page should have."""
     text = (root / PAGE).read_text(encoding="utf-8")
-    return fill(text, {BUDGETS: table_of_budgets(root), RANGES: table_of_ranges(root)})
+    return fill(text, {BUDGETS: table_of_budgets(root), RANGES: table_of_ranges(root)}, PAGE, "make notebooks")
 
 
 def renew_page(root: Path) -> None:

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 
 from tools.editions import main as write_editions
+from tools.notebooks import replace
 from tools.paths import BUILD, ROOT
-from tools.store import replace
 
 WORK, LEARNER = ROOT / "work", BUILD / "editions" / "learner"
 PUT = ".put.json"  # digests of the copies as they were put there

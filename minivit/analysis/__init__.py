@@ -11,7 +11,7 @@ from minivit.analysis.density import (
 )
 from minivit.analysis.diagonality import diagonality_loss
 from minivit.analysis.distance import attention_distance
-from minivit.analysis.paired import Comparison, chance_of, compare_pairs, holm, paired_difference, paired_p
+from minivit.analysis.paired import Comparison, compare_pairs, holm, one_sided_p, paired_difference, paired_p
 from minivit.analysis.robustness import centre_occlusion, fgsm, gaussian_blur, gaussian_noise, shot_noise
 from minivit.analysis.rollout import attention_rollout
 from minivit.analysis.saturation import attention_similarity
@@ -29,7 +29,7 @@ __all__ = [
     "attention_similarity",
     "break_even_tokens",
     "centre_occlusion",
-    "chance_of",
+    "one_sided_p",
     "compare_pairs",
     "cost",
     "diagonality_loss",

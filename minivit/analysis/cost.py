@@ -7,7 +7,6 @@ from math import log2, prod
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
 
 from minivit.options import check_at_least, image_sides
 from minivit.wrappers import as_input, unwrap
@@ -60,6 +59,8 @@ def cost(model: nn.Module, image_size: int | Sequence[int], in_channels: int = 3
     ValueError
         If a number is out of range, or the model takes images of another shape.
     """
+    from torch.utils.flop_counter import FlopCounterMode  # brings Triton, which takes a tenth of a second
+
     check_at_least(1, in_channels=in_channels)
     model = unwrap(model)
     image = as_input(torch.zeros(1, in_channels, *image_sides(image_size)), model)

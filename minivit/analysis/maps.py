@@ -5,14 +5,15 @@ Axes: B batch, H heads, N queries, M keys.
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
+
+from minivit.wrappers import at_least_float32
 
 
 def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> Tensor:
     """Return attention maps in float32 or wider, after checking their type and shape.
 
-    Sums over many tokens need more than the three digits of half precision, and can leave float16's range.
+    Sums over many tokens can leave float16's range.
 
     Parameters
     ----------
@@ -38,4 +39,4 @@ def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> T
     if not fits or not same or 0 in sizes.values():
         raise ValueError(f"{name} of shape {tuple(attn.shape)}; expected ({'..., ' if any_before else ''}"
                          f"{', '.join(axes)}), with at least one of each")
-    return attn.to(torch.promote_types(attn.dtype, torch.float32))
+    return at_least_float32(attn)

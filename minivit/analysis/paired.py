@@ -98,15 +98,13 @@ def paired_p(differences: ArrayLike) -> np.ndarray:
         return np.where(mean == 0, 1.0, 2 * t.sf(mean / error, d.shape[-1] - 1))
 
 
-def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict[Name, Comparison]:
+def compare_pairs(family: Mapping[Name, ArrayLike]) -> dict[Name, Comparison]:
     """Compare pairs by the one rule of the book: an interval for each comparison, and Holm's correction for all.
 
     Parameters
     ----------
     family
         Differences of pairs, (n,), by name: all the comparisons that a table shows, in all its measures.
-    level
-        As for :func:`holm`.
 
     Returns
     -------
@@ -118,8 +116,7 @@ def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict
     Raises
     ------
     ValueError
-        Naming the comparison, if it has fewer than two pairs or a difference that is not a finite number; or if the
-        level is out of range.
+        Naming the comparison, if it has fewer than two pairs or a difference that is not a finite number.
     """
     intervals = {}
     for name, d in family.items():
@@ -128,12 +125,12 @@ def compare_pairs(family: Mapping[Name, ArrayLike], level: float = 0.05) -> dict
         except ValueError as error:
             raise ValueError(f"family[{name!r}]: {error}") from None
     p = np.array([paired_p(d) for d in family.values()])
-    claimed = holm(p, level)
+    claimed = holm(p)
     return {name: Comparison(len(np.asarray(family[name])), *interval, float(p[i]), bool(claimed[i]))
             for i, (name, interval) in enumerate(intervals.items())}
 
 
-def chance_of(results: ArrayLike, target: float) -> float:
+def one_sided_p(results: ArrayLike, target: float) -> float:
     r"""Return how likely results this good would be if their mean were no better than ``target``: Student's p-value.
 
     .. math:: P(T_{n-1} \ge t), \quad t = (\bar x - c)\, \sqrt n / s

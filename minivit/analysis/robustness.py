@@ -12,6 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minivit.options import check_between, check_positive
+from minivit.wrappers import at_least_float32
+
 
 def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
     """Black out a rectangle in the centre.
@@ -38,8 +41,7 @@ def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
     Hyeon-Woo et al., 2023, section 4.6. They do not say whether their 0 is black or, after normalisation, the mean.
     """
     check_images(images)
-    if not 0 <= share <= 1:
-        raise ValueError(f"share={share!r} is not allowed: it must be in [0, 1]")
+    check_between(0, 1, share=share)
     height, width = images.shape[2:]
     top, left = (int((1 - share) * side / 2 + 0.5) for side in (height, width))
     occluded = images.clone()
@@ -74,9 +76,8 @@ def gaussian_noise(images: Tensor, sigma: float, generator: torch.Generator) -> 
     ICLR 2019. Hyeon-Woo et al., 2023, take sigma 5 and 10 (their table 9).
     """
     check_images(images)
-    if not 0 <= sigma < inf:
-        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and 0 or more")
-    exact = widened(images)
+    check_between(0, inf, sigma=sigma)
+    exact = at_least_float32(images)
     noise = torch.randn(exact.shape, generator=generator, dtype=exact.dtype, device=generator.device).to(exact.device)
     return (exact + sigma * noise).clamp(0, 255).to(images.dtype)
 
@@ -112,10 +113,10 @@ def shot_noise(images: Tensor, photons: float, generator: torch.Generator) -> Te
     500 to 50. Hyeon-Woo et al., 2023 (table 9) do not give theirs.
     """
     check_images(images)
-    if not 0 < photons < inf:
-        raise ValueError(f"photons={photons!r} is not allowed: it must be finite and larger than 0")
+    check_positive(photons=photons)
     level = 255 / photons
-    counts = torch.poisson((widened(images) / level).to(generator.device), generator=generator).to(images.device)
+    expected = (at_least_float32(images) / level).to(generator.device)
+    counts = torch.poisson(expected, generator=generator).to(images.device)
     return (counts * level).clamp(0, 255).to(images.dtype)
 
 
@@ -147,12 +148,11 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
     ICLR 2019. Hyeon-Woo et al., 2023, take sigma 1 and 2 (their table 9).
     """
     check_images(images)
-    if not 0 < sigma < inf:
-        raise ValueError(f"sigma={sigma!r} is not allowed: it must be finite and larger than 0")
+    check_positive(sigma=sigma)
     radius = int(4 * sigma + 0.5)
     density = [exp(-(offset / sigma) ** 2 / 2) for offset in range(-radius, radius + 1)]
     weights = [value / sum(density) for value in density]
-    dtype, images = images.dtype, widened(images)
+    dtype, images = images.dtype, at_least_float32(images)
     for dim in (2, 3):
         side = images.shape[dim]
         # PyTorch's padding mirrors only once; these indices go back and forth as often as the radius requires.
@@ -202,8 +202,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     if labels.dtype != torch.int64 or labels.shape not in (images.shape[:1], images[:, 0].shape):
         raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
                          f"({len(images)},), one for each image, or {tuple(images[:, 0].shape)}, for each pixel")
-    if not 0 <= epsilon < inf:
-        raise ValueError(f"epsilon={epsilon!r} is not allowed: it must be finite and 0 or more")
+    check_between(0, inf, epsilon=epsilon)
     images = images.detach()
     with torch.enable_grad():
         attacked = images.clone().requires_grad_()
@@ -211,7 +210,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
                              f"{logits.shape[1] - 1}, the classes of the model")
-        exact = widened(logits).detach().requires_grad_()
+        exact = at_least_float32(logits).detach().requires_grad_()
         # Sum the losses, so that an image's gradient doesn't depend on the size of the batch.
         d_logits, = torch.autograd.grad(F.cross_entropy(exact, labels, reduction="sum"), exact)
         # Only the sign counts. The gradient of a confident answer is tiny and would become 0 on its way back through a
@@ -220,12 +219,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         _, exponent = largest.cpu().frexp()  # not available on Apple GPUs
         scale = torch.ldexp(torch.ones(exponent.shape), -exponent.clamp(min=-100)).to(d_logits)
         gradient, = torch.autograd.grad(logits, attacked, (scale * d_logits).to(logits.dtype))
-    return (widened(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
-
-
-def widened(x: Tensor) -> Tensor:
-    """Return the tensor in float32 or wider."""
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    return (at_least_float32(images) + epsilon * gradient.sign()).clamp(0, 255).to(images.dtype)
 
 
 def check_images(images: Tensor) -> None:

@@ -6,6 +6,8 @@ Axes: C channels.
 import torch
 from torch import Tensor
 
+from minivit.wrappers import at_least_float32
+
 
 def scale_statistics(scale: Tensor) -> tuple[Tensor, Tensor]:
     r"""Summarise the scales of one CB_S: how large they are, and how similar.
@@ -37,6 +39,6 @@ def scale_statistics(scale: Tensor) -> tuple[Tensor, Tensor]:
     if scale.ndim != 1 or not len(scale) or not scale.is_floating_point():
         raise ValueError(f"scale of dtype {scale.dtype} and shape {tuple(scale.shape)}: it must be floating point, of "
                          "shape (C,) with C at least 1")
-    scale = scale.to(torch.promote_types(scale.dtype, torch.float32))  # torch has no quantiles in half precision
+    scale = at_least_float32(scale)
     low, high = scale.abs().quantile(torch.tensor([0.1, 0.9], device=scale.device, dtype=scale.dtype))
     return scale.mean(), low / high

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from minivit.bench.models import describe
+from minivit.bench.models import describe_machine
 from minivit.data.imagefolder import ImageFiles
 from minivit.options import check_at_least, check_options
 from minivit.report.table import text_table
@@ -67,7 +67,7 @@ def bench_decoding(*, rounds: int = 10) -> dict[str, Any]:
                 rates[name].append(measure(ways[name], turn if name.startswith("training") else None))
         results = {name: summary(rates[name]) | {"threads": images.workers, "kilobytes": mean_size(images)}
                    for name, images in ways.items()}
-    run = describe(torch.device("cpu"))
+    run = describe_machine(torch.device("cpu"))
     run["versions"]["pillow"] = version("pillow")
     return run | {"rounds": rounds, "image_size": IMAGE_SIZE, "ways": results}
 

@@ -187,10 +187,10 @@ def bench(models: Sequence[str] = ("vit_tiny_patch4_32",), *, batch_size: int = 
                         for key, model in (plain_and_cb | peers).items()}
     settings = {"batch_size": batch_size, "precision": precision, "compiled": compiled, "recorded": recorded,
                 "rounds": rounds, "missing": missing}
-    return describe(chosen, missing) | settings | measure_groups(groups, rounds, kernels)
+    return describe_machine(chosen, missing) | settings | measure_groups(groups, rounds, kernels)
 
 
-def describe(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
+def describe_machine(device: torch.device, missing: Iterable[str] = PEERS) -> dict[str, Any]:
     """Return device, versions, commit and date of a measurement; ``missing`` are the libraries left out."""
     return {"device": describe_device(device), "versions": versions(missing), "commit": commit(),
             "started": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -18,8 +18,8 @@ from minivit.options import check_at_least, check_options, check_positive, image
 from minivit.report.table import text_table
 from minivit.training import parallel
 from minivit.training.config import Config
+from minivit.training.data import fit_classes
 from minivit.training.interval import Interval
-from minivit.training.loop import fit_classes
 from minivit.training.trainer import Trainer
 
 # Training and test images, side and classes of data sets whose size is known, or assumed, without loading them.

@@ -7,11 +7,11 @@ from typing import Any
 from torch import Tensor
 
 from minivit.bench.kernels import AUGMENTATION
-from minivit.bench.models import Subject, describe, measure_groups
+from minivit.bench.models import Subject, describe_machine, measure_groups
 from minivit.data.augment import normalize
 from minivit.options import check_at_least, check_options
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import autocast, choose_device
-from minivit.training.loop import SharedData, fit_classes
 from minivit.training.recipe import choose_variants, load_variants
 from minivit.training.trainer import Trainer
 
@@ -111,5 +111,5 @@ def bench_recipe(path: str | Path, *, names: Sequence[str] | None = None, overri
     for name, setting in settings.items():
         if setting != first:
             raise ValueError(f"variant {name!r} has {setting}, but the first has {first}; choose variants that agree")
-    return (describe(chosen) | first | {"rounds": rounds, "missing": {}}
+    return (describe_machine(chosen) | first | {"rounds": rounds, "missing": {}}
             | measure_groups({path.stem: runs}, rounds, kernels))

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minivit.data.dataset import Split
+from minivit.data.dataset import Split, row_indices
 from minivit.options import check_at_least
 
 LOOK_AHEAD = 2
@@ -30,7 +30,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
     split
         Images and labels.
     order
-        Row indices in the desired order: int64, of any length; ``torch.randperm(len(split))`` for an epoch of training.
+        Row indices in the desired order, of any length; ``torch.randperm(len(split))`` for an epoch of training.
     batch_size
         Images in a batch; the last batch may have fewer.
     device
@@ -53,11 +53,7 @@ def batches(split: Split, order: Tensor | Sequence[int], batch_size: int, device
     DataError
         If more than one in a hundred images are broken.
     """
-    order = torch.as_tensor(order, device="cpu")
-    if order.ndim != 1 or (len(order) and order.dtype != torch.int64):
-        raise ValueError(f"order of dtype {order.dtype} and shape {tuple(order.shape)}: it must be int64 of shape (n,)")
-    if len(order) and not 0 <= order.min() <= order.max() < len(split):
-        raise ValueError(f"order goes from {order.min()} to {order.max()}: it must stay in 0 ... {len(split) - 1}")
+    order = row_indices("order", order, len(split)).cpu()
     check_at_least(1, batch_size=batch_size)
     if keys is not None and len(keys) != len(order):
         raise ValueError(f"keys has {len(keys)} rows for an order of {len(order)}: there must be one for each")

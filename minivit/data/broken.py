@@ -16,6 +16,7 @@ from minivit.data.dataset import DataError, Split
 
 LIMIT = 0.01   # share of the images
 SHOWN = 10
+BATCH = 500    # images that are looked at together
 
 
 class Broken:
@@ -67,13 +68,13 @@ class Broken:
         return new
 
 
-def find_broken(split: Split, batch_size: int = 500) -> Broken:
+def find_broken(split: Split) -> Broken:
     """Read all images of a split, and return the broken ones, however many there are."""
     broken = Broken(len(split), limit=1)
     if not isinstance(split.images, Tensor):
         images = copy.copy(split.images)
         images.broken = broken
-        for rows in tqdm(torch.arange(len(split)).split(batch_size), unit=" batches", disable=None):
+        for rows in tqdm(torch.arange(len(split)).split(BATCH), unit=" batches", disable=None):
             images.take(rows)
     return broken
 

@@ -17,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.dataset import DataError, Dataset, Split, os_errors
 from minivit.data.download import download
 from minivit.data.safe_pickle import load_safely
+from minivit.options import check_choice
 
 FOLDER = "cifar-100-python"
 ARCHIVE = f"{FOLDER}.tar.gz"
@@ -60,11 +61,11 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
     DataError
         If the data are missing or damaged, or hold anything but arrays and plain values.
     """
-    if labels not in NUM_LABELS:
-        raise ValueError(f"labels={labels!r} is not allowed: use 'fine' or 'coarse'")
+    check_choice(NUM_LABELS, labels=labels)
     source = _find(root)
     try:
-        content = _read_archive(source) if source.name == ARCHIVE else _read_folder(source)
+        with os_errors(source):
+            content = _read_archive(source) if source.name == ARCHIVE else _read_folder(source)
         classes = _classes(content["meta"], f"{labels}_label_names", NUM_LABELS[labels], f"{source}, file meta")
         train, test = (_split(content[name], f"{labels}_labels", NUM_LABELS[labels], f"{source}, file {name}")
                        for name in ("train", "test"))
@@ -75,15 +76,12 @@ def load_cifar100(root: Path, *, labels: Literal["fine", "coarse"] = "fine") -> 
 
 def fetch_cifar100(root: Path) -> Path:
     """Download the archive (169 MB) into the folder unless the data are already there; return their path."""
-    try:
+    with os_errors(root, way_out="choose another folder with --data"):
         if root.is_file():
             raise DataError(f"{root} is a file: name a folder for {ARCHIVE}, such as {root.parent}")
         for folder in (root, root / FOLDER):
             if _is_unpacked(folder):
                 return folder
-    except OSError as error:
-        raise DataError(f"{root} cannot be read: {error.strerror or error}; choose another folder with --data"
-                        ) from None
     return download(SOURCES, root / ARCHIVE, md5=MD5)
 
 
@@ -113,11 +111,8 @@ def _find(root: Path) -> Path:
 def _read_folder(folder: Path) -> dict[str, dict[str, Any]]:
     content = {}
     for name in FILES:
-        try:
-            with open(folder / name, "rb") as file:
-                content[name] = load_safely(file, folder / name)
-        except OSError as error:
-            raise DataError(f"{folder / name} cannot be read: {error.strerror or error}") from None
+        with open(folder / name, "rb") as file:
+            content[name] = load_safely(file, folder / name)
     return content
 
 
@@ -137,8 +132,6 @@ def _read_archive(archive: Path) -> dict[str, dict[str, Any]]:
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{archive} is damaged or incomplete ({error})") from None
-    except OSError as error:
-        raise DataError(f"{archive} cannot be read: {error.strerror or error}") from None
     if missing := [name for name in FILES if name not in content]:
         raise DataError(f"{archive} is damaged or incomplete: {', '.join(missing)} not found in it")
     return content

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, os_errors
 from minivit.data.folders import image_suffixes
 from minivit.files import read_names, write_whole
 
@@ -42,7 +42,7 @@ def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = 
         If the numbers of the images are not those of the lines, the classes cannot be read, or the target cannot be
         written or has other content.
     """
-    try:
+    with os_errors(target, "read or written"):
         images, classes = _find(source), _read_classes(labels)
         _compare(source, images, labels, classes)
         wanted = {os.path.join(name, path.name): path for name, path in zip(classes, images.values(), strict=True)}
@@ -59,8 +59,6 @@ def sort_into_classes(source: Path, labels: Path, target: Path, *, copy: bool = 
         if other := sorted(set(_inside(part)) - wanted.keys()):
             raise DataError(f"{part / other[0]} is from an earlier call with other images or classes: delete {part}")
         os.replace(part, target)
-    except OSError as error:
-        raise DataError(f"{error.filename or target} cannot be read or written: {error.strerror or error}") from None
     return counts
 
 

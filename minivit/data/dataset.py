@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
@@ -19,6 +20,26 @@ class DataError(Exception):
 
 class BrokenImageError(DataError):
     """One image cannot be read; a run continues without it, see :mod:`minivit.data.broken`."""
+
+
+@contextmanager
+def os_errors(path: str | os.PathLike, what: str = "read", way_out: str = "") -> Iterator[None]:
+    """Turn an error of the operating system inside the ``with`` block into a DataError that names file and reason.
+
+    Parameters
+    ----------
+    path
+        The file or folder, if the error names none.
+    what
+        What cannot be done with it.
+    way_out
+        What the user can do.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{error.filename or path} cannot be {what}: {error.strerror or error}"
+                        f"{way_out and f'; {way_out}'}") from None
 
 
 def read_class_names(path: str | os.PathLike) -> list[str]:
@@ -105,13 +126,7 @@ class Split:
         ValueError
             If the indices are not whole numbers, such as a mask, or not in [0, n).
         """
-        rows = torch.as_tensor(indices)
-        if rows.ndim != 1 or len(rows) and (rows.is_floating_point() or rows.dtype == torch.bool):
-            raise ValueError(f"indices of dtype {rows.dtype} and shape {tuple(rows.shape)}: they must be whole numbers "
-                             "of shape (m,); those of a mask are mask.nonzero()[:, 0]")
-        if ((rows < 0) | (rows >= len(self))).any():
-            raise ValueError(f"indices go from {rows.min()} to {rows.max()}: they must stay in 0 ... {len(self) - 1}")
-        rows = rows.long()
+        rows = row_indices("indices", indices, len(self))
         return replace(self, **{field.name: _choose(getattr(self, field.name), rows) for field in fields(self)})
 
     def to(self, device: torch.device | str) -> Self:
@@ -232,6 +247,23 @@ class Dataset:
             return replace(split.subset(rows), labels=labels[rows])
 
         return replace(self, train=choose(self.train), test=choose(self.test), classes=tuple(names))
+
+
+def row_indices(name: str, indices: Tensor | Sequence[int], count: int) -> Tensor:
+    """Return indices of rows as a tensor, int64 (n,).
+
+    Raises
+    ------
+    ValueError
+        Naming the caller's argument, ``name``, if they are not whole numbers, such as a mask, or not in [0, count).
+    """
+    rows = torch.as_tensor(indices)
+    if rows.ndim != 1 or len(rows) and (rows.is_floating_point() or rows.dtype == torch.bool):
+        raise ValueError(f"{name} of dtype {rows.dtype} and shape {tuple(rows.shape)}: rows are given by whole "
+                         "numbers, of shape (n,); those of a mask are mask.nonzero()[:, 0]")
+    if ((rows < 0) | (rows >= count)).any():
+        raise ValueError(f"{name} with rows from {rows.min()} to {rows.max()}: they must stay in 0 ... {count - 1}")
+    return rows.long()
 
 
 def _choose(rows: Tensor | Images, indices: Tensor) -> Tensor | Images:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from minivit import draws
+from minivit.options import check_between
 
 AREA = (0.02, 1 / 3)      # of the box, as a fraction of the image
 ASPECT = (0.3, 1 / 0.3)   # of the box, height over width
@@ -44,8 +45,7 @@ def random_erasing(images: Tensor, *, probability: float = 0.25) -> Tensor:
     if not images.is_floating_point() or images.ndim != 4:
         raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
                          "(B, C, H, W); normalise them first")
-    if not 0 <= probability <= 1:
-        raise ValueError(f"probability={probability!r} is not allowed: it must be in [0, 1]")
+    check_between(0, 1, probability=probability)
     boxes = draw_boxes(images, probability)[:, None]
     return torch.where(boxes, draws.randn(*images.shape, device=images.device).to(images), images)
 

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from minivit.data.crops import View
-from minivit.data.dataset import DataError, Dataset, Split
+from minivit.data.dataset import DataError, Dataset, Split, os_errors
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.folders import PassedOver, class_folders, find_images, image_suffixes
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+from minivit.options import first_few
 
 HELD_OUT = ("test", "val")
 TINY_IMAGENET = "val_annotations.txt"
@@ -99,7 +100,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    listed = list_splits(root, only_test)
+    listed = list_splits(root, only_test=only_test)
     classes, options = tuple(next(iter(listed.values()))), options_of_images(how, background)
     *others, test = (Split(ImageFiles([path for name in classes for path in files[name]], **options),
                            torch.tensor([label for label, name in enumerate(classes) for _ in files[name]]))
@@ -107,7 +108,7 @@ def load_imagefolder(root: Path, *, image_size: int | Sequence[int] | None = Non
     return Dataset("imagefolder", *others or [test.subset([])], test, classes, how.mean, how.std)
 
 
-def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
+def list_splits(root: Path, *, only_test: bool = False) -> dict[str, dict[str, list[Path]]]:
     """Return the image files of each class for the training and the held-out split, by name; log what was skipped.
 
     With ``only_test``, return the held-out split alone, which may be in ``root`` itself.
@@ -118,7 +119,7 @@ def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list
         As for :func:`load_imagefolder`.
     """
     places = {name: root / name for name in ("train", *HELD_OUT)}
-    try:
+    with os_errors(root):
         if only_test and not any(place.is_dir() for place in places.values()):
             places[HELD_OUT[0]] = root
         suffixes, passed = image_suffixes(), {name: PassedOver() for name in places}
@@ -130,8 +131,6 @@ def list_splits(root: Path, only_test: bool = False) -> dict[str, dict[str, list
                 raise DataError(_missing(root, name))
         splits = {split: {name: find_images(folder, suffixes, passed[split])
                           for name, folder in folders[split].items()} for split in wanted}
-    except OSError as error:
-        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}") from None
     passed_over = PassedOver()
     for split in wanted:
         passed_over.update(passed[split])
@@ -167,8 +166,7 @@ def _compare_classes(root: Path, folders: dict[str, dict[str, Path]], held_out: 
     if not folders["train"].keys() & folders[held_out].keys() and (root / held_out / TINY_IMAGENET).is_file():
         raise DataError(f"{root / held_out} has no class folders: each line of {TINY_IMAGENET} there names an image "
                         f"and its class; move each image to {root / held_out}/CLASS/")
-    what = " and ".join(f"{', '.join(map(repr, names[:3]))}{f' and {len(names) - 3} more' if len(names) > 3 else ''} "
-                        f"{'is' if len(names) == 1 else 'are'} only in {root / split}"
+    what = " and ".join(f"{first_few(map(repr, names), 3)} {'is' if len(names) == 1 else 'are'} only in {root / split}"
                         for split, names in zip(("train", held_out), only, strict=True) if names)
     raise DataError(f"{root / 'train'} and {root / held_out} have different classes: {what}; give both the same "
                     "folders")
@@ -178,8 +176,7 @@ def _missing(root: Path, split: str) -> str:
     if root.is_file():
         return f"{root} is a file: name the folder that holds train/CLASS/*.jpg and test/CLASS/*.jpg"
     there = sorted(entry.name for entry in os.scandir(root) if not entry.name.startswith(".")) if root.is_dir() else []
-    shown = ", ".join(there[:5]) + (f" and {len(there) - 5} more" if len(there) > 5 else "")
-    what = f"{root} holds {shown or 'nothing'}" if root.is_dir() else f"{root} does not exist"
+    what = f"{root} holds {first_few(there, 5) or 'nothing'}" if root.is_dir() else f"{root} does not exist"
     return (f"{root / split} is missing or has no class folder; imagefolder expects {root}/train/CLASS/*.jpg and "
             f"{root}/test/CLASS/*.jpg, or val for test; {what}")
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from minivit.data.crops import central_box, resize
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, os_errors
 from minivit.files import user_path
-from minivit.options import image_sides
+from minivit.options import check_choice, image_sides
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -63,9 +63,8 @@ class Preprocessing:
             object.__setattr__(self, name, _three(name, getattr(self, name), allowed, fits))
         if not 0 < self.crop_pct <= 1:
             raise ValueError(f"crop_pct={self.crop_pct!r} is not allowed: use a fraction larger than 0, at most 1")
-        for name, allowed in (("crop_mode", CROP_MODES), ("interpolation", INTERPOLATIONS)):
-            if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not allowed: use {', '.join(allowed)}")
+        check_choice(CROP_MODES, crop_mode=self.crop_mode)
+        check_choice(INTERPOLATIONS, interpolation=self.interpolation)
 
 
 def _three(name: str, values: Sequence[float], allowed: str, fits: Callable[[float], bool]) -> tuple[float, ...]:
@@ -116,10 +115,8 @@ def read_preprocessing(path: str | os.PathLike) -> Preprocessing:
     if path.is_dir():
         path = next((path / name for name in FILES if (path / name).is_file()), path / FILES[-1])
     try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; name timm's config.json or the "
-                        "preprocessor_config.json that came with the weights") from None
+        with os_errors(path, way_out="name timm's config.json or the preprocessor_config.json of the weights"):
+            text = path.read_text(encoding="utf-8")
     except ValueError as error:
         raise DataError(f"{path} is not text ({error})") from None
     return parse_preprocessing(text, path)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from minivit import draws
 from minivit.data.operations import OPERATIONS, apply_operations
-from minivit.options import check_at_least
+from minivit.options import check_at_least, check_between
 
 RAND_AUGMENT = OPERATIONS[:-1]     # all but identity
 TRIVIAL_AUGMENT = OPERATIONS[2:]   # all but invert and solarize_add
@@ -59,11 +59,9 @@ def rand_augment(images: Tensor, masks: Tensor | None = None, *, operations: int
     """
     check_images(images)
     check_at_least(1, operations=operations)
-    for name, value, allowed, is_allowed in (("magnitude", magnitude, "in [0, 10]", 0 <= magnitude <= 10),
-                                             ("noise", noise, "finite and 0 or more", 0 <= noise < inf),
-                                             ("probability", probability, "in [0, 1]", 0 <= probability <= 1)):
-        if not is_allowed:
-            raise ValueError(f"{name}={value!r} is not allowed: it must be {allowed}")
+    check_between(0, 10, magnitude=magnitude)
+    check_between(0, inf, noise=noise)
+    check_between(0, 1, probability=probability)
     return apply_operations(images, *draw_rand_augment(images, operations, magnitude, noise, probability), GREY, masks)
 
 

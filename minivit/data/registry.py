@@ -14,7 +14,7 @@ from minivit.data.shapes import load_shapes
 from minivit.data.shard_index import LAYOUT
 from minivit.data.shards import load_shards
 from minivit.files import user_path
-from minivit.options import check_options, did_you_mean
+from minivit.options import check_choice, check_options
 
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "cifar100": load_cifar100,
@@ -35,7 +35,7 @@ def list_datasets() -> list[str]:
 
 def has_option(name: str, option: str) -> bool:
     """Return whether :func:`load` takes this option for a data set."""
-    _check_name(name)
+    check_choice(LOADERS, name=name)
     return option in inspect.signature(LOADERS[name]).parameters
 
 
@@ -62,7 +62,7 @@ def load(name: str, root: str | os.PathLike | None = None, **options: Any) -> Da
     DataError
         If the data are missing or damaged, or hold anything but data; the message says what to do.
     """
-    _check_name(name)
+    check_choice(LOADERS, name=name)
     check_options(LOADERS[name], options, name, given=("root",))
     return LOADERS[name](data_root(root), **options)
 
@@ -80,7 +80,7 @@ def fetch(name: str, root: str | os.PathLike | None = None) -> Path:
     Path
         Path of what was downloaded or found in place; for a data set without a download, the root.
     """
-    _check_name(name)
+    check_choice(LOADERS, name=name)
     folder = data_root(root)
     if name in FETCHERS:
         return FETCHERS[name](folder)
@@ -100,9 +100,3 @@ def data_root(root: str | os.PathLike | None = None) -> Path:
         If it is not a path, or starts with the home of a user who has none.
     """
     return user_path(root or os.environ.get("MINIVIT_DATA") or Path("~", ".cache", "minivit"), "root")
-
-
-def _check_name(name: str) -> None:
-    if name not in LOADERS:
-        raise ValueError(f"name={name!r} is not a data set{did_you_mean(name, LOADERS)}; "
-                         f"known: {', '.join(list_datasets())}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from minivit.data.dataset import DataError, Split
+from minivit.data.dataset import DataError, Split, os_errors
 from minivit.files import user_path
 
 NUMBERED = re.compile(r"ILSVRC2012_val_(\d{8})(?!\d)")
@@ -67,10 +67,8 @@ def relabel(split: Split, path: str | Path, num_classes: int, chosen: Sequence[i
 def read_lists(path: Path, num_classes: int) -> list[list[int]]:
     """Read ``real.json``."""
     try:
-        lists = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}; it is real.json, in the repository "
-                        "google-research/reassessed-imagenet") from None
+        with os_errors(path, way_out="it is real.json, in the repository google-research/reassessed-imagenet"):
+            lists = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path} is not JSON ({error})") from None
     if not isinstance(lists, list) or not all(isinstance(its, list) and all(isinstance(k, int) for k in its)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from minivit.data.dataset import Dataset, Split
 from minivit.data.drawing import KINDS, Drawing, draw, numbers_needed
+from minivit.options import check_at_least
 
 # Of the training images that the default options draw.
 MEAN, STD = (0.5036, 0.5009, 0.5037), (0.2581, 0.2587, 0.2585)
@@ -69,10 +70,9 @@ def load_shapes(root: Path | None = None, *, train_images: int = 4096, test_imag
     ValueError
         Naming the argument that is out of range.
     """
-    for name, value, least in (("train_images", train_images, 1), ("test_images", test_images, 1), ("size", size, 16),
-                               ("seed", seed, 0)):
-        if value < least:
-            raise ValueError(f"{name}={value!r} is not allowed: use {least} or more")
+    check_at_least(1, train_images=train_images, test_images=test_images)
+    check_at_least(16, size=size)
+    check_at_least(0, seed=seed)
     return Dataset("shapes", _draw_split(seed, 0, train_images, size), _draw_split(seed, 1, test_images, size),
                    KINDS, MEAN, STD)
 

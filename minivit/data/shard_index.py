@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, os_errors
 from minivit.data.folders import image_suffixes
 
 TRAIN, HELD_OUT = "train", ("test", "val", "validation")
@@ -73,7 +73,7 @@ class Index:
     names: bytes
 
 
-def find_shards(root: Path, only_test: bool = False) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
+def find_shards(root: Path, *, only_test: bool = False) -> tuple[dict[str, Shards], tuple[str, ...] | None]:
     """Return the shards of the training and the held-out split, and the classes if the manifest names them.
 
     With ``only_test``, return the shards of the held-out split alone.
@@ -83,14 +83,11 @@ def find_shards(root: Path, only_test: bool = False) -> tuple[dict[str, Shards],
     DataError
         Naming the first shard that is missing, empty, of the wrong size, or not in the manifest.
     """
-    try:
+    with os_errors(root, way_out=f"shards expects {LAYOUT}"):
         there = sorted(entry.name for entry in os.scandir(root) if SHARD.fullmatch(entry.name))
         manifest = _read_manifest(root)
         splits = {name: _find_split(root, name, there, manifest.get("splits", {}).get(name))
                   for name in (HELD_OUT if only_test else (TRAIN, *HELD_OUT))}
-    except OSError as error:
-        raise DataError(f"{error.filename or root} cannot be read: {error.strerror or error}; shards expects {LAYOUT}"
-                        ) from None
     held_out = next((name for name in HELD_OUT if splits[name]), HELD_OUT[1])
     wanted = (held_out,) if only_test else (TRAIN, held_out)
     for name in wanted:
@@ -225,7 +222,7 @@ def _read_shard(path: Path, suffixes: frozenset[str]) -> list[tuple[int, int, in
     ``tarfile`` silently takes a damaged header for the end of the tar. So check that only zeros follow.
     """
     try:
-        with open(path, "rb") as file:
+        with os_errors(path), open(path, "rb") as file:
             with tarfile.open(fileobj=file, mode="r:") as tar:
                 samples = _group(path, tar)
                 end = tar.offset
@@ -233,8 +230,6 @@ def _read_shard(path: Path, suffixes: frozenset[str]) -> list[tuple[int, int, in
             _check_end(path, file, end)
     except tarfile.TarError as error:
         raise DataError(f"{path} is damaged or not an uncompressed tar ({error}): copy it again") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     if not rows:
         raise DataError(f"{path} contains no image: copy it again")
     return rows

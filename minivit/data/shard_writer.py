@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, os_errors
 from minivit.data.imagefolder import list_splits
 from minivit.data.shard_index import MANIFEST, SHARD
 from minivit.files import write_whole
@@ -60,14 +60,14 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
     deals, plan = {}, hashlib.blake2b(json.dumps([size_mb, seed, classes]).encode(), digest_size=16)
     for number, (split, files) in enumerate(listed.items()):
         images = [(path, label) for label, name in enumerate(classes) for path in files[name]]
-        with _os_errors(source, "read"):
+        with os_errors(source):
             sizes = [path.stat().st_size for path, _ in images]
         plan.update("".join(f"{path.relative_to(source)}\0{size}\0" for (path, _), size in
                             zip(images, sizes, strict=True)).encode("utf-8", "surrogateescape"))
         labels = np.array([label for _, label in images])
         deals[split] = images, _deal(labels, math.ceil(sum(sizes) / size_mb / 1e6) or 1, seed, number)
     splits = {}
-    with _os_errors(target, "written"):
+    with os_errors(target, "written"):
         target.mkdir(parents=True, exist_ok=True)
         _begin(target, plan.hexdigest())
         for split, (images, shards) in deals.items():
@@ -112,7 +112,7 @@ def _write_shard(part: Path, images: list[tuple[Path, int]], rows: list[int]) ->
             # A key ends at its first dot; the number tells apart files of the same name in different folders.
             stem = path.stem.replace(".", "_").encode("utf-8", "replace").decode()
             suffix = path.suffix.lower().replace(".jpeg", ".jpg")   # which other programs look for
-            with _os_errors(path, "read"):
+            with os_errors(path):
                 content = path.read_bytes()
             for name, value in ((f"{row:08d}_{stem}{suffix}", content), (f"{row:08d}_{stem}.cls", b"%d" % label)):
                 member = tarfile.TarInfo(name)
@@ -123,11 +123,3 @@ def _write_shard(part: Path, images: list[tuple[Path, int]], rows: list[int]) ->
 def _write_json(path: Path, value: Any) -> None:
     write_whole(path, lambda part: part.write_text(json.dumps(value, indent=1, ensure_ascii=False) + "\n",
                                                    encoding="utf-8"))
-
-
-@contextlib.contextmanager
-def _os_errors(path: Path, what: str):
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{error.filename or path} cannot be {what}: {error.strerror or error}") from None

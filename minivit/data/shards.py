@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from minivit.data.crops import View
-from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, read_class_names
+from minivit.data.dataset import BrokenImageError, DataError, Dataset, Split, os_errors, read_class_names
 from minivit.data.decode import WHITE, decode_part
 from minivit.data.shard_index import MANIFEST, Index, Shards, find_shards, load_index
 from minivit.data.stored import StoredImages, choose_preprocessing, options_of_images
+from minivit.options import first_few
 
 
 class ShardImages(StoredImages):
@@ -47,11 +48,9 @@ class ShardImages(StoredImages):
         """Decode a view of one member of a tar."""
         path, state = self.shards.paths[place["shard"]], self.shards.states[place["shard"]]
         offset, size = int(place["offset"]), int(place["size"])
-        try:
+        with os_errors(path):
             opened = _open(path, state)   # held while it is read: the cache may drop it, which closes it
             content = os.pread(opened.descriptor, size, offset)
-        except OSError as error:
-            raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
         if len(content) < size:
             raise DataError(f"{path} ends within {self._name(place)!r}: it has changed since the run began")
         try:
@@ -124,7 +123,7 @@ def load_shards(root: Path, *, classes: Sequence[str] | str | Path | None = None
     """
     how = choose_preprocessing(preprocessing, background, image_size=image_size, mean=mean, std=std, crop_pct=crop_pct,
                                crop_mode=crop_mode, interpolation=interpolation)
-    shards, listed = find_shards(root, only_test)
+    shards, listed = find_shards(root, only_test=only_test)
     source = f"{root / MANIFEST}" if classes is None else "the option classes"
     named = listed if classes is None else _read_classes(classes)
     indices = {name: load_index(root, name, of_split) for name, of_split in shards.items()}
@@ -155,7 +154,6 @@ def _check_labels(shards: Shards, split: str, places: np.ndarray, count: int, so
         raise DataError(f"{shards.paths[first['shard']]} has an image of class {first['label']}, but there are {count} "
                         f"classes, counted from 0, according to {source}")
     if absent := np.flatnonzero(np.bincount(places["label"], minlength=count) == 0).tolist():
-        shown = ", ".join(map(str, absent[:5])) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         raise DataError(f"{shards.paths[0].parent}: the {split} shards, {shards.paths[0].name} to "
-                        f"{shards.paths[-1].name}, have no image of class {shown}, but there are {count} classes "
-                        f"according to {source}: copy the missing shards, or give the right classes")
+                        f"{shards.paths[-1].name}, have no image of class {first_few(absent, 5)}, but there are "
+                        f"{count} classes according to {source}: copy the missing shards, or give the right classes")

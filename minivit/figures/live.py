@@ -12,6 +12,8 @@ import re
 from importlib.resources import files
 from typing import Any
 
+from minivit.options import check_choice
+
 PAGES = files(__package__).joinpath("pages")
 
 
@@ -59,8 +61,7 @@ def live_figure(name: str, words: str = "", **data: Any) -> LiveFigure:
     ValueError
         If the name is unknown, or the figure needs other data.
     """
-    if name not in live_figures():
-        raise ValueError(f"name={name!r} is not a live figure; known: {', '.join(live_figures())}")
+    check_choice(live_figures(), name=name)
     page = _read(f"{name}.html")
     needs = set(re.search(r'data-needs="(.*?)"', page)[1].split())
     if needs != set(data):

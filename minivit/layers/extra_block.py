@@ -19,7 +19,7 @@ class ExtraMsa(nn.Module):
     dim, num_heads
         Channels C and heads H.
     qkv_bias, dropout
-        As for :class:`minivit.layers.Attention`.
+        As for :class:`minivit.mixers.Attention`.
     """
 
     def __init__(self, dim: int, num_heads: int, *, qkv_bias: bool = True, dropout: float = 0.0):

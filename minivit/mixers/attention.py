@@ -36,7 +36,7 @@ class Attention(MapMixer):
         Rate in [0, 1) on the output of the projection.
     reduction
         Maps the tokens (B, N, C) to the ones that give keys and values, (B, M, C): see
-        :class:`minivit.layers.SpatialReduction`. None if all tokens do.
+        :class:`minivit.mixers.SpatialReduction`. None if all tokens do.
     fused
         Whether to use the fused kernel. It doesn't pay where the layer above needs the product of queries and keys,
         which is then computed once for both layers.

@@ -47,13 +47,13 @@ class LessAttention(MapMixer):
         M; N if None.
     rank
         Rank, in [1, min(N, M)), of the difference of each map from the identity; None for maps of full rank. See
-        :class:`minivit.layers.TokenMap`.
+        :class:`minivit.mixers.TokenMap`.
     form
         What to transform: ``scores``, or ``factors``, which falls back to the scores if they are not a plain product.
     v_bias
         Whether values have a bias.
     dropout, reduction
-        As for :class:`minivit.layers.Attention`; with ``reduction``, M tokens give values.
+        As for :class:`minivit.mixers.Attention`; with ``reduction``, M tokens give values.
 
     Raises
     ------

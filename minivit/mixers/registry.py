@@ -12,7 +12,7 @@ from minivit.mixers.neighbourhood import NeighbourhoodAttention
 from minivit.mixers.spectral import SpectralMixer
 from minivit.mixers.token_mlp import TokenMlp
 from minivit.mixers.uniform_head import UniformHeadAttention
-from minivit.options import check_options, did_you_mean
+from minivit.options import check_choice, check_options
 
 MIXERS: dict[str, type[TokenMixer]] = {
     "attention": Attention,
@@ -61,9 +61,7 @@ def mixer_class(name: str) -> type[TokenMixer]:
     ValueError
         If there is none.
     """
-    if name not in MIXERS:
-        raise ValueError(f"mixer={name!r} is not a mixer{did_you_mean(name, MIXERS)}; "
-                         f"known: {', '.join(sorted(MIXERS))}")
+    check_choice(MIXERS, mixer=name)
     return MIXERS[name]
 
 

@@ -44,7 +44,7 @@ class UniformHeadAttention(MapMixer):
     grid, prefix_tokens
         Ignored.
     qkv_bias, dropout
-        As for :class:`minivit.layers.Attention`.
+        As for :class:`minivit.mixers.Attention`.
 
     Raises
     ------

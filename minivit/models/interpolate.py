@@ -36,7 +36,7 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
     weights
         State dict of the other model.
     model
-        The model to load them into, with or without :class:`minivit.layers.LessAttention`; its images need not be
+        The model to load them into, with or without :class:`minivit.mixers.LessAttention`; its images need not be
         square.
     grid
         Patches of the other model, as the side of a square or (rows, columns): its ``grids[0]``. None assumes a square
@@ -69,36 +69,40 @@ def interpolate_weights(weights: dict[str, Tensor], model: nn.Module, *, grid: i
     same_grid = old is None or old == new
     maps = {name for name, module in model.named_modules() if isinstance(module, TokenMap)}
     mixers = {name: module for name, module in model.named_modules() if isinstance(module, TokenMixer)}
-    fitted = {}
-    for name, weight in weights.items():
-        owner, _, last = name.rpartition(".")
-        wants = wanted[name].shape
-        belongs_to_places = last == "pos_embed" or owner in maps or fits(name, mixers)
-        if weight.shape == wants and (same_grid or not belongs_to_places):
-            fitted[name] = weight
-        elif last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): the shape says its grid
-            fitted[name] = F.interpolate(weight.double(), size=wants[2:], mode="bilinear").to(weight)
-        elif last == "pos_embed":
-            fitted[name] = between(weight.shape[1], wants[1], old, new).to(weight) @ weight
-        elif mixer := fits(name, mixers):
-            fitted[name] = mixer.fit(name.partition(".attn.")[2], weight,
-                                     lambda before, mixer=mixer: between(before, mixer.num_tokens, old, new))
-        elif owner in maps:
-            before, after = max(weight.shape), max(wants)
-            there = between(before, after, old, new)
-            back = torch.linalg.pinv(there)
-            there, back = there.to(weight), back.to(weight)
-            if last == "weight":
-                fitted[name] = torch.eye(after).to(weight) + there @ (weight - torch.eye(before).to(weight)) @ back
-            else:  # W - I is upper @ lower
-                fitted[name] = there @ weight if last == "upper" else weight @ back
-        if name not in fitted or fitted[name].shape != wants:
-            raise ValueError(f"{name} has shape {tuple(weight.shape)}, the model's has {tuple(wants)}; "
-                             "the two models may differ only in image_size")
+
+    def fit(name: str, weight: Tensor) -> Tensor:
+        (owner, _, last), wants = name.rpartition("."), wanted[name].shape
+        mixer = mixer_of(name, mixers)
+        if weight.shape == wants and (same_grid or not (last == "pos_embed" or owner in maps or mixer)):
+            return weight
+        if last == "pos_embed" and weight.ndim == 4:  # (1, C, R, S): the shape says its grid
+            return F.interpolate(weight.double(), size=wants[2:], mode="bilinear").to(weight)
+        if last == "pos_embed":
+            return between(weight.shape[1], wants[1], old, new).to(weight) @ weight
+        if mixer:
+            return mixer.fit(name.partition(".attn.")[2], weight,
+                             lambda before: between(before, mixer.num_tokens, old, new))
+        return fit_map(last, weight, between(max(weight.shape), max(wants), old, new)) if owner in maps else weight
+
+    fitted = {name: fit(name, weight) for name, weight in weights.items()}
+    for name, weight in fitted.items():
+        if weight.shape != wanted[name].shape:
+            raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, the model's has "
+                             f"{tuple(wanted[name].shape)}; the two models may differ only in image_size")
     return fitted
 
 
-def fits(name: str, mixers: Mapping[str, TokenMixer]) -> TokenMixer | None:
+def fit_map(part: str, weight: Tensor, there: Tensor) -> Tensor:
+    """Fit ``weight``, ``upper`` or ``lower`` of a :class:`minivit.mixers.TokenMap`; ``there`` is G, (after, before)."""
+    back = torch.linalg.pinv(there).to(weight)
+    there = there.to(weight)
+    if part == "weight":
+        identity, its_own = (torch.eye(size).to(weight) for size in there.shape)
+        return identity + there @ (weight - its_own) @ back
+    return there @ weight if part == "upper" else weight @ back  # W - I is upper @ lower
+
+
+def mixer_of(name: str, mixers: Mapping[str, TokenMixer]) -> TokenMixer | None:
     """Return the mixer that fits the weight of this name to its grid, or None."""
     owner, attn, last = name.partition(".attn.")
     mixer = mixers.get(owner + attn.rstrip("."))

@@ -7,35 +7,19 @@ the appendix *Papers and code* lists it.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import prod
 
 import torch
 from torch import Tensor, nn
 
-from minivit.layers import (
-    Attention,
-    AttentionDownsample,
-    Block,
-    LessAttention,
-    SpatialReduction,
-    check_images,
-    drop_path_rate,
-)
+from minivit.layers import Block, check_images, drop_path_rate
 from minivit.layers.context import check_without_class_token
+from minivit.mixers import Attention, AttentionDownsample, LessAttention, SpatialReduction
 from minivit.mixers.scores import Scores
-from minivit.mixers.token_map import check_rank
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
+from minivit.models.plan import plan_stages
 from minivit.models.vit import init_linear_layers
-from minivit.options import (
-    check_at_least,
-    check_rate,
-    image_sides,
-    is_number,
-    is_whole,
-    layer_indices,
-    scaled_size,
-)
+from minivit.options import check_at_least, check_rate, image_sides, layer_indices
 
 
 class PatchMerging(nn.Module):
@@ -161,42 +145,12 @@ class LaViT(AttentionClassifier):
         check_rate(drop_path=drop_path)
         check_without_class_token(context, "LaViT")
         check_at_least(1, patch_size=patch_size, in_channels=in_channels)
-        image = image_sides(image_size)
-        by_stage = {"dims": dims, "depths": depths, "attention_depths": attention_depths, "num_heads": num_heads,
-                    "reductions": reductions, "mlp_ratios": mlp_ratios}
-        for name, values in by_stage.items():
-            if len(values) != len(dims) or not values:
-                raise ValueError(f"{name}={values} must have one number per stage, as dims={dims} has")
-            allows, what = (is_number, "numbers") if name == "mlp_ratios" else (is_whole, "whole numbers")
-            if not all(allows(value) and value > 0 for value in values):
-                raise ValueError(f"{name}={values} must be {what} larger than 0 in every stage; a stage without blocks "
-                                 "is left out of all of them")
-        for dim, ratio in zip(dims, mlp_ratios, strict=True):
-            scaled_size(dim, "mlp_ratios", ratio)
-        if any(computes > depth for computes, depth in zip(attention_depths, depths, strict=True)):
-            raise ValueError(f"attention_depths={attention_depths} must be at most depths={depths}, stage by stage")
-        if less_attention_rank is not None and tuple(attention_depths) == tuple(depths):
-            raise ValueError(f"less_attention_rank={less_attention_rank} needs less-attention layers: with "
-                             f"attention_depths={attention_depths} every block computes attention")
-        coarsest = patch_size * 2 ** (len(dims) - 1)
-        if any(side % coarsest for side in image):
-            raise ValueError(f"image_size={image_size} is not a multiple of {coarsest}, the side of a token of the "
-                             f"last stage (patch_size={patch_size}, {len(dims)} stages)")
-        grids = [tuple(side // patch_size // 2**stage for side in image) for stage in range(len(dims))]
-        if any(side % ratio for grid, ratio in zip(grids, reductions, strict=True) for side in grid):
-            raise ValueError(f"reductions={reductions} must divide the sides of the grids, {shown(grids)}")
-        keys = [tuple(side // ratio for side in grid) for grid, ratio in zip(grids, reductions, strict=True)]
-        if attention_residual and any(above not in (below, (below[0] / 2, below[1] / 2))
-                                      for below, above in pairwise(keys)):
-            raise ValueError(f"reductions={reductions} leave grids of {shown(keys)} keys per side; with "
-                             "attention_residual the side must stay the same or be halved from stage to stage")
-        fewest = min((prod(grid) for grid, computes, blocks in zip(keys, attention_depths, depths, strict=True)
-                      if computes < blocks), default=None)
-        if fewest is not None:
-            check_rank("less_attention_rank", less_attention_rank, fewest)
+        grids, keys = plan_stages(image_size, patch_size, dims=dims, depths=depths, attention_depths=attention_depths,
+                                  num_heads=num_heads, reductions=reductions, mlp_ratios=mlp_ratios,
+                                  attention_residual=attention_residual, less_attention_rank=less_attention_rank)
         depth = sum(depths)
         with_context = layer_indices("context_layers", context_layers, depth)
-        self.image_shape, self.grids = (in_channels, *image), tuple(grids)
+        self.image_shape, self.grids = (in_channels, *image_sides(image_size)), grids
         self.attention_residual = attention_residual
 
         def hands_on(stage: int) -> bool:
@@ -267,8 +221,3 @@ class LaViT(AttentionClassifier):
     def pool(self, x: Tensor) -> Tensor:
         """Normalise tokens (B, N, C) and average them for the head: (B, C)."""
         return self.norm(x).mean(dim=1)
-
-
-def shown(grids: Sequence[tuple[int, int]]) -> tuple[int | tuple[int, int], ...]:
-    """Return the grids for an error message: one side of a square, otherwise rows and columns."""
-    return tuple(rows if rows == columns else (rows, columns) for rows, columns in grids)

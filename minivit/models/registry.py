@@ -9,7 +9,7 @@ from minivit.models.mixer import Mixer
 from minivit.models.pit import PiT
 from minivit.models.pretrained import load_pretrained
 from minivit.models.vit import ViT
-from minivit.options import check_options, did_you_mean
+from minivit.options import check_choice, check_options
 
 SIZES = {
     "nano": {"dim": 128, "depth": 6, "num_heads": 4},
@@ -83,9 +83,7 @@ def create_model(name: str, *, pretrained: bool = False, **options: Any) -> nn.M
     1205898
     >>> model = create_model("vit_nano_patch4_32", context="cb", pretrained=True)  # doctest: +SKIP
     """
-    if name not in MODELS:
-        raise ValueError(f"name={name!r} is not a model{did_you_mean(name, MODELS)}; "
-                         f"known: {', '.join(list_models())}")
+    check_choice(list_models(), name=name)
     model_class, defaults = MODELS[name]
     check_options(model_class, options, name)
     check_options(create_model, {"pretrained": pretrained}, name)

@@ -21,9 +21,8 @@ from minivit.layers import (
     PatchEmbed,
     drop_path_rate,
     sine_positions,
-    split_dim,
 )
-from minivit.mixers import create_mixer, mixer_class
+from minivit.mixers import create_mixer, mixer_class, split_dim
 from minivit.mixers.dropout import Dropout
 from minivit.models.classifier import AttentionClassifier, create_head, run_blocks
 from minivit.models.plan import plan_mixers
@@ -65,7 +64,7 @@ class ViT(AttentionClassifier):
         ``none``, or one more ``msa`` or ``mlp`` of about the same size after the blocks (figure 3 of the CB paper).
     attention_layers
         Which blocks compute attention: ``all``, or a sequence of indices in [0, depth) that includes 0. In every other
-        block, a :class:`minivit.layers.LessAttention` transforms the scores of the block below.
+        block, a :class:`minivit.mixers.LessAttention` transforms the scores of the block below.
     less_attention_rank
         Rank, in [1, N), of the difference of the transformations from the identity; None for full rank.
     less_attention_form

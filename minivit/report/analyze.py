@@ -5,7 +5,7 @@ Axes: B batch, H heads, N tokens, M keys, K classes.
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isnan, isqrt, log
 from typing import Any
 
@@ -13,20 +13,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from minivit.analysis import (
-    attention_distance,
-    attention_similarity,
-    centre_occlusion,
-    entropy_statistics,
-    fgsm,
-    gaussian_blur,
-    gaussian_noise,
-    scale_statistics,
-    shot_noise,
-)
+from minivit.analysis import attention_distance, attention_similarity, entropy_statistics, scale_statistics
 from minivit.data import DataError, Dataset, batches
 from minivit.layers import ScaledContextBroadcast
 from minivit.options import check_options
+from minivit.report.conditions import check_ranges, create_conditions
 from minivit.tasks import find_task
 from minivit.tasks.task import add
 from minivit.training.evaluate import LEFT_OUT, predict, predict_logits, report_broken
@@ -34,10 +25,7 @@ from minivit.wrappers import first_weights, unwrap
 
 STATISTICS = ("entropy_mean", "entropy_p15", "entropy_p85", "entropy_class_token", "distance", "similarity",
               "similarity_centred")
-PHOTONS = 60.0  # the mildest shot noise of ImageNet-C, a strong one for 32 x 32 pixels
-DIGITS = 6      # decimal places; a distance is of order 1/N
-
-Condition = Callable[[Tensor, Tensor], Tensor]  # images in pixel units (B, C, H, W) and targets, to images
+DIGITS = 6  # decimal places; a distance is of order 1/N
 
 
 @torch.no_grad()
@@ -149,40 +137,6 @@ def choose_images(dataset: Dataset, images: int | None, seed: int, epsilon: floa
     # A random choice, not the first: a data set may be sorted by class.
     order = torch.randperm(total, generator=torch.Generator().manual_seed(seed))
     return order[:images].sort().values
-
-
-def check_ranges(seed: int, epsilon: float) -> None:
-    if not 0 <= seed < 2**63:  # what a generator takes
-        raise ValueError(f"seed={seed} must be at least 0 and below 2**63")
-    if not 0 <= epsilon <= 255:
-        raise ValueError(f"epsilon={epsilon} must be in [0, 255], in pixel units")
-
-
-def create_conditions(classify: Callable[[Tensor], Tensor], seed: int, epsilon: float,
-                      device: torch.device) -> dict[str, Condition]:
-    """Return the functions that corrupt images, by name.
-
-    Raises
-    ------
-    ValueError
-        If the seed or epsilon is out of range.
-    """
-    check_ranges(seed, epsilon)
-
-    def noisy(add: Callable[[Tensor, float, torch.Generator], Tensor], level: float) -> Condition:
-        # PyTorch draws no Poisson numbers on an Apple GPU.
-        generator = torch.Generator(device if device.type == "cuda" else "cpu").manual_seed(seed)
-        # Draw for each image separately, so that the noise doesn't depend on the batch size.
-        return lambda images, targets: torch.cat([add(image, level, generator) for image in images.split(1)])
-
-    return {"clean": lambda images, targets: images,
-            "centre_occlusion": lambda images, targets: centre_occlusion(images),
-            "fgsm": lambda images, targets: fgsm(classify, images, targets.long(), epsilon),
-            "gaussian_noise_5": noisy(gaussian_noise, 5.0),
-            "gaussian_noise_10": noisy(gaussian_noise, 10.0),
-            "shot_noise": noisy(shot_noise, PHOTONS),
-            "gaussian_blur_1": lambda images, targets: gaussian_blur(images, 1.0),
-            "gaussian_blur_2": lambda images, targets: gaussian_blur(images, 2.0)}
 
 
 def has_maps(model: nn.Module) -> bool:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from minivit.data import Dataset
 from minivit.options import check_at_least, check_choice, check_options
-from minivit.report.analyze import create_conditions
+from minivit.report.conditions import create_conditions
 from minivit.tasks import find_task
 from minivit.training.evaluate import evaluate, predict_logits
 from minivit.wrappers import first_weights
@@ -22,10 +22,10 @@ def evaluate_under(model: nn.Module, dataset: Dataset, conditions: Sequence[str]
     model, dataset, precision, task
         As for :func:`minivit.training.evaluate`.
     conditions
-        What to do to the images before each further evaluation: names from
-        :func:`minivit.report.analyze.create_conditions`. ``centre_occlusion`` and ``fgsm`` are those of the CB paper's
-        table 8. Its occlusion hides 112 x 112 of 224 x 224 pixels, as ours does; ours is black, and the paper doesn't
-        say whether its 0 is black or the mean colour. It doesn't give its epsilon.
+        What to do to the images before each further evaluation: names from :mod:`minivit.report.conditions`.
+        ``centre_occlusion`` and ``fgsm`` are those of the CB paper's table 8. Its occlusion hides 112 x 112 of
+        224 x 224 pixels, as ours does; ours is black, and the paper doesn't say whether its 0 is black or the mean
+        colour. It doesn't give its epsilon.
     epsilon
         Step of the fast gradient sign method, in pixel units, in [0, 255].
     seed

@@ -6,8 +6,8 @@ from typing import Any
 
 from minivit.options import check_at_least
 from minivit.report.sweep import sweep
+from minivit.training.progress import TrainingError
 from minivit.training.recipe import choose_variants, load_variants
-from minivit.training.trainer import TrainingError
 
 
 def halve(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, halvings: int = 2,

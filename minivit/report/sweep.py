@@ -1,6 +1,5 @@
 """Train every variant of a recipe with every seed, to search for settings or to compare in pairs."""
 
-import json
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,14 @@ from minivit.analysis import Comparison, compare_pairs
 from minivit.files import user_path
 from minivit.report.table import text_table
 from minivit.tasks import find_task
-from minivit.training.config import Config, places
+from minivit.training.config import Config, changed_settings, places
+from minivit.training.data import SharedData, fit_classes
 from minivit.training.device import choose_device
-from minivit.training.loop import SharedData, fit_classes, flatten, train
+from minivit.training.loop import train
+from minivit.training.progress import TrainingError
 from minivit.training.recipe import choose_variants, load_recipe
 from minivit.training.record import METRICS, RUN, commit, conditions, read_record, read_run, sitting
-from minivit.training.trainer import Trainer, TrainingError
+from minivit.training.trainer import Trainer
 
 Histories = dict[tuple[str, int], list[dict[str, Any]] | None]  # metrics by variant and seed; None: not finished
 
@@ -116,9 +117,8 @@ def finished(folder: Path, config: Config) -> list[dict[str, Any]] | None:
     found = Config.from_dict(run["config"])
     classes = {"num_classes": found.model_options.get("num_classes")}  # the data set's, where the recipe names none
     planned = config.override(model_options=classes | config.model_options)
-    planned = Config.from_dict(json.loads(json.dumps(asdict(planned))))  # JSON has no tuples
-    if found != planned:
-        raise ValueError(f"{folder} holds another run, with {changes(planned, found)}; choose another --out")
+    if different := changes(planned, found):
+        raise ValueError(f"{folder} holds another run, with {different}; choose another --out")
     return history if len(history) == config.epochs else None
 
 
@@ -169,9 +169,8 @@ def tell_commits(records: Mapping[tuple[str, int], Mapping[str, Any]], tell: Cal
 
 def changes(base: Config, config: Config) -> str:
     """Describe briefly how ``config`` differs from ``base``."""
-    before, now = flatten(asdict(base)), flatten(asdict(config))
-    return ", ".join(f"{name.rpartition('.')[2]}={now.get(name)}" for name in now | before
-                     if before.get(name) != now.get(name))
+    return ", ".join(f"{name.rpartition('.')[2]}={now}"
+                     for name, (_, now) in changed_settings(base, config).items())
 
 
 def summarize(base: Config, variants: Mapping[str, Config], histories: Histories, *, compare: bool = True

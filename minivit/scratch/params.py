@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from minivit.options import first_few
 from minivit.scratch.arrays import check_shape
 
 Params = dict[str, np.ndarray]
@@ -45,10 +46,6 @@ def check_params(params: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[in
     missing, unknown = sorted(wanted.keys() - params.keys()), sorted(params.keys() - wanted.keys())
     if missing or unknown:
         problems = {"lacks the keys": missing, "has the unknown keys": unknown}
-        raise ValueError(f"{what} " + " and ".join(f"{problem} {_list(names)}"
+        raise ValueError(f"{what} " + " and ".join(f"{problem} {first_few(names, 5)}"
                                                    for problem, names in problems.items() if names))
     return {name: check_shape(f"{what}[{name!r}]", params[name], *shape) for name, shape in wanted.items()}
-
-
-def _list(names: list[str], most: int = 5) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,6 +1,6 @@
 """Tasks: what a batch is, how it is augmented, which loss is minimised, and what is measured."""
 
-from minivit.options import did_you_mean
+from minivit.options import check_choice
 from minivit.tasks.classification import Classification
 from minivit.tasks.segmentation import Segmentation
 from minivit.tasks.task import Task
@@ -21,6 +21,5 @@ def find_task(name: str) -> Task:
     ValueError
         If the name is unknown.
     """
-    if name not in TASKS:
-        raise ValueError(f"task={name!r} is not a task{did_you_mean(name, TASKS)}; known: {', '.join(TASKS)}")
+    check_choice(TASKS, task=name)
     return TASKS[name]

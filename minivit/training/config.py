@@ -7,9 +7,10 @@ the setting.
 """
 
 import inspect
+import json
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -275,7 +276,24 @@ def find_places(values: Mapping[str, Any], group: str | None = None) -> Iterator
             yield (name, *inside), value
 
 
-def describe(name: str) -> str:
+def changed_settings(before: Config, now: Config) -> dict[str, tuple[Any, Any]]:
+    """Return the settings that differ, and options one by one, each with its value before and now.
+
+    A tuple and a list of the same values don't differ: what went through JSON has lists.
+    """
+    old, new = flatten(asdict(before)), flatten(asdict(now))
+    return {name: (old.get(name), new.get(name)) for name in new | old
+            if json.dumps(old.get(name)) != json.dumps(new.get(name))}
+
+
+def flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for name, value in values.items():
+        flat |= {f"{name}.{key}": x for key, x in value.items()} if isinstance(value, dict) else {name: value}
+    return flat
+
+
+def describe_setting(name: str) -> str:
     """Describe a setting and the values it takes."""
     its = FIELDS[name]
     allowed = range_in_words(its)
@@ -290,7 +308,7 @@ def document() -> str:
         for name, field in its.__pydantic_fields__.items():
             default = field.get_default(call_default_factory=True)
             about = f"{name} : {type_in_words(field.annotation)}, by default {default!r}"
-            lines += [about, textwrap.indent(textwrap.fill(describe(name), 100), "    ")]
+            lines += [about, textwrap.indent(textwrap.fill(describe_setting(name), 100), "    ")]
     return "\n".join(lines)
 
 

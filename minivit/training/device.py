@@ -44,7 +44,7 @@ def choose_device(name: str | torch.device, *, many: bool = False) -> torch.devi
     return device
 
 
-def answers(device: str | torch.device) -> bool:
+def works(device: str | torch.device) -> bool:
     """Say whether the device works: whether it can store a number, add to it and return it."""
     try:
         _try(torch.device(device))

@@ -1,45 +1,40 @@
 """The training loop: from a configuration to a folder with the run's record, checkpoint and weights."""
 
-import json
 import logging
-import shutil
 import time
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from minivit.data import DataInfo, Dataset, load
+from minivit.data import Dataset, load
 from minivit.files import user_path
-from minivit.options import from_json
-from minivit.tasks import find_task
 from minivit.training import parallel
 from minivit.training.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
     Writer,
-    load_checkpoint,
     save_checkpoint,
     save_weights,
     snapshot,
 )
 from minivit.training.config import Config
+from minivit.training.data import fit_classes
 from minivit.training.device import choose_device, failure
 from minivit.training.files import CheckpointError
 from minivit.training.interrupt import Stopped, note_signals
 from minivit.training.interval import Interval
-from minivit.training.record import RUN, write_metrics, write_run, write_spent
-from minivit.training.trained import differences
-from minivit.training.trainer import Trainer, TrainingError
+from minivit.training.progress import TrainingError
+from minivit.training.record import write_metrics, write_run, write_spent
+from minivit.training.resume import open_folder
+from minivit.training.trainer import Trainer
 
 log = logging.getLogger(__name__)
 
 SAVE_INSIDE = "600s"  # a run is saved at least this often, even within an epoch, whatever save_every says
 LOOK_EVERY_S = 0.5    # between two updates of the loss in the progress bar
-OTHER = "resume with the same data, or choose another --out"
 
 
 def train(config: Config, out: str | Path, *, root: str | Path | None = None, dataset: Dataset | None = None,
@@ -84,7 +79,7 @@ def train(config: Config, out: str | Path, *, root: str | Path | None = None, da
     out, device = user_path(out, "out"), choose_device(device, many=True)
     parallel.join(device)
     trainer = create_trainer(config, root, device, dataset)
-    open_folder(out, trainer, resume)
+    open_folder(out, trainer, resume=resume)
     parallel.wait_for_all()  # else the others might see the first one's files and report another run
     try:
         run(out, trainer, progress)
@@ -129,9 +124,7 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
             bar.update(images)
             now = time.monotonic()
             if now - looked > LOOK_EVERY_S:
-                loss, accuracy = trainer.glance()
-                bar.set_postfix_str(f"epoch {len(trainer.history) + 1}/{config.epochs}, loss {loss:.3f}, "
-                                    f"accuracy {accuracy:.1f} %")
+                bar.set_postfix_str(describe_progress(trainer))
                 parallel.stand_at(trainer.step)
                 looked = now
             save_or_stop(saves.is_over(None, now) or inside.is_over(None, now))
@@ -156,33 +149,19 @@ def run(out: Path, trainer: Trainer, progress: bool) -> None:
                     write_spent(out, trainer.spent_s)
 
 
+def describe_progress(trainer: Trainer) -> str:
+    """Say how the epoch goes, as of the last time that this was asked."""
+    loss, accuracy = trainer.progress.glance()
+    return (f"epoch {len(trainer.history) + 1}/{trainer.config.epochs}, loss {loss:.3f}, "
+            f"accuracy {accuracy:.1f} %")
+
+
 def describe_epoch(trainer: Trainer, metrics: dict[str, Any]) -> str:
     """Summarise an epoch in one line."""
     images = "held-out" if trainer.config.held_out_images else "test"
     test = f"{images} loss {metrics['test_loss']:.3f}, {trainer.task.read(metrics)}, " if "test_loss" in metrics else ""
     return (f"epoch {metrics['epoch']}: train loss {metrics['train_loss']:.3f}, {test}"
             f"{metrics['images_per_second']:.0f} images/s, {metrics['time_s']:.0f} s")
-
-
-class SharedData:
-    """Loads data for several configurations; those with the same data set share one copy in memory.
-
-    Parameters
-    ----------
-    root
-        Where the data sets are; None for the environment's ``MINIVIT_DATA``.
-    """
-
-    def __init__(self, root: str | Path | None):
-        self.root = root
-        self.loaded: dict[str, Dataset] = {}
-
-    def load(self, config: Config) -> Dataset:
-        """Return what :func:`minivit.data.load` returns for a configuration."""
-        key = repr((config.dataset, config.dataset_options))
-        if key not in self.loaded:
-            self.loaded[key] = load(config.dataset, self.root, **config.dataset_options)
-        return self.loaded[key]
 
 
 def create_trainer(config: Config, root: str | Path | None, device: torch.device, dataset: Dataset | None) -> Trainer:
@@ -195,84 +174,11 @@ def create_trainer(config: Config, root: str | Path | None, device: torch.device
     return trainer
 
 
-def fit_classes(config: Config, dataset: Dataset) -> Config:
-    """Return ``config`` with the data set's number of classes, which must be at least two."""
-    dataset = find_task(config.task).fit(dataset)
-    if dataset.num_classes < 2:
-        raise ValueError(f"{dataset.name} has one class, {dataset.classes[0]!r}: nothing can be learnt from it, as "
-                         "every answer would be right; add images of another class")
-    num_classes = config.model_options.get("num_classes", dataset.num_classes)
-    if num_classes != dataset.num_classes:
-        raise ValueError(f"num_classes={num_classes} in model_options does not fit the {dataset.num_classes} classes "
-                         f"of {dataset.name}; leave it out")
-    return config.override(model_options={"num_classes": num_classes})
-
-
-def open_folder(out: Path, trainer: Trainer, resume: bool) -> None:
-    """Create the folder or resume from it; raise errors before the first step rather than after the first epoch."""
-    checkpoint = out / CHECKPOINT
-    if not resume and (checkpoint.exists() or (out / RUN).exists()):
-        raise ValueError(f"out={str(out)!r} already holds a run; go on with --resume, or choose another folder")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(out).free
-    except OSError as error:
-        raise CheckpointError(f"cannot write to {out}: {error.strerror}; choose another --out") from error
-    if resume and checkpoint.exists():
-        state = load_checkpoint(checkpoint)
-        before, now = (flatten(json.loads(json.dumps(asdict(config))))  # a run.json has lists where a recipe has tuples
-                       for config in (Config.from_dict(state["config"]), trainer.config))
-        for name in before | now:
-            if before.get(name) != now.get(name):
-                raise ValueError(f"{name}={now.get(name)!r} differs from the run in {out}, which has "
-                                 f"{before.get(name)!r}; resume with the same configuration, or choose another --out")
-        compare_data(out, trainer, state)
-        try:
-            trainer.load_state_dict(state)
-        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise CheckpointError(f"{checkpoint} does not fit this version of minivit ({reason}); go on with the "
-                                  f"version that wrote it, or choose another --out") from error
-    # A checkpoint has weights, two moments and perhaps an average; there are two while a new one is written. Weights
-    # are also saved by themselves.
-    weights = sum(p.numel() * p.element_size() for p in trainer.model.parameters())
-    need = weights * (2 * (4 if trainer.average else 3) + 2)
-    if free < need:
-        raise CheckpointError(f"{out} has {free / 1e6:.1f} MB free, the run's checkpoints need {need / 1e6:.1f} MB; "
-                              "free some space or choose another --out")
-
-
-def compare_data(out: Path, trainer: Trainer, state: dict[str, Any]) -> None:
-    """Raise an error if the data differ from those a checkpoint was made with; version 0.1 didn't record them."""
-    if "data" not in state or "digest" not in state:
-        log.warning("the checkpoint in %s doesn't say what data it was made with; assuming that they are these", out)
-        return
-    dataset, known = trainer.dataset, from_json(DataInfo, state["data"], "the run's data")
-    for name in ("image_shape", "mean", "std"):
-        now, before = getattr(dataset.info, name), getattr(known, name)
-        if now != before:
-            raise ValueError(f"{name}={now} of {dataset.name} differs from the run in {out}, which has {before}; "
-                             f"{OTHER}")
-    if dataset.classes != known.classes:
-        raise ValueError(f"the classes of {dataset.name} differ from those of the run in {out}: "
-                         f"{differences(known.classes, dataset.classes)}; {OTHER}")
-    if trainer.digest != state["digest"]:
-        raise ValueError(f"the training images of {dataset.name} differ from those of the run in {out}: some were "
-                         f"added, removed or renamed; {OTHER}")
-
-
-def flatten(config: dict[str, Any]) -> dict[str, Any]:
-    flat = {}
-    for name, value in config.items():
-        flat |= {f"{name}.{key}": x for key, x in value.items()} if isinstance(value, dict) else {name: value}
-    return flat
-
-
 def save(out: Path, trainer: Trainer, writer: Writer) -> None:
     """Start writing the checkpoint and the metrics; a state that is not finite is never saved."""
     start = time.perf_counter()
     state = trainer.state_dict()
-    trainer.read(state["totals"])
+    trainer.progress.means(state["totals"])
     if parallel.is_first():  # all processes have the same state
         writer.submit(write_state, out, snapshot(state))
     trainer.spent_s["saving"] += time.perf_counter() - start

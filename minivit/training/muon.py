@@ -65,12 +65,12 @@ class Muon(torch.optim.Optimizer):
             if "momentum" not in state:
                 state["momentum"] = torch.zeros_like(grads)
             momentum = state["momentum"].lerp_(grads, 1 - mu)
-            steps = share_out(grads.lerp(momentum, mu)) * (lr * 0.2 * max(grads.shape[1:]) ** 0.5)
+            steps = orthogonalize_together(grads.lerp(momentum, mu)) * (lr * 0.2 * max(grads.shape[1:]) ** 0.5)
             torch._foreach_mul_(matrices, 1 - lr * group["weight_decay"])
             torch._foreach_sub_(matrices, steps.unbind())
 
 
-def share_out(matrices: Tensor) -> Tensor:
+def orthogonalize_together(matrices: Tensor) -> Tensor:
     """Orthogonalise matrices (K, M, N), with each process doing its share: see :func:`orthogonalize`."""
     if parallel.world_size() == 1:
         return orthogonalize(matrices)

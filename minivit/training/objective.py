@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from minivit.tasks import find_task
 from minivit.training.config import Config
 from minivit.training.device import autocast
-from minivit.wrappers import as_input
+from minivit.wrappers import as_input, at_least_float32
 
 Loss = Callable[[Tensor, Tensor], Tensor]  # maps logits and targets to a number
 
@@ -66,10 +66,6 @@ class ObjectiveOnMaps(Objective):
         logits = at_least_float32(logits)
         on_maps = torch.stack([loss(at_least_float32(maps[i]), self.form) for i, loss in self.losses.items()]).mean()
         return self.loss(logits, targets) + self.weight * on_maps, logits
-
-
-def at_least_float32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
 def create_objective(model: nn.Module, config: Config, precision: str, device: torch.device) -> Objective:

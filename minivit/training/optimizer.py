@@ -65,7 +65,7 @@ def freeze(model: nn.Module, patterns: Sequence[str]) -> None:
         raise ValueError(f"frozen={list(patterns)} leaves no parameter to train")
 
 
-def load_memory(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
     """Load an optimiser's state but keep its own settings, since those in the state may be for another device."""
     settings = [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)

@@ -31,7 +31,6 @@ import re
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -228,15 +227,3 @@ def gather_parts(part: Tensor, whole: Tensor) -> Tensor:
     whole.zero_()
     whole[rank()::world_size()] = part
     return add_up(whole)
-
-
-def same_everywhere(tensors: Iterable[Tensor]) -> bool:
-    """Say whether all processes have the same numbers, to the last bit; for tests and debugging."""
-    if world_size() == 1:
-        return True
-    for tensor in tensors:
-        first = tensor.detach().clone()
-        dist.broadcast(first, 0)
-        if largest(int(not torch.equal(first, tensor))) != [0]:
-            return False
-    return True

@@ -83,7 +83,7 @@ def load_published(path: str | Path, model: str, *, model_options: Mapping[str, 
     except ValueError as error:
         raise CheckpointError(f"{path} is not of {name}: {error}") from None
     shape = next(module.image_shape for module in network.modules() if hasattr(module, "image_shape"))
-    how = choose(path, header, shape[1:], given)
+    how = choose_preprocessing(path, header, shape[1:], given)
     config = Config(model=name, model_options=options, dataset=dataset, dataset_options=given | vars(how))
     return Trained(network.eval(), config, DataInfo(tuple(classes or ()), shape, how.mean, how.std))
 
@@ -102,7 +102,8 @@ def check_classes(classes: Sequence[str] | None, num_logits: int, path: Path) ->
         raise ValueError(f"classes: {twice[0]!r} is listed twice; use names that differ, such as WordNet ids")
 
 
-def choose(path: Path, header: Mapping[str, str], image_size: Sequence[int], given: dict[str, Any]) -> Preprocessing:
+def choose_preprocessing(path: Path, header: Mapping[str, str], image_size: Sequence[int], given: dict[str, Any]
+                         ) -> Preprocessing:
     """Return how images are prepared, and remove from ``given`` what says so."""
     file = given.pop("preprocessing", None)
     values = {each.name: given.pop(each.name) for each in fields(Preprocessing) if given.get(each.name) is not None}

@@ -27,7 +27,7 @@ RUN, METRICS = "run.json", "metrics.jsonl"
 RESULTS, RECIPES = shipped("results"), shipped("recipes")  # the book's own
 
 
-def describe(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
+def describe_run(config: Config, device: torch.device, prepare_s: dict[str, float], data: DataInfo) -> dict[str, Any]:
     """Return the content of ``run.json``; ``python -m minivit train run.json`` repeats the run."""
     return {"config": asdict(config), "data": asdict(data), "seed": config.seed, "commit": commit(),
             **sitting(config, device), "prepare_s": prepare_s,
@@ -103,7 +103,7 @@ def write_run(out: Path, config: Config, device: torch.device, prepare_s: dict[s
     than one that was never stopped.
     """
     path = out / RUN
-    now = describe(config, device, prepare_s, data)
+    now = describe_run(config, device, prepare_s, data)
     if path.exists():
         first = read_run(out)
         before = first.get("resumed", [first])[-1]

@@ -5,6 +5,8 @@ import os
 import numpy as np
 import torch
 
+START, STEP, EPOCH, SUBSET, READ = range(5)  # what a random draw is for: the second number of its key
+
 
 def seed_torch(*key: int) -> None:
     """Set PyTorch's generators, on all devices, to a state that depends only on ``key``."""

@@ -15,7 +15,7 @@ from minivit.data.relabel import relabel
 from minivit.files import user_path
 from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
-from minivit.options import did_you_mean, from_json
+from minivit.options import did_you_mean, first_few, from_json
 from minivit.tasks import find_task
 from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, read_safetensors
 from minivit.training.config import Config
@@ -229,7 +229,5 @@ def differences(known: Sequence[str], classes: Sequence[str]) -> str:
     return "; ".join(f"{side}: {listed(names)}" for side, names in sides.items() if names) or "another order"
 
 
-def listed(names: Sequence[str], most: int = 3) -> str:
-    """List the first few names, and say how many more there are."""
-    more = len(names) - most
-    return ", ".join(map(repr, names[:most])) + (f" and {more} more" if more > 0 else "")
+def listed(names: Sequence[str]) -> str:
+    return first_few(map(repr, names), 3)

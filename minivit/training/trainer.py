@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minivit.data import Dataset, Split, batches
+from minivit.data import Dataset, batches
 from minivit.draws import part_of
 from minivit.layers import PatchDropout
 from minivit.mixers import TokenMixer
@@ -26,23 +26,19 @@ from minivit.tasks import find_task
 from minivit.training import parallel
 from minivit.training.compilation import compile_step, compiling
 from minivit.training.config import Config
+from minivit.training.data import choose_images
 from minivit.training.device import resolve_precision, synchronize
 from minivit.training.evaluate import evaluate, report_broken
 from minivit.training.graph import Replay
 from minivit.training.interval import Interval
 from minivit.training.objective import create_objective
-from minivit.training.optimizer import create_optimizers, freeze, learning_rate, load_memory, set_learning_rate
+from minivit.training.optimizer import create_optimizers, freeze, learning_rate, load_optimizer, set_learning_rate
+from minivit.training.progress import Progress, TrainingError
 from minivit.training.recompute import recompute_blocks
-from minivit.training.seeding import choose_kernels, keys, permutation, seed_torch
+from minivit.training.seeding import EPOCH, READ, START, STEP, choose_kernels, keys, permutation, seed_torch
 from minivit.training.step import MovingAverage, Step
 
 log = logging.getLogger(__name__)
-
-START, STEP, EPOCH, SUBSET, READ = range(5)  # what a random draw is for: the second number of its key
-
-
-class TrainingError(Exception):
-    """A run that cannot go on; the message names the step and the way out."""
 
 
 def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
@@ -59,25 +55,6 @@ def create_first_model(config: Config, dataset: Dataset) -> nn.Module:
                          f"{config.model_options} do not go together: {why}; leave patch_dropout out")
     freeze(model, config.frozen)
     return model
-
-
-def choose_images(config: Config, dataset: Dataset) -> tuple[Split, Split | None]:
-    """Return the images to train on, and the held-out images to evaluate on instead of the test set, or None.
-
-    The choice is the same for every seed, so that seeds differ only in training. Held-out images come last.
-    """
-    held_out, train_images = config.held_out_images, config.train_images
-    if not held_out and not len(dataset.test):
-        raise ValueError(f"{dataset.name} has no test images; hold out some training images, with held_out_images")
-    left = len(dataset.train) - held_out
-    if left < (train_images or 1):
-        raise ValueError(f"train_images={train_images} and held_out_images={held_out} do not fit into the "
-                         f"{len(dataset.train)} training images of {dataset.name}")
-    if not held_out and train_images is None:
-        return dataset.train, None
-    order = permutation(len(dataset.train), SUBSET)
-    chosen = dataset.train.subset(order[:left if train_images is None else train_images])
-    return chosen, dataset.train.subset(order[left:]) if held_out else None
 
 
 class Trainer:
@@ -139,7 +116,7 @@ class Trainer:
         self.spent_s = {"training": 0.0, "evaluation": 0.0, "saving": 0.0}
         self.evaluates = Interval("evaluate_every", config.evaluate_every, time.monotonic())
         self.history: list[dict[str, Any]] = []
-        self.glanced = self.totals.cpu()
+        self.progress = Progress(self.take_step.totals, self.steps_per_epoch)
         self.prepare_s = {"model": round(time.perf_counter() - start, 2)}
 
     def create_step(self) -> Step:
@@ -154,11 +131,6 @@ class Trainer:
         return Step(augment, self.objective, self.model, self.optimizers, clip_norm=config.clip_norm or inf,
                     average=average, device=self.device, parts=None if self.is_whole else self.take_parts,
                     num_parts=config.accumulate)
-
-    @property
-    def totals(self) -> Tensor:
-        """Totals of the current epoch: see :class:`minivit.training.step.Step`."""
-        return self.take_step.totals
 
     @cached_property
     def digest(self) -> str:
@@ -264,42 +236,6 @@ class Trainer:
         self.set_patch_dropout(self.patch_dropout_at(self.step))
         self.take_step.number.fill_(self.step)
 
-    def progress(self) -> tuple[float, float]:
-        """Return this epoch's mean training loss and its accuracy in per cent, after waiting for the device.
-
-        Raises
-        ------
-        TrainingError
-            If the loss or its gradient was not finite at some step.
-        """
-        return self.read(self.totals_of_all())
-
-    def totals_of_all(self) -> Tensor:
-        """Return the totals over all processes; every process must call this."""
-        totals = self.totals.clone()
-        if parallel.world_size() > 1:
-            parallel.add_up(totals[:3])
-            totals[3], = parallel.largest(int(totals[3]))
-        return totals
-
-    def glance(self) -> tuple[float, float]:
-        """Return what :meth:`progress` would have returned at the previous call, without waiting for the device."""
-        arrived = self.glanced
-        # The device copies into pinned memory in the background. If it isn't done by the next call, what it finds is
-        # what was there before.
-        self.glanced = torch.empty_like(arrived, pin_memory=self.device.type == "cuda").copy_(arrived)
-        self.glanced.copy_(self.totals, non_blocking=True)
-        return self.read(arrived)
-
-    def read(self, totals: Tensor) -> tuple[float, float]:
-        """Return mean loss and accuracy of some totals; raise the error of :meth:`progress` if a step failed."""
-        loss, right, n, failed = totals.tolist()
-        if failed >= 0:
-            raise TrainingError(f"step {failed:.0f} (epoch {failed // self.steps_per_epoch + 1:.0f}): the loss or its "
-                                "gradient is not a finite number; try a lower learning_rate, more warmup_epochs or "
-                                "precision=float32")
-        return (loss / n, 100 * right / n) if n else (float("nan"), float("nan"))
-
     def train_epoch(self, after_step: Callable[[int], None]) -> None:
         """Take the remaining steps of this epoch; call ``after_step(number of images)`` after each."""
         epoch = len(self.history)
@@ -323,7 +259,7 @@ class Trainer:
 
     def finish_epoch(self, after_batch: Callable[[], None]) -> dict[str, Any]:
         """Evaluate, if it's time; add this epoch's metrics to the history and return them."""
-        train_loss, _ = self.progress()
+        train_loss, _ = self.progress.read()
         report_broken(self.images, "were replaced with others")
         last = len(self.history) + 1 == self.config.epochs
         evaluates, = parallel.largest(self.evaluates.is_over(len(self.history) + 1, time.monotonic()) or last)
@@ -331,7 +267,7 @@ class Trainer:
         speed = self.steps_per_epoch * self.batch_size / self.epoch_time_s
         metrics = {"train_loss": train_loss, **test, "images_per_second": speed, "time_s": self.time_s}
         self.history.append({"epoch": len(self.history) + 1} | {name: round(x, 4) for name, x in metrics.items()})
-        self.totals[:3] = 0
+        self.progress.totals[:3] = 0
         self.epoch_time_s = 0.0
         return self.history[-1]
 
@@ -353,7 +289,7 @@ class Trainer:
         average = self.average
         return {"config": asdict(self.config), "data": asdict(self.dataset.info), "digest": self.digest,
                 "step": self.step, "history": self.history, "spent_s": self.spent_s,
-                "epoch_time_s": self.epoch_time_s, "totals": self.totals_of_all(), "model": self.model.state_dict(),
+                "epoch_time_s": self.epoch_time_s, "totals": self.progress.of_all(), "model": self.model.state_dict(),
                 "average": average.state_dict() if average else None,
                 "optimizer": [optimizer.state_dict() for optimizer in self.optimizers]}
 
@@ -362,10 +298,10 @@ class Trainer:
         self.step, self.history = state["step"], list(state["history"])
         self.spent_s |= state.get("spent_s", {"training": state.get("time_s", 0.0)})  # older ones have only the sum
         self.epoch_time_s = state["epoch_time_s"]
-        self.totals.copy_(state["totals"])
-        self.totals[:3] *= parallel.is_first()  # the checkpoint has the sum over all processes
+        self.progress.totals.copy_(state["totals"])
+        self.progress.totals[:3] *= parallel.is_first()  # the checkpoint has the sum over all processes
         self.model.load_state_dict(state["model"])
         for optimizer, its_state in zip(self.optimizers, state["optimizer"], strict=True):
-            load_memory(optimizer, its_state)
+            load_optimizer(optimizer, its_state)
         if self.average:
             self.average.load_state_dict(state["average"])

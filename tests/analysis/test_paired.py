@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from minivit.analysis import chance_of, compare_pairs, holm, paired_difference, paired_p
+from minivit.analysis import compare_pairs, holm, one_sided_p, paired_difference, paired_p
 
 
 def test_by_hand():
@@ -41,28 +41,28 @@ def test_differences_need_no_partner_and_may_all_be_the_same():
 
 def test_chance_by_hand():
     # 1, 2 and 6 have the mean 3, t = 3 / (7 / 3)**0.5 = 1.9640; P(T > t) = (1 - t / (t² + 2)^½) / 2.
-    assert chance_of([1, 2, 6], 0) == pytest.approx((1 - 1.9640 / (1.9640**2 + 2)**0.5) / 2, abs=1e-5)
-    assert chance_of([1, 2, 6], 3) == 0.5
-    assert chance_of([1, 2, 6], 1) + chance_of([-1, -2, -6], -1) == pytest.approx(1)
+    assert one_sided_p([1, 2, 6], 0) == pytest.approx((1 - 1.9640 / (1.9640**2 + 2)**0.5) / 2, abs=1e-5)
+    assert one_sided_p([1, 2, 6], 3) == 0.5
+    assert one_sided_p([1, 2, 6], 1) + one_sided_p([-1, -2, -6], -1) == pytest.approx(1)
     # 3.7469 is the value that 1 of 100 draws of t exceed, with 4 degrees of freedom.
     x = np.array([75.1, 75.3, 75.9, 75.6, 75.4])
-    assert chance_of(x, x.mean() - 3.7469 * x.std(ddof=1) / 5**0.5) == pytest.approx(0.01, abs=1e-5)
+    assert one_sided_p(x, x.mean() - 3.7469 * x.std(ddof=1) / 5**0.5) == pytest.approx(0.01, abs=1e-5)
 
 
 def test_chance_is_small_as_often_as_it_says_where_nothing_is_better():
     draws = np.random.default_rng(0).normal(75.43, 0.3, size=(4000, 5))
-    assert np.mean([chance_of(row, 75.43) < 0.05 for row in draws]) == pytest.approx(0.05, abs=0.01)
+    assert np.mean([one_sided_p(row, 75.43) < 0.05 for row in draws]) == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize("results, p", [([2, 2], 0), ([1, 1, 1], 1), ([0.5, 0.5], 1)])
 def test_results_that_are_all_the_same_have_a_chance_too(results, p):
-    assert chance_of(results, 1) == p
+    assert one_sided_p(results, 1) == p
 
 
 @pytest.mark.parametrize("results", [[1.0], [], [1.0, np.nan], 3.0])
 def test_what_has_no_chance_is_told(results):
     with pytest.raises(ValueError, match="two results at least"):
-        chance_of(results, 1)
+        one_sided_p(results, 1)
 
 
 @pytest.mark.parametrize("p, claimed", [

@@ -211,10 +211,10 @@ def test_bad_labels_are_named(images, bad):
 
 @pytest.mark.parametrize("disturb, message", [
     (lambda x, bad: centre_occlusion(x, bad), r"share=.* must be in \[0, 1\]"),
-    (lambda x, bad: gaussian_noise(x, bad, seeded()), "sigma=.* finite and 0 or more"),
-    (lambda x, bad: shot_noise(x, bad, seeded()), "photons=.* finite and larger than 0"),
-    (lambda x, bad: gaussian_blur(x, bad), "sigma=.* finite and larger than 0"),
-    (lambda x, bad: fgsm(linear(), x, torch.zeros(B, dtype=torch.int64), bad), "epsilon=.* finite and 0 or more"),
+    (lambda x, bad: gaussian_noise(x, bad, seeded()), "sigma=.* finite number of at least 0"),
+    (lambda x, bad: shot_noise(x, bad, seeded()), "photons=.* finite number larger than 0"),
+    (lambda x, bad: gaussian_blur(x, bad), "sigma=.* finite number larger than 0"),
+    (lambda x, bad: fgsm(linear(), x, torch.zeros(B, dtype=torch.int64), bad), "epsilon=.* of at least 0"),
 ])
 @pytest.mark.parametrize("bad", [-0.1, float("inf"), float("nan")])
 def test_a_bad_strength_is_named(images, disturb, message, bad):

@@ -13,7 +13,7 @@ import nbformat
 import pytest
 
 from tools.editions import learner_edition
-from tools.notebooks import notebook_paths
+from tools.notebooks import notebook_paths, tags
 from tools.paths import ROOT
 from tools.stubs import OPEN, parse, uses, wanted_before
 
@@ -26,10 +26,6 @@ QUESTION = re.compile(r"^\*\*(\d)\.\*\* ", re.MULTILINE)
 ANSWER = re.compile(r'<details class="answer"><summary>([^<$\n]+)</summary>\n\n(.+?)\n\n</details>', re.DOTALL)
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.relative_to(BOOK).as_posix())
-
-
-def tags(cell: nbformat.NotebookNode) -> set[str]:
-    return set(cell.metadata.get("tags", []))
 
 
 def exercises(notebook: nbformat.NotebookNode) -> list[list[int]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tools.notebooks import notebook_paths
+from tools.notebooks import notebook_paths, tags
 from tools.paths import ROOT
 
 GLOSSARY = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8").partition(":::{glossary}\n")[2]
@@ -30,7 +30,7 @@ LINK = re.compile(r"\[[^\]]*\]\(<?#([^)>]*)>?\)")
 def prose(path: Path) -> str:
     """Return what a reader of the page reads on the way to the references."""
     cells = (cell.source for cell in nbformat.read(path, as_version=4).cells
-             if cell.cell_type == "markdown" and "instructor" not in cell.metadata.get("tags", []))
+             if cell.cell_type == "markdown" and "instructor" not in tags(cell))
     return NOT_PROSE.sub("", "\n\n".join(cells).partition("**References**")[0])
 
 

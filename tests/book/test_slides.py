@@ -5,6 +5,7 @@ import re
 import nbformat
 import pytest
 
+from tools.notebooks import tags
 from tools.paths import ROOT
 from tools.slides.deck import ANSWER, lesson_numbers, slide_type, slides_of
 
@@ -49,7 +50,7 @@ def read(slide):
 def test_every_section_of_the_lesson_is_on_a_slide(name):
     notebook, home = NOTEBOOKS[name], for_home(LESSONS[name][1])
     missing = [title for title, cells in sections(notebook).items()
-               if title not in NOT_TAUGHT and "second-reading" not in cells[0].metadata.get("tags", [])
+               if title not in NOT_TAUGHT and "second-reading" not in tags(cells[0])
                and not any(title.startswith(start) for start in home)
                and not any(slide_type(cell) in ("slide", "fragment", "-") for cell in cells)]
     assert missing == []
@@ -58,7 +59,7 @@ def test_every_section_of_the_lesson_is_on_a_slide(name):
 def test_no_slide_shows_what_is_for_a_second_reading_or_for_the_instructor(name):
     for cell in NOTEBOOKS[name].cells:
         if slide_type(cell):
-            assert not {"second-reading", "instructor", "solution"} & set(cell.metadata.get("tags", []))
+            assert not {"second-reading", "instructor", "solution"} & tags(cell)
 
 
 def test_a_deck_is_a_lesson_long_and_each_slide_says_one_thing(name):

@@ -7,7 +7,7 @@ from threading import Thread
 import pytest
 
 from tests.figures.live_data import make
-from tools.browsers import NAMES, find_browser
+from tools.browsers import NAMES, find_browser, running
 from tools.paths import BUILD
 
 
@@ -30,14 +30,12 @@ def site():
 
 @pytest.fixture(scope="session")
 def browser():
-    api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("playwright.sync_api")
     program = find_browser()
     if not program:
         pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield running
-        running.close()
+    with running(program) as chromium:
+        yield chromium
 
 
 @pytest.fixture

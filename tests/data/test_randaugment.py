@@ -179,7 +179,7 @@ def test_a_gpu_is_not_waited_for(augment, images, waiting_is_an_error):
 
 @pytest.mark.parametrize("options, message", [
     ({"operations": 0}, "operations=0 must be at least 1"), ({"magnitude": 11}, r"magnitude=11 .* in \[0, 10\]"),
-    ({"magnitude": -1}, "magnitude=-1"), ({"noise": -0.5}, "noise=-0.5 .* 0 or more"),
+    ({"magnitude": -1}, "magnitude=-1"), ({"noise": -0.5}, "noise=-0.5 .* at least 0"),
     ({"probability": 1.1}, r"probability=1.1 .* in \[0, 1\]"),
 ])
 def test_bad_options_are_named(images, options, message):

@@ -3,15 +3,8 @@
 import pytest
 import torch
 
-from minivit.layers import (
-    Attention,
-    AttentionDownsample,
-    ContextBroadcast,
-    LessAttention,
-    ScaledContextBroadcast,
-    TokenMap,
-    UniformHeadAttention,
-)
+from minivit.layers import ContextBroadcast, ScaledContextBroadcast
+from minivit.mixers import Attention, AttentionDownsample, LessAttention, TokenMap, UniformHeadAttention
 from minivit.mixers.scores import Factors, attend
 from minivit.models import ViT
 

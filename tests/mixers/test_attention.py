@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from minivit.layers import Attention
+from minivit.mixers import Attention
 from minivit.scratch import softmax
 
 B, N, H, D = 2, 7, 3, 5

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.layers import AttentionDownsample
+from minivit.mixers import AttentionDownsample
 
 B, H, OUT, S, M = 2, 3, 5, 6, 7
 N = S * S

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from minivit.layers import Attention, Block, Factors, LessAttention, SpatialReduction, TokenMap
-from minivit.mixers import Product
+from minivit.layers import Block
+from minivit.mixers import Attention, Factors, LessAttention, Product, SpatialReduction, TokenMap
 
 B, H, D, S, RATIO = 2, 3, 5, 6, 2
 N, M, C = S * S, (S // RATIO) ** 2, H * D

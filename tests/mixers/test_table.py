@@ -243,7 +243,7 @@ def test_so_does_one_with_a_map(monkeypatch):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"mixer": "linaer"}, r"mixer='linaer' is not a mixer \(did you mean 'linear'\?\); known: attention"),
+    ({"mixer": "linaer"}, r"mixer='linaer' is not known \(did you mean 'linear'\?\); it must be one of attention"),
     ({"mixer": "linear", "uniform_head": "replace"}, "mixer='linear' and uniform_head='replace'"),
     ({"mixer": "spectral", "attention_layers": [0]}, r"mixer='spectral' and attention_layers=\[0\]"),
     ({"mixer": "less_attention"}, "mixer='less_attention' .*attention_layers"),

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from minivit.layers import Attention, UniformHeadAttention
+from minivit.mixers import Attention, UniformHeadAttention
 
 B, N, H, C = 2, 7, 3, 15
 

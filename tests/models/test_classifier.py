@@ -1,13 +1,14 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
 from minivit.models import create_model, keep_classes
 from minivit.models.segmenter import create_segmenter
 
 SMALL = {
     "vit_nano_patch4_32": dict(image_size=8, dim=12, depth=2, num_heads=3),
-    "lavit_nano": dict(image_size=16, dims=(6, 12), depths=(1, 1), num_heads=(1, 2), attention_depths=(1, 1),
-                       reductions=(2, 1), mlp_ratios=(2.0, 2.0)),
+    "lavit_nano": dict(image_size=16, dims=(6, 12), depths=(1, 2), num_heads=(1, 2), attention_depths=(1, 1),
+                       reductions=(2, 1), mlp_ratios=(2.0, 2.0), less_attention_rank=3),
     "mixer_s16_224": dict(image_size=8, patch_size=4, dim=12, depth=2),
     "pit_b_224": dict(image_size=8, patch_size=4, stride=2, dims=(6, 12), depths=(1, 1), num_heads=(1, 2)),
 }
@@ -71,3 +72,16 @@ def test_a_model_without_logits_for_images_keeps_no_classes():
 def test_every_norm_divides_by_what_published_models_do(name):
     norms = [module for module in create(name, 7).modules() if isinstance(module, torch.nn.LayerNorm)]
     assert len(norms) >= 5 and {norm.eps for norm in norms} == {1e-6}
+
+
+def test_a_model_learns_a_batch_by_heart(name):
+    torch.manual_seed(0)
+    model, x, labels = create_model(name, **SMALL[name], num_classes=7, context="cb"), images(name), torch.arange(5)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        loss = F.cross_entropy(model(x), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.1
+    assert [key for key, p in model.named_parameters() if p.grad is None or not p.grad.any()] == []

@@ -10,7 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 from minivit.bench.memory import peak_bytes
 from minivit.data import Dataset, Split
 from minivit.models import LaViT, PiT, ViT
-from minivit.report.analyze import analyze, choose_images, create_conditions, token_grid
+from minivit.report.analyze import analyze, choose_images, token_grid
+from minivit.report.conditions import create_conditions
 from minivit.training import evaluate
 
 K, SIDE, IMAGES = 3, 6, 23

@@ -4,7 +4,8 @@ import torch
 from minivit.analysis import centre_occlusion, fgsm
 from minivit.data import Dataset, Split
 from minivit.models import create_model
-from minivit.report.analyze import analyze, create_conditions
+from minivit.report.analyze import analyze
+from minivit.report.conditions import create_conditions
 from minivit.report.evaluation import evaluate_under
 from minivit.training import evaluate
 from minivit.training.evaluate import predict

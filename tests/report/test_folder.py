@@ -11,7 +11,8 @@ from torch import nn
 from minivit.data import load
 from minivit.models import create_model
 from minivit.report.analyze import analyze
-from minivit.report.folder import draw_figures, draw_robustness, draw_rollout, report, save_figures, table
+from minivit.report.figures import draw_figures, draw_robustness, draw_rollout
+from minivit.report.folder import report, save_figures, table
 from minivit.training import CheckpointError, Config
 from minivit.training.checkpoint import save_weights
 

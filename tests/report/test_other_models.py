@@ -13,7 +13,7 @@ from minivit.analysis import attention_distance, cost, fgsm
 from minivit.data import Dataset, Split
 from minivit.models import LaViT, Mixer, ViT
 from minivit.report.analyze import analyze, has_maps, measure_scales
-from minivit.report.folder import draw_figures
+from minivit.report.figures import draw_figures
 from minivit.training import Config, evaluate
 from minivit.training.trainer import Trainer
 from minivit.wrappers import unwrap

@@ -14,6 +14,7 @@ from minivit.training import (
     Stopped,
     Trainer,
     TrainingError,
+    data,
     load_config,
     load_variants,
     loop,
@@ -239,14 +240,14 @@ def test_a_bad_variant_is_named_before_anything_runs(recipe, runs, tmp_path, var
 
 def test_the_check_before_the_first_run_compiles_nothing(config, recipe, monkeypatch):
     monkeypatch.setattr("torch.compile", lambda *_, **__: pytest.fail("something was compiled"))
-    sweep_module.check_fit(recipe(), {"": config.override(compile="default")}, loop.SharedData(None))
+    sweep_module.check_fit(recipe(), {"": config.override(compile="default")}, data.SharedData(None))
 
 
 def test_a_sweep_reads_its_recipe_once_and_its_data_once(recipe, tmp_path, monkeypatch):
-    path, load, loaded = recipe(VARIANTS), loop.load, []
+    path, load, loaded = recipe(VARIANTS), data.load, []
     count = tmp_path / "count"
     path.write_text(path.read_text() + f"\nwith open({str(count)!r}, 'a') as file:\n    file.write('x')\n")
-    monkeypatch.setattr(loop, "load", lambda *a, **options: loaded.append(a) or load(*a, **options))
+    monkeypatch.setattr(data, "load", lambda *a, **options: loaded.append(a) or load(*a, **options))
     run(path, tmp_path, seeds=(0, 1), overrides={"epochs": 1})
     assert count.read_text() == "x" and len(loaded) == 1
 

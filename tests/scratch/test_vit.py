@@ -173,7 +173,7 @@ def test_an_optimiser_made_before_loading_steps_the_loaded_weights(draw):
     ({"patch_size": 4}, "patch_size=4 does not divide image_size=15"),
     ({"num_heads": 3}, "num_heads=3 does not divide dim=22"),
     ({"depth": 0}, "depth=0 must be at least 1"),
-    ({"context": "cbs"}, "context='cbs' is not known; it must be one of none, cb, cb_s"),
+    ({"context": "cbs"}, "context='cbs' is not known.*it must be one of none, cb, cb_s"),
     ({"context_layers": [3]}, r"context_layers=\[3\] is neither 'upper', 'all' nor indices in \[0, 3\)"),
     ({"context_layers": "lower"}, "context_layers='lower'"),
     ({"context_layers": 2}, "context_layers=2 is neither"),

@@ -121,7 +121,7 @@ def test_what_has_no_head_or_no_masks_is_named():
         Segmenter(create_model("mixer_s16_224", num_classes=0, dim=8, depth=1), 5)
     with pytest.raises(ValueError, match="needs masks, which digits lacks"):
         TASK.fit(load("digits"))
-    with pytest.raises(ValueError, match="task='segmentatoin' is not a task.*did you mean 'segmentation'"):
+    with pytest.raises(ValueError, match="task='segmentatoin' is not known.*did you mean 'segmentation'"):
         find_task("segmentatoin")
 
 

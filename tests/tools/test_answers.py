@@ -10,7 +10,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from tools import answers
 from tools.editions import chapters, learner_edition
-from tools.notebooks import in_order, sections
+from tools.notebooks import in_order, sections, tags
 from tools.paths import ROOT
 from tools.stubs import without_markers
 
@@ -33,7 +33,7 @@ def test_every_solution_of_a_chapter_is_in_and_named_as_in_the_book(path):
     notebook = NOTEBOOKS[path]
     shown = BeautifulSoup(answers.chapter(NUMBER[path], notebook), "html.parser")
     text = words(shown.text)
-    solutions = [cell for cell in notebook.cells if "solution" in answers.tags(cell) and cell.cell_type == "code"]
+    solutions = [cell for cell in notebook.cells if "solution" in tags(cell) and cell.cell_type == "code"]
     for cell in solutions:
         assert words(without_markers(cell.source)) in text, cell.source
     titles = [title.text for title in shown("h3")]
@@ -50,7 +50,7 @@ def test_hints_checks_and_notes_for_teachers_are_not_in(path):
     shown = words(BeautifulSoup(answers.chapter(NUMBER[path], notebook), "html.parser").text)
     assert "Firsthint" not in shown and "Fortheinstructor" not in shown and "Misconceptions." not in shown
     for cell in notebook.cells:
-        if "check" in answers.tags(cell) and cell.source.count("\n") > 1:
+        if "check" in tags(cell) and cell.source.count("\n") > 1:
             assert words(cell.source) not in shown
 
 
@@ -68,8 +68,8 @@ def test_every_quick_question_has_its_right_answer(booklet):
 def test_a_question_without_one_right_answer_is_an_error_that_names_it():
     source = ('## Quick questions\n\n**1.** Why?\n\n<details class="answer"><summary>So</summary>\n\nNot quite: no.\n\n'
               "</details>")
-    with pytest.raises(ValueError, match="Chapter 3, question 1: 0 answers"):
-        answers.quick_questions("Chapter 3", source)
+    with pytest.raises(ValueError, match="Chapter 3 has the quick question 1 with 0 answers"):
+        answers.quiz("Chapter 3", source)
 
 
 def test_what_a_check_printed_stays_if_it_says_more_than_right():

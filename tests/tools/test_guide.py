@@ -7,10 +7,9 @@ import pytest
 from bs4 import BeautifulSoup
 
 from tools import guide
-from tools.answers import tags
 from tools.book import NOTEBOOKS_BRANCH
 from tools.budget import declared
-from tools.notebooks import in_order
+from tools.notebooks import in_order, tags
 from tools.outline import chapter, check_yourself, lessons
 from tools.paths import ROOT
 

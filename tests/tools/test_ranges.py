@@ -8,7 +8,8 @@ from minivit.expect import RECORD
 from tools.notebooks import notebook_paths
 from tools.paths import ROOT
 from tools.ranges import collect, measure
-from tools.what_to_expect import PAGE, fill, page
+from tools.tables import fill
+from tools.what_to_expect import PAGE, page
 
 
 def test_a_repeat_runs_the_same_code_with_other_seeds_and_keeps_its_results(write_notebook):
@@ -30,10 +31,10 @@ def test_a_run_that_lacks_a_result_is_told():
 
 def test_a_table_stands_between_its_marks():
     start, end = "<!-- budgets: written by make notebooks -->\n", "<!-- end of budgets -->\n"
-    text = fill(f"before\n{start}old\n{end}after\n", {"budgets": ["| a |", "|---|"]})
+    text = fill(f"before\n{start}old\n{end}after\n", {"budgets": ["| a |", "|---|"]}, "a page", "make notebooks")
     assert text == f"before\n{start}\n| a |\n|---|\n\n{end}after\n"
     with pytest.raises(ValueError, match="no place for the table of budgets"):
-        fill("before\n", {"budgets": []})
+        fill("before\n", {"budgets": []}, "a page", "make notebooks")
 
 
 def test_the_page_is_that_of_the_notebooks_and_the_records():

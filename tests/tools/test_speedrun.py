@@ -68,7 +68,7 @@ def test_every_entry_of_the_repository_meets_the_rule_and_the_page_shows_it():
     for entry in entries:
         assert check(TRACKS[entry.track], entry.folder) == [], entry
     text = (RESULTS / "speedrun.md").read_text(encoding="utf-8")
-    assert text == speedrun_page.fill(text, entries), "run `make speedrun`"
+    assert text == speedrun_page.filled(text, entries), "run `make speedrun`"
 
 
 def test_the_page_has_what_the_records_have(results, runs, capsys):
@@ -231,7 +231,7 @@ def test_a_faulty_entry_leaves_the_page_alone(results, runs, capsys):
 @pytest.mark.parametrize("entries, message", [
     ([dict(records="a"), dict(records="a")], "entry 2 of .*: 'a' is listed twice"),
     ([dict(records="../a")], r"entry 1 of .*: records='../a' must lie below"),
-    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is not a track \(did you mean 'vit_tiny'\?\)"),
+    ([dict(records="a", track="vit_tin")], r"track='vit_tin' is not known \(did you mean 'vit_tiny'\?\)"),
     ([dict(records="a", changed=" ")], "must say who made it"),
     ([dict(records="a", tme=3)], "tme=3 is not an option of entry 1 of"),
     ([dict()], "entry 1 of .*'records'"),
@@ -246,4 +246,4 @@ def test_an_entry_that_cannot_be_read_is_told(results, entries, message):
 def test_a_page_without_a_place_is_told(results, capsys):
     (results / "speedrun.md").write_text("# Nothing\n", encoding="utf-8")
     assert main([]) == 1
-    assert "has no place for the entries of the track 'vit'" in capsys.readouterr().out
+    assert "has no place for the table of vit" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from minivit.data import load
 from minivit.mixers import attention
 from minivit.tasks.task import Task
 from minivit.training import Trainer, load_config
-from minivit.training.loop import fit_classes
+from minivit.training.data import fit_classes
 from tests.step_records import check_step_record, is_step_record
 from tools.step_times import EVERYTHING, WAYS, Way, choose_ways, main, prepare, step_times
 

@@ -8,7 +8,7 @@ from math import inf, nan
 import pytest
 
 from minivit.training import Config, load_config
-from minivit.training.config import FIELDS, GROUPS, describe
+from minivit.training.config import FIELDS, GROUPS, describe_setting
 
 
 @pytest.mark.parametrize("values, message", [
@@ -35,7 +35,7 @@ from minivit.training.config import FIELDS, GROUPS, describe
     ({"save_every": 0}, "save_every=0 must be a number of epochs, at least 1, or seconds"),
     ({"evaluate_every": "soon"}, "evaluate_every='soon' must be a number of epochs"),
     ({"save_every": True}, "save_every=True.*valid integer or a valid string"),
-    ({"task": "segment"}, "task='segment' is not a task .did you mean 'segmentation'"),
+    ({"task": "segment"}, "task='segment' is not known .did you mean 'segmentation'"),
     ({"train_images": 0}, "train_images=0 must be at least 1"),
     ({"held_out_images": -1}, "held_out_images=-1 must be at least 0"),
     ({"erasing": 1.5}, r"erasing=1.5 must be in \[0, 1\]"),
@@ -116,8 +116,9 @@ def test_nothing_of_it_can_be_set(config, name):
 def test_help_has_every_field_with_its_range():
     text = " ".join(Config.__doc__.split())
     for name in FIELDS:
-        assert f"{name} : " in text and describe(name) in text
-    assert "Allowed: in (0, 1), or None." in describe("ema_decay") and "at least 1, or None" in describe("train_images")
+        assert f"{name} : " in text and describe_setting(name) in text
+    assert "Allowed: in (0, 1), or None." in describe_setting("ema_decay")
+    assert "at least 1, or None" in describe_setting("train_images")
 
 
 def test_prints_a_field_a_line_by_its_group_and_name(config):

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from minivit.training import device as module
-from minivit.training.device import answers, autocast, choose_device, resolve_precision
+from minivit.training.device import autocast, choose_device, resolve_precision, works
 
 CPU = torch.device("cpu")
 BEST_DEVICE = module._best_device  # before conftest.py puts the CPU in its place
@@ -99,7 +99,7 @@ def test_a_device_that_was_asked_for_is_an_error_where_it_is_not_available(machi
     machine("cuda", NO_DRIVER)
     with pytest.raises(ValueError, match="^device='cuda' is not available: there is no NVIDIA driver; try cpu$"):
         choose_device("cuda")
-    assert not answers("cuda") and answers("cpu") and not caplog.text
+    assert not works("cuda") and works("cpu") and not caplog.text
 
 
 @pytest.mark.parametrize("error", [

@@ -215,7 +215,7 @@ def test_timms_names_are_known(file, name):
 @pytest.mark.parametrize("options, error, message", [
     ({"classes": ["a", "b"]}, ValueError, r"classes: there are 2 names \('a', 'b'\), but .*deit\.pth has 5 logits"),
     ({"classes": ["a", "b", "c", "b", "d"]}, ValueError, "classes: 'b' is listed twice; .*WordNet"),
-    ({"model": "deit_tiny_distilled_patch16_224"}, ValueError, "name='deit_tiny_distilled_patch16_224' is not a model"),
+    ({"model": "deit_tiny_distilled_patch16_224"}, ValueError, "name='deit_tiny_distilled_patch16_224' is not known"),
     ({"model_options": {"dim": 12}}, CheckpointError, r"deit\.pth is not of vit_tiny_patch16_224: .*the model has"),
     ({"model_options": SIZE | {"image_size": 32}}, CheckpointError,
      r"deit\.pth is not of vit_tiny_patch16_224: pos_embed has shape \(1, 10, 12\), the model's has \(1, 5, 12\)"),

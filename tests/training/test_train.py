@@ -358,29 +358,29 @@ def test_a_glance_tells_what_was_at_the_glance_before(config):
     glances, told = [], []
 
     def look(n):
-        glances.append(trainer.glance())
-        told.append(trainer.progress())
+        glances.append(trainer.progress.glance())
+        told.append(trainer.progress.read())
 
     trainer.train_epoch(look)
     assert glances[1:] == told[:-1] and len(set(told)) == 3
-    trainer.totals[3] = 2.0
-    trainer.glance()
+    trainer.progress.totals[3] = 2.0
+    trainer.progress.glance()
     with pytest.raises(TrainingError, match=r"step 2 \(epoch 1\)"):
-        trainer.glance()
+        trainer.progress.glance()
 
 
 def test_a_glance_that_has_not_arrived_tells_what_was_known(config, monkeypatch):
     trainer = Trainer(config.override(model_options={"num_classes": 10}), load("digits"), torch.device("cpu"))
     trainer.train_epoch(lambda n: None)
-    trainer.glance()
-    known, copy = trainer.progress(), torch.Tensor.copy_
+    trainer.progress.glance()
+    known, copy = trainer.progress.read(), torch.Tensor.copy_
 
     def slow(tensor, source, non_blocking=False):  # as from a device with a long queue
         return tensor if non_blocking else copy(tensor, source)
 
     monkeypatch.setattr(torch.Tensor, "copy_", slow)
-    trainer.totals[:3] += 1
-    assert [trainer.glance() for _ in range(3)] == [known] * 3
+    trainer.progress.totals[:3] += 1
+    assert [trainer.progress.glance() for _ in range(3)] == [known] * 3
 
 
 @pytest.mark.parametrize("form", ["bounded", "printed", "reversed"])

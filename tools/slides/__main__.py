@@ -5,25 +5,23 @@ nbconvert makes them from what :mod:`tools.slides.deck` makes of a chapter. What
 """
 
 import argparse
-import base64
 import html
 import re
 import shutil
 import sys
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import nbformat
 import yaml
 from bs4 import BeautifulSoup
 from nbconvert import SlidesExporter
-from pygments.formatters import HtmlFormatter
 
+from tools.document import code_colours, package_folder
 from tools.epub import TAG, mathml
 from tools.notebooks import replace, title_of
 from tools.numbers import html_well_set
-from tools.pages import smaller
+from tools.pages import smaller_frame
 from tools.paths import ROOT, TEACH
 from tools.slides.deck import SlideError, lesson_numbers, read_deck
 
@@ -52,18 +50,6 @@ add <code>?print-pdf</code> to their address and print that page.</p>
 """
 
 
-def package_folder(name: str) -> Path:
-    """Return the folder of an installed package, which isn't imported."""
-    return Path(find_spec(name).submodule_search_locations[0])
-
-
-def code_colours() -> str:
-    """Return the rules that colour code, as the book's pages have them, by light and by dark."""
-    light, dark = (HtmlFormatter(style=f"a11y-high-contrast-{name}").get_style_defs(":root:not(.print-pdf) .highlight"
-                   if name == "dark" else ".highlight") for name in ("light", "dark"))
-    return f"{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n"
-
-
 def write_shared(folder: Path) -> None:
     """Copy what all decks share: of reveal.js and of MathJax what a deck fetches, and nothing else."""
     reveal = package_folder("sphinx_revealjs") / "_static" / "revealjs"
@@ -77,12 +63,9 @@ def write_shared(folder: Path) -> None:
         target = folder / under / source.name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    rules = (HERE / "slides.css").read_text(encoding="utf-8") + code_colours()
+    colours = code_colours(".highlight", ":root:not(.print-pdf) .highlight")
+    rules = (HERE / "slides.css").read_text(encoding="utf-8") + colours
     (folder / "slides.css").write_text(rules, encoding="utf-8")
-
-
-def smaller_plot(plot: re.Match) -> str:
-    return plot[1] + base64.b64encode(smaller(base64.b64decode(plot[2]))).decode()
 
 
 def in_mathml(formula: re.Match) -> str:
@@ -110,7 +93,7 @@ def page_of(deck: nbformat.NotebookNode) -> str:
         mathjax_url=f"{SHARED}/mathjax/tex-chtml.js", exclude_input_prompt=True, exclude_output_prompt=True,
         exclude_anchor_links=True)
     page, _ = exporter.from_notebook_node(deck)
-    return PLOT.sub(smaller_plot, html_well_set(with_plain_notes(page))) + "\n"
+    return PLOT.sub(smaller_frame, html_well_set(with_plain_notes(page))) + "\n"
 
 
 def chosen(names: list[str]) -> Iterator[Path]:

@@ -4,7 +4,6 @@ What a slide shows and what only the speaker sees is metadata of the chapter's o
 """
 
 import re
-import string
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,17 +13,14 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell, new_notebook
 
 from tools.editions import DIRECTIVE, FOR_SLIDES, in_any_jupyter
-from tools.notebooks import in_order, name_of
-from tools.paths import ROOT
+from tools.notebooks import in_order, name_of, tags
+from tools.outline import ANSWER, quick_questions
 from tools.slides.bands import banded
 
 TYPES = ("slide", "fragment", "-", "notes")  # nbconvert's, without those that a chapter has no use for
 HIDDEN = {"hide-input", "hide-cell", "remove-input", "remove-cell"}
 
 TITLE = re.compile(r"# (.+)\n*")
-QUESTION = re.compile(r"^\*\*\d+\.\*\* ", re.MULTILINE)
-ANSWER = re.compile(r'<details class="answer"><summary>(.*?)</summary>\s*(.*?)\s*</details>', re.DOTALL)
-RIGHT = "Right: "
 BREAK = re.compile(r"^---$", re.MULTILINE)
 LIVE = re.compile(r'class="(live|slider)-figure')
 LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\((?!https?:)[^)\s]+\)")  # to another chapter: there is none beside a slide
@@ -109,23 +105,15 @@ def title_slide(cell: NotebookNode, number: int | None, book: str) -> Slide:
 
 def question_slides(cell: NotebookNode) -> Iterator[Slide]:
     """Return a slide for each quick question: its answers by letters, and on a click which is right, and why."""
-    for number, question in enumerate(QUESTION.split(cell.source)[1:], start=1):
-        answers = ANSWER.findall(question)
-        right = [i for i, (_, why) in enumerate(answers) if why.startswith(RIGHT)]
-        if len(right) != 1:
-            raise SlideError(f"has quick question {number} with {len(right)} answers that start with {RIGHT!r}, not 1")
-        asked = on_slide(ANSWER.sub("", question)).strip()
-        choices = "\n".join(f"<li>\n\n{on_slide(answer)}\n\n</li>" for answer, _ in answers)
-        source = (f'<p class="kicker">Quick question {number}</p>\n\n## {" ".join(asked.split())}\n\n'
+    for it in quick_questions(cell.source):
+        choices = "\n".join(f"<li>\n\n{on_slide(answer)}\n\n</li>" for answer, _ in it.answers.values())
+        source = (f'<p class="kicker">Quick question {it.number}</p>\n\n## {" ".join(on_slide(it.text).split())}\n\n'
                   f'<ol type="A" class="answers">\n{choices}\n</ol>')
-        letter = string.ascii_uppercase[right[0]]
-        why = on_slide(answers[right[0]][1].removeprefix(RIGHT))
-        notes = ["**Answers.**\n\n" + "\n".join(
-            f"- **{letter}**, {for_speaker(answer)}. {for_speaker(because)}"
-            for letter, (answer, because) in zip(string.ascii_uppercase, answers, strict=False))]
-        yield Slide([markdown(cell, f"question{number}", "slide", source),
-                     markdown(cell, f"answer{number}", "fragment",
-                              f'<div class="box answer">\n\n**{letter}.** {why[0].upper()}{why[1:]}\n\n</div>')], notes)
+        notes = ["**Answers.**\n\n" + "\n".join(f"- **{letter}**, {for_speaker(answer)}. {for_speaker(says)}"
+                                                for letter, (answer, says) in it.answers.items())]
+        yield Slide([markdown(cell, f"question{it.number}", "slide", source),
+                     markdown(cell, f"answer{it.number}", "fragment",
+                              f'<div class="box answer">\n\n**{it.right}.** {on_slide(it.why)}\n\n</div>')], notes)
 
 
 def parts(text: str) -> list[str]:
@@ -208,7 +196,7 @@ def shown(cell: NotebookNode, kind: str) -> Iterator[tuple[str, list[NotebookNod
     notes = beside(whole)
     if caption := figure.get("figure", {}).get("caption"):
         notes.append(f"*Figure.* {caption}")
-    code = cell.metadata.get("slide_code", not HIDDEN & set(cell.metadata.get("tags", [])))
+    code = cell.metadata.get("slide_code", not HIDDEN & tags(cell))
     for place, piece in enumerate(pieces, start=first):
         above = [markdown(cell, f"slide{place + 1}", kind, on_slide(texts[place]))] if texts[place] else []
         copy = with_bands(whole, piece) if piece else whole
@@ -232,26 +220,31 @@ def slides_of(notebook: NotebookNode, number: int | None = None, book: str = "")
         try:
             if place == 1:
                 slides.append(title_slide(cell, number, book))
-            kind = slide_type(cell)
-            if kind is None:
-                continue
-            if kind == "notes" and cell.cell_type == "markdown":
-                slides[-1].notes.append(for_speaker(cell.source))
-            elif kind == "slide" and ANSWER.search(cell.source) and "slide" not in cell.metadata:
-                questions = list(question_slides(cell))
-                questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
-                slides += questions
-            else:
-                for start, cells, notes in shown(cell, kind):
-                    if start == "slide":
-                        slides.append(Slide())
-                    elif len(slides) == 1:
-                        raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
-                    slides[-1].cells += cells
-                    slides[-1].notes += map(for_speaker, notes)
-        except SlideError as error:
+            add(slides, cell)
+        except ValueError as error:
             raise SlideError(f"cell {place} ({cell.id}) {error}") from None
     return slides
+
+
+def add(slides: list[Slide], cell: NotebookNode) -> None:
+    """Add what the slides show of a cell, to the last slide or as new ones."""
+    kind = slide_type(cell)
+    if kind is None:
+        return
+    if kind == "notes" and cell.cell_type == "markdown":
+        slides[-1].notes.append(for_speaker(cell.source))
+    elif kind == "slide" and ANSWER.search(cell.source) and "slide" not in cell.metadata:
+        questions = list(question_slides(cell))
+        questions[0].notes.insert(0, for_speaker(lines(cell, "notes") or ""))
+        slides += questions
+    else:
+        for start, cells, notes in shown(cell, kind):
+            if start == "slide":
+                slides.append(Slide())
+            elif len(slides) == 1:
+                raise SlideError(f"has the slide_type {kind!r}, but no cell before it starts a slide")
+            slides[-1].cells += cells
+            slides[-1].notes += map(for_speaker, notes)
 
 
 def deck(notebook: NotebookNode, number: int | None = None, book: str = "") -> NotebookNode:
@@ -280,9 +273,9 @@ def deck(notebook: NotebookNode, number: int | None = None, book: str = "") -> N
     return new_notebook(cells=cells, metadata=notebook.metadata | {"title": title})
 
 
-def lesson_numbers(root: Path = ROOT) -> dict[str, int]:
+def lesson_numbers() -> dict[str, int]:
     """Return the number of each chapter that is a lesson, by its path in the book, in the book's order."""
-    return {name_of(path, root): number for number, path in in_order(root) if number}
+    return {name_of(path): number for number, path in in_order() if number}
 
 
 def read_deck(path: Path, book: str) -> NotebookNode | None:

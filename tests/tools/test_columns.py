@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.tables import is_numbers
+from tools.columns import is_numbers
 
 LONG = "Even more of what takes a sentence and another one, since no proof is ever short"
 PAGE = f"""\
@@ -29,7 +29,7 @@ def test_a_column_of_numbers_is_known(column, expected):
 
 
 def test_numbers_are_set_to_the_right_and_cells_with_sentences_know_their_column(build_page):
-    body = build_page(PAGE, "tools.tables")
+    body = build_page(PAGE, "tools.columns")
     numbers, sentences = body("table")
     right = [["text-right" in cell.get("class", []) for cell in row(["th", "td"])] for row in numbers("tr")]
     assert right == [[False, True, False, False]] * 3 and not numbers.select(".column-name")
