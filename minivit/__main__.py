@@ -7,12 +7,14 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
 from minivit.arguments import OF_DATA, OF_MODEL, parse, read_classes, read_overrides, read_value
 from minivit.data import DataError, Dataset, data_root, fetch, load
 from minivit.data.broken import LIMIT, find_broken
 from minivit.data.class_sorter import sort_into_classes
+from minivit.data.decode import ignore_warnings
 from minivit.data.registry import OWN
 from minivit.data.shard_writer import write_shards
 from minivit.files import user_path
@@ -33,6 +35,7 @@ from minivit.training import (
 from minivit.training.config import merge
 from minivit.training.device import choose_device, failure
 
+SIGPIPE = 13  # Windows has no such signal
 OF_SHARDS = ("size_mb", "seed")  # options for writing them
 
 
@@ -44,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with told_to_the_user(options.level):
             COMMANDS[options.command](options)
+            print(end="", flush=True)  # fail here, where it can be told, rather than at the end
     except Stopped as stopped:
         resume = " and --resume" if "resume" in options else ""  # a sweep always resumes
         if parallel.is_first():
@@ -52,7 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         tell("interrupted")
         return 130
-    except (ValueError, DataError, CheckpointError, TrainingError, RuntimeError) as error:
+    except BrokenPipeError:  # nobody reads on, as in `minivit ... | head`
+        drop_output()
+        return 128 + SIGPIPE
+    except (ValueError, DataError, CheckpointError, TrainingError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError):
+            drop_output()
         reason = failure(error) if isinstance(error, RuntimeError) else error
         if reason is None or os.environ.get("MINIVIT_TRACEBACK"):
             raise
@@ -223,13 +232,21 @@ COMMANDS = {"train": run_train, "sweep": run_sweep, "eval": run_eval, "analyze":
             "bench": run_bench, "plan": run_plan}
 
 
+def drop_output() -> None:
+    """Discard what can't be printed, if anything: Python would try again when it ends, and complain."""
+    try:
+        print(end="", flush=True)
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def tell(message: str) -> None:
     print(f"minivit: {message}", file=sys.stderr)
 
 
 @contextlib.contextmanager
 def told_to_the_user(least: int) -> Iterator[None]:
-    """Print log messages of the package, from this level on, in the format of the command line."""
+    """Print log messages of the package, from this level on, in the format of the command line; none of Pillow's."""
     handler = logging.Handler(least)
     handler.emit = lambda record: tell(record.getMessage())
     logger = logging.getLogger("minivit")
@@ -238,7 +255,9 @@ def told_to_the_user(least: int) -> Iterator[None]:
     logger.setLevel(least)
     logger.propagate = False
     try:
-        yield
+        with warnings.catch_warnings():
+            ignore_warnings()
+            yield
     finally:
         logger.removeHandler(handler)
         logger.setLevel(level)

@@ -68,7 +68,7 @@ def trained_command(commands: Commands, name: str, summary: str) -> Parser:
         add_flag(section, field, FIELDS[field], about)
     section = sub.add_argument_group("published weights", "instead of CHECKPOINT. A config.json beside the file, "
                                      "in the format of timm or transformers, says how to prepare images; without "
-                                     "one it is as for DeiT")
+                                     "one it is as for DeiT, or as for Google's ViTs if the model's tag is theirs")
     section.add_argument("--weights", metavar="FILE", help="weights with timm's names, in .safetensors or as "
                          "torch.save writes them; --classes then names their logits, in a file with one name per "
                          "line")

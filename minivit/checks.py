@@ -19,14 +19,15 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     claim
         What is claimed, in words.
     left, right
-        Arrays or tensors of the same shape, or numbers; a number is compared with every element.
+        Arrays or tensors of the same shape, of any precision and on any device, or numbers; a number is compared with
+        every element.
     atol
         Largest difference allowed; 0 if the two must be equal to the last bit.
 
     Raises
     ------
     AssertionError
-        With the claim and the largest difference, if that exceeds ``atol``; or if a side is still to do.
+        With the claim and the largest difference, if that exceeds ``atol``; or if a side is still to do or is empty.
 
     Examples
     --------
@@ -34,10 +35,22 @@ def check(claim: str, left: Any, right: Any, atol: float = 1e-12) -> None:
     ✓ thirds add up (to 1e-12)
     """
     attempted(left, right)
-    left, right = (np.asarray(side.detach() if hasattr(side, "detach") else side, dtype=float)
-                   for side in (left, right))
+    left, right = (as_array(side).astype(float) for side in (left, right))
+    if not left.size or not right.size:
+        raise AssertionError(f"claim: {claim}: there is nothing to compare; a side is empty, of shape "
+                             f"{left.shape if not left.size else right.shape}")
     np.testing.assert_allclose(left, right, rtol=0, atol=atol, err_msg=f"claim: {claim}")
     say(f"✓ {claim} ({f'to {atol:.0e}' if atol else 'exactly'})")
+
+
+def as_array(x: Any) -> np.ndarray:
+    """Convert anything NumPy accepts, or PyTorch's tensors (with a gradient, on a device, in bfloat16), to an array."""
+    if isinstance(x, list | tuple) and any(hasattr(each, "detach") for each in x):
+        x = [as_array(each) for each in x]
+    if hasattr(x, "detach"):  # so PyTorch need not be imported
+        x = x.detach().cpu()
+        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # NumPy has no bfloat16; float32 holds its numbers
+    return np.asarray(x)
 
 
 def say(text: str) -> None:

@@ -12,8 +12,10 @@ def user_path(path: str | os.PathLike, name: str = "path") -> Path:
     Raises
     ------
     ValueError
-        Naming the argument, ``name``, if it is not a path, or if it starts with the home of a user who has none.
+        Naming the argument, ``name``, if it is not a path, is empty, or starts with the home of a user who has none.
     """
+    if path == "":  # a shell's variable that isn't set; as a path it would be the current folder
+        raise ValueError(f"{name}={path!r} is not allowed: use the path of a file or folder (. is the current folder)")
     try:
         return Path(path).expanduser()
     except (RuntimeError, TypeError) as error:

@@ -9,13 +9,15 @@ from minivit.checks import attempted, check, digest
 
 @pytest.mark.parametrize("left, right", [
     (1.0, 1.0), ([1.0, 2.0], np.array([1.0, 2.0])), (np.full(3, 0.5), 0.5), (torch.ones(2, requires_grad=True), 1),
+    (torch.ones(2, dtype=torch.bfloat16), 1), ([torch.tensor(1.0, requires_grad=True), torch.tensor(1.0)], 1),
 ])
 def test_equal_sides_are_said_to_be(left, right, capsys):
     check("they are one", left, right, atol=1e-6)
     assert capsys.readouterr().out == "✓ they are one (to 1e-06)\n"
 
 
-@pytest.mark.parametrize("left, right", [(1.0, 1.1), ([1.0, float("nan")], 1.0), (np.ones(2), np.ones(3))])
+@pytest.mark.parametrize("left, right", [(1.0, 1.1), ([1.0, float("nan")], 1.0), (np.ones(2), np.ones(3)),
+                                         ([], []), (torch.ones(0, 3), 1.0)])
 def test_unequal_sides_fail_with_the_claim(left, right, capsys):
     with pytest.raises(AssertionError, match="they are one"):
         check("they are one", left, right)

@@ -21,7 +21,7 @@ def test_names_are_lines_of_any_system(tmp_path, content):
     assert read_names(tmp_path / "names.txt") == ["bee", "cat"]
 
 
-@pytest.mark.parametrize("path", ["~nobody of this name/data", 5, None, b"bytes"])
+@pytest.mark.parametrize("path", ["~nobody of this name/data", 5, None, b"bytes", ""])
 def test_what_is_no_path_is_named(path):
     with pytest.raises(ValueError, match="out=.* is not allowed: use the path of a file or folder"):
         user_path(path, "out")

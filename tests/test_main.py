@@ -1,8 +1,11 @@
 import io
 import json
 import logging
+import os
 import pickle
 import re
+import struct
+import sys
 
 import pytest
 import torch
@@ -218,6 +221,9 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
     (["sweep", "RECIPE", "--out", "~nobody of this name/x"], "out='~nobody of this name/x' is not allowed"),
     (["train", "RECIPE", "model_options={[1]: 2}"], "model_options='{[1]: 2}' has the wrong type"),
     (["eval", "nothing"], "nothing does not exist"),
+    (["eval", 300 * "a"], "File name too long"),
+    (["train", "exit.py"], "recipe exit.py: SystemExit: 3"),
+    (["train", "list.json"], "recipe list.json: it has no config, as the run.json of a run has"),
     (["eval", "RECIPE"], "recipe.py"),
     (["analyze", "nothing"], "nothing does not exist"),
     (["data", "cifar"], "did you mean 'cifar100'"),
@@ -229,6 +235,8 @@ def test_values_are_read_as_json_or_python_and_else_as_words(text, value):
 ])
 def test_a_mistake_is_one_line_and_a_status(arguments, message, recipe, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "exit.py").write_text("import sys; sys.exit(3)")
+    (tmp_path / "list.json").write_text("[]")
     arguments = [recipe if word == "RECIPE" else word for word in arguments]
     assert main(arguments + (["--out", str(tmp_path / "out")] if arguments[0] == "train" else [])) == 1
     captured = capsys.readouterr()
@@ -281,3 +289,34 @@ def test_shards_are_written_and_said_to_be_there(tmp_path, capsys):
         capsys.readouterr()
         assert main(["data", *bad]) == 1
         assert re.search(r"error: (--from DIR and --to DIR go together|.*already has shards)", capsys.readouterr().err)
+
+
+def test_a_reader_who_left_is_no_error(monkeypatch, capsys):
+    reads, writes = os.pipe()
+    os.close(reads)
+    monkeypatch.setattr("sys.stdout", open(writes, "w", encoding="utf-8"))
+    assert main(["data", "digits"]) == 141  # what a shell calls a program that SIGPIPE ended
+    sys.stdout.close()  # what Python does at the end
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_an_output_that_takes_nothing_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout", open("/dev/full", "w", encoding="utf-8"))
+    assert main(["data", "digits"]) == 1
+    sys.stdout.close()
+    assert re.fullmatch("minivit: error: .*No space left on device\n", capsys.readouterr().err)
+
+
+def test_photographs_with_damaged_notes_are_read_in_silence(tmp_path, capfd, monkeypatch):
+    notes = b"Exif\0\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0x010E, 2, 999, 1000, 0)  # they end beyond the file
+    for i in range(12):
+        path = tmp_path / ("train", "test")[i % 2] / "ab"[i // 6] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(path, exif=notes)
+    with pytest.warns(UserWarning, match="larger than file"), Image.open(path) as image:
+        image.getexif()
+    for readers in ("", "1"):
+        monkeypatch.setenv("MINIVIT_READERS", readers)
+        assert main(["data", "imagefolder", "--data", str(tmp_path), "--check"]) == 0
+        assert "Warning" not in capfd.readouterr().err

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from minivit.analysis.maps import as_maps
+from minivit.analysis.maps import as_maps, as_weights
 from minivit.options import check_positive
 
 
@@ -31,13 +31,13 @@ def attention_entropy(attn: Tensor) -> Tensor:
     Raises
     ------
     ValueError
-        If the maps are not floating point, or N is 0.
+        If the maps are not floating point, their rows are not weights, or N is 0.
 
     References
     ----------
     Hyeon-Woo et al., 2023, section 3.1 and figure 4.
     """
-    return torch.special.entr(as_maps(attn)).sum(dim=-1)
+    return torch.special.entr(as_weights(attn)).sum(dim=-1)
 
 
 class EntropyStatistics(NamedTuple):
@@ -76,7 +76,7 @@ def entropy_statistics(attn: Tensor) -> EntropyStatistics:
     Raises
     ------
     ValueError
-        If the maps are not floating point or not of this shape.
+        If the maps are not floating point or not of this shape, or their rows are not weights.
 
     References
     ----------
@@ -108,11 +108,11 @@ def softmax_jacobian_norm(probs: Tensor, scale: float = 1.0) -> Tensor:
     Raises
     ------
     ValueError
-        If ``scale`` is not a positive number, or the rows are not floating point.
+        If ``scale`` is not a positive number, the rows are not floating point, or they are not weights.
 
     References
     ----------
     Hyeon-Woo et al., 2023, section 3.1.
     """
     check_positive(scale=scale)
-    return scale * (1 - as_maps(probs, name="probs").square().sum(dim=-1))
+    return scale * (1 - as_weights(probs, name="probs").square().sum(dim=-1))

@@ -42,9 +42,10 @@ def diagonality_loss(attn: Tensor, form: str = "bounded") -> Tensor:
         If a map is not square or not floating point, or the form is unknown.
     """
     check_choice(DIAGONALITY_FORMS, form=form)
-    if attn.ndim < 2 or attn.shape[-2] != attn.shape[-1]:
+    attn = as_maps(attn, ("N", "M"))
+    n = attn.shape[-1]
+    if attn.shape[-2] != n:
         raise ValueError(f"attn of shape {tuple(attn.shape)} has no diagonal; its last two axes must be equal")
-    attn, n = as_maps(attn, ("N", "N")), attn.shape[-1]
     asymmetry = (attn - attn.mT).abs().sum(dim=(-2, -1))
     dominance = n * attn.diagonal(dim1=-2, dim2=-1).sum(dim=-1) - attn.sum(dim=(-2, -1))
     loss = asymmetry - dominance if form == "bounded" else asymmetry + dominance

@@ -40,6 +40,7 @@ def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
     ----------
     Hyeon-Woo et al., 2023, section 3.3 and figure 7b.
     """
+    attn = as_maps(attn)
     try:
         rows, columns = image_sides(tuple(grid), "grid")
     except (TypeError, ValueError):
@@ -50,7 +51,6 @@ def attention_distance(attn: Tensor, grid: tuple[int, int]) -> Tensor:
     if attn.shape[-2:] not in ((patches, patches), (patches + 1, patches + 1)):
         raise ValueError(f"grid={grid} has {patches} patches, which does not fit attn of shape {tuple(attn.shape)}; "
                          f"its last two axes must be {patches}, or {patches + 1} with a class token")
-    attn = as_maps(attn, ("N", "N"))
     y, x = (torch.linspace(0, 1, size, device=attn.device, dtype=attn.dtype) for size in grid)
     places = torch.cartesian_prod(y, x)                                 # (rows x columns, 2), row by row
     distances = (places[:, None] - places).abs().sum(dim=-1)            # (N, N) of the patches, 0 where i = j

@@ -28,8 +28,10 @@ def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> T
     Raises
     ------
     ValueError
-        If the maps are not floating point, don't have these axes, or one of the axes is empty.
+        If the maps are no tensor, are not floating point, don't have these axes, or one of the axes is empty.
     """
+    if not isinstance(attn, Tensor):
+        raise ValueError(f"{name} is a {type(attn).__name__}: it must be a tensor, as torch.tensor makes of an array")
     if not attn.is_floating_point():
         raise ValueError(f"{name} of dtype {attn.dtype}: maps must be floating point, as softmax returns them")
     least, any_before = len(axes), len(axes) <= 2
@@ -40,3 +42,23 @@ def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> T
         raise ValueError(f"{name} of shape {tuple(attn.shape)}; expected ({'..., ' if any_before else ''}"
                          f"{', '.join(axes)}), with at least one of each")
     return at_least_float32(attn)
+
+
+def as_weights(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> Tensor:
+    """Do the same as :func:`as_maps`, and check that the rows are weights: not negative, with a sum of 1.
+
+    Raises
+    ------
+    ValueError
+        Also if they are not, as scores before softmax or rows with a nan.
+    """
+    attn = as_maps(attn, axes, name)
+    sums = attn.detach().sum(dim=-1)
+    if sums.isnan().any():
+        raise ValueError(f"{name} has rows with a nan, which is no weight; in half precision, scores may overflow")
+    # In half precision, rounding each weight moves the sum by up to 0.004.
+    if not (attn >= 0).all() or not ((sums - 1).abs() < 0.01).all():
+        raise ValueError(f"{name}: rows must be non-negative and sum to 1, but these sum to {sums.min():g} ... "
+                         f"{sums.max():g}, with a smallest entry of {attn.min():g}; pass the output of softmax, not "
+                         "its scores")
+    return attn

@@ -186,7 +186,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
     Returns
     -------
     Tensor of shape (B, C, H, W)
-        Detached from the graph. The result is the same under ``torch.no_grad()``.
+        Detached from the graph. The result is the same under ``torch.no_grad()`` and ``torch.inference_mode()``.
 
     Raises
     ------
@@ -203,8 +203,8 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
                          f"({len(images)},), one for each image, or {tuple(images[:, 0].shape)}, for each pixel")
     check_between(0, inf, epsilon=epsilon)
-    images = images.detach()
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        images, labels = images.detach().clone(), labels.clone()  # they may be without gradients for good
         attacked = images.clone().requires_grad_()
         logits = model(attacked)
         if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
@@ -223,6 +223,8 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
 
 
 def check_images(images: Tensor) -> None:
+    if not isinstance(images, Tensor):
+        raise ValueError(f"images is a {type(images).__name__}: it must be a tensor, as torch.tensor makes of an array")
     if not images.is_floating_point() or images.ndim != 4:
         raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
                          "(B, C, H, W)")

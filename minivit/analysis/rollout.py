@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from minivit.analysis.maps import as_maps
+from minivit.analysis.maps import as_weights
 
 
 def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
@@ -34,13 +34,14 @@ def attention_rollout(maps: Sequence[Tensor]) -> Tensor:
     Raises
     ------
     ValueError
-        If there is no map, one is not square or not floating point, or the layers differ in images or tokens.
+        If there is no map, one is not square or not floating point, its rows are not weights, or the layers differ in
+        images or tokens.
 
     References
     ----------
     Abnar and Zuidema, "Quantifying attention flow in transformers", ACL 2020, section 3.
     """
-    maps = [as_maps(layer, ("B", "H", "N", "N"), f"maps[{i}]") for i, layer in enumerate(maps)]
+    maps = [as_weights(layer, ("B", "H", "N", "N"), f"maps[{i}]") for i, layer in enumerate(maps)]
     for name, axis in (("images", 0), ("tokens", -1)):
         sizes = {layer.shape[axis] for layer in maps}
         if len(sizes) != 1:

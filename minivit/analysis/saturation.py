@@ -42,11 +42,11 @@ def attention_similarity(attns: Sequence[Tensor], *, centred: bool = False, mean
     ValueError
         If there are fewer than two maps, or they differ in shape or are not floating point.
     """
+    attns = [as_maps(layer, ("B", "H", "N", "M"), "attns") for layer in attns]
     shapes = {tuple(layer.shape) for layer in attns}
     if len(attns) < 2 or len(shapes) > 1:
         raise ValueError(f"attns has {len(attns)} maps of shapes {sorted(shapes)}; there must be at least two, all of "
                          "the same shape")
-    attns = [as_maps(layer, ("B", "H", "N", "M"), "attns") for layer in attns]
     layers = [layer - 1 / layer.shape[-1] if centred else layer for layer in attns]
     layers = [(layer.mean(dim=1, keepdim=True) if mean_head else layer).flatten(2) for layer in layers]  # (B, H, N M)
     return torch.stack([F.cosine_similarity(below, above, dim=-1).mean(dim=1) for below, above in pairwise(layers)])

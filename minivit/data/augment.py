@@ -145,7 +145,15 @@ def mix(images: Tensor, targets: Tensor, weights: Tensor) -> tuple[Tensor, Tenso
     The first image is mixed with the last, the second with the last but one, and so on: the pairs are as random as the
     order of the epoch, and processes that share a batch by pairs have both. Targets of pixels are mixed with the same
     weights, targets of images with the mean weight.
+
+    Raises
+    ------
+    ValueError
+        If the targets are labels instead of probabilities.
     """
+    if targets.ndim not in (2, images.ndim):
+        raise ValueError(f"targets of shape {tuple(targets.shape)}: they must be probabilities (B, K) or (B, K, H, W), "
+                         "as F.one_hot makes of labels")
     shares = weights if targets.ndim == images.ndim else weights.mean(dim=(2, 3))
     return blend(images, images.flip(0), weights), blend(targets, targets.flip(0), shares)
 

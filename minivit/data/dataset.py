@@ -2,11 +2,13 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Protocol, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,12 +50,20 @@ def read_class_names(path: str | os.PathLike) -> list[str]:
     Raises
     ------
     DataError
-        If the file is missing, or not a text.
+        If the file is missing, empty, or not a text.
     """
     try:
-        return read_names(path)
+        names = list(map(class_name, read_names(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}): give a file with one class name per line") from None
+    if not names:
+        raise DataError(f"{path} is empty: give a file with one class name per line")
+    return names
+
+
+def class_name(text: str) -> str:
+    """Return a name in Unicode's form NFC: a Mac may write é as e plus an accent, which is the same class."""
+    return unicodedata.normalize("NFC", text)
 
 
 class Images(Protocol):
@@ -99,6 +109,9 @@ class Split:
     labels: Tensor
 
     def __post_init__(self):
+        if isinstance(self.images, np.ndarray | list | tuple) or not isinstance(self.labels, Tensor):
+            raise ValueError(f"images is a {type(self.images).__name__} and labels is a {type(self.labels).__name__}: "
+                             "they must be tensors, as torch.tensor makes of an array, or images files on disk")
         if isinstance(self.images, Tensor) and (self.images.dtype != torch.uint8 or self.images.ndim != 4):
             raise ValueError(f"images of dtype {self.images.dtype} and shape {tuple(self.images.shape)}: "
                              "they must be uint8 of shape (n, C, H, W)")
@@ -187,7 +200,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        If a label is not that of a class.
+        If a label is not that of a class, or a mean is not in [0, 1], as of images that weren't divided by 255.
     """
 
     name: str
@@ -198,6 +211,8 @@ class Dataset:
     std: tuple[float, ...]
 
     def __post_init__(self):
+        if not all(0 <= value <= 1 for value in self.mean):
+            raise ValueError(f"mean={self.mean!r} of {self.name} must be in [0, 1], that of images divided by 255")
         for name in ("train", "test"):
             labels = getattr(self, name).labels
             # A label outside would be no class at all in training, where targets are probabilities.

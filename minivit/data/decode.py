@@ -16,6 +16,7 @@ In this order:
 import io
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -43,6 +44,11 @@ SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}   # what a profile calls t
 
 class _Refused(Exception):
     """Pillow can read the pixels, but nothing says how they should look."""
+
+
+def ignore_warnings() -> None:
+    """Don't show what Pillow warns of, up to two lines for each image: it's read anyway, or else an error says so."""
+    warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode(source: str | os.PathLike | bytes, background: Sequence[int] = WHITE, *, name: str | None = None) -> "Image":

@@ -1,12 +1,11 @@
 """Find the image files in a folder, and count the other files, so that nothing is skipped silently."""
 
 import os
-import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from minivit.data.dataset import DataError
+from minivit.data.dataset import DataError, class_name
 
 # What operating systems and file servers leave behind, in lower case. Hidden files, which begin with a dot, also count.
 SYSTEM = frozenset({"__macosx", "@eadir", "#recycle", "@recycle", "$recycle.bin", "system volume information",
@@ -66,7 +65,7 @@ def image_suffixes() -> frozenset[str]:
 def class_folders(split: Path, suffixes: frozenset[str], passed: PassedOver) -> dict[str, Path]:
     """Return the class folders of a split by class name, sorted.
 
-    Names are normalised to Unicode's form NFC: a Mac may store é as e plus an accent, which is the same class.
+    Names are normalised by :func:`minivit.data.dataset.class_name`.
 
     Raises
     ------
@@ -80,7 +79,7 @@ def class_folders(split: Path, suffixes: frozenset[str], passed: PassedOver) -> 
             continue
         if not _can_be_written(entry.name):
             raise DataError(f"the name of the class folder {ascii(entry.path)} is not UTF-8: rename it")
-        name = unicodedata.normalize("NFC", entry.name)
+        name = class_name(entry.name)
         if name in classes:
             raise DataError(f"{split} has two folders for the class {name!r} whose names differ only in Unicode form: "
                             f"{ascii(classes[name].name)} and {ascii(entry.name)}; put their images into one")

@@ -128,6 +128,7 @@ def parse_preprocessing(text: str, source: str | os.PathLike) -> Preprocessing:
         content = json.loads(text)
     except ValueError as error:
         raise DataError(f"{source} is not JSON ({error})") from None
+    content = content if isinstance(content, dict) else {}
     try:
         timm = content.get("pretrained_cfg", content)
         if "mean" in timm and "input_size" in timm:

@@ -121,7 +121,10 @@ def serve() -> None:
     """Decode the images requested on standard input, until it ends."""
     import torch
 
+    from minivit.data.decode import ignore_warnings
+
     torch.set_num_threads(1)
+    ignore_warnings()
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     images: StoredImages | None = None
     while True:

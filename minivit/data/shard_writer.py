@@ -15,13 +15,13 @@ import numpy as np
 from minivit.data.dataset import DataError, os_errors
 from minivit.data.imagefolder import list_splits
 from minivit.data.shard_index import MANIFEST, SHARD
-from minivit.files import write_whole
+from minivit.files import user_path, write_whole
 from minivit.options import check_at_least, check_positive
 
 PLAN = "_unfinished.json"
 
 
-def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int = 0) -> Path:
+def write_shards(source: str | Path, target: str | Path, *, size_mb: float = 100, seed: int = 0) -> Path:
     """Write the images of a folder to tar shards, with a manifest.
 
     The images of each class are dealt out to the shards of their split like cards, in an order drawn from the seed. So
@@ -53,6 +53,7 @@ def write_shards(source: Path, target: Path, *, size_mb: float = 100, seed: int 
     DataError
         If the images cannot be read, the shards cannot be written, or the target has other shards.
     """
+    source, target = user_path(source, "source"), user_path(target, "target")
     check_positive(size_mb=size_mb)
     check_at_least(0, seed=seed)
     listed = list_splits(source)

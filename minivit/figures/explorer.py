@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import as_array
 from minivit.figures.live import LiveFigure, live_figure
 
 ROOM = 165_000  # characters of maps in a page that may have 200 KB
@@ -14,8 +15,19 @@ STEPS = (12, 8, 6, 5, 4, 3, 2)  # of a weight for each factor of 2, from fine to
 
 
 def pack_picture(image: Any) -> str:
-    """Return an image, uint8 (3, S, S), as text that a live figure can draw."""
-    return base64.b64encode(np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(1, 2, 0))).decode()
+    """Return an image, uint8 (3, S, S), as text that a live figure can draw.
+
+    Raises
+    ------
+    ValueError
+        If it is of another shape, or its numbers are not whole ones from 0 to 255.
+    """
+    picture = as_array(image)
+    levels = picture.astype(np.uint8)
+    if picture.shape != (3, *picture.shape[-1:] * 2) or not (levels == picture).all():
+        raise ValueError(f"image of dtype {picture.dtype} and shape {picture.shape}: it must be of shape (3, S, S), in "
+                         "whole numbers from 0 to 255")
+    return base64.b64encode(np.ascontiguousarray(levels.transpose(1, 2, 0))).decode()
 
 
 def pack_maps(maps: np.ndarray) -> tuple[str, int]:
@@ -57,7 +69,7 @@ def attention_explorer(image: Any, maps: Mapping[str, Sequence[Any]]) -> LiveFig
     ValueError
         If the maps are not of these shapes.
     """
-    of = {name: np.stack([np.asarray(layer, dtype=np.float64) for layer in layers]) for name, layers in maps.items()}
+    of = {name: np.stack([as_array(layer).astype(np.float64) for layer in layers]) for name, layers in maps.items()}
     shapes = {each.shape for each in of.values()}
     if len(shapes) != 1 or len(shape := shapes.pop()) != 4 or shape[2] != shape[3]:
         raise ValueError(f"maps of shapes {[each.shape for each in of.values()]}: each model needs as many (H, N, N)")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import as_array
 from minivit.figures.style import COLORS
 
 
@@ -31,7 +32,7 @@ def plot_by_layer(ax: Any, curves: Mapping[str, np.ndarray], colors: Mapping[str
     """
     markers = cycle("osD^v")
     for name, values in curves.items():
-        values = np.atleast_2d(values)
+        values = np.atleast_2d(as_array(values))
         layers = np.arange(1, values.shape[1] + 1) if layers is None else layers
         ax.plot(layers, values.T, color=colors[name], linewidth=0.8, alpha=0.4)
         ax.plot(layers, values.mean(axis=0), color=colors[name], marker=next(markers), label=name)

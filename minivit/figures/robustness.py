@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import as_array
+
 LABELS = {
     "centre_occlusion": "centre black",
     "fgsm": "FGSM",
@@ -32,16 +34,23 @@ def plot_robustness(ax: Any, results: Mapping[str, Mapping[str, Any]], colors: M
         Colours by name of the model.
     xlabel
         Name of the score, with its unit.
+
+    Raises
+    ------
+    ValueError
+        If the models have different conditions; their order may differ.
     """
-    height = 0.8 / len(results)
+    height, conditions = 0.8 / len(results), list(next(iter(results.values())))
     for i, (name, scores) in enumerate(results.items()):
+        if scores.keys() != set(conditions):
+            raise ValueError(f"results[{name!r}] has the conditions {list(scores)}; all models must have {conditions}")
         places = np.arange(len(scores)) + (i - (len(results) - 1) / 2) * height
-        values = [np.atleast_1d(value) for value in scores.values()]
+        values = [np.atleast_1d(as_array(scores[condition])) for condition in conditions]
         ax.barh(places, [value.mean() for value in values], height, color=colors[name], label=name)
         for place, value in zip(places, values, strict=True):
             if len(value) > 1:
                 ax.plot(value, np.full(len(value), place), ".", color="black", markersize=4)
-    labels = [LABELS.get(condition, condition) for condition in scores]
+    labels = [LABELS.get(condition, condition) for condition in conditions]
     ax.set(xlabel=xlabel, xlim=(0, 100), yticks=range(len(labels)), yticklabels=labels)
     ax.grid(axis="y", visible=False)
     ax.invert_yaxis()

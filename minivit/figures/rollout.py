@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import as_array
 from minivit.figures.style import bare
 
 
@@ -16,7 +17,7 @@ def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **
     axes
         Two matplotlib axes, for the image and for the weights; their frames are removed.
     image
-        (C, H, W) in 0..255, with one or three channels.
+        (C, H, W) in 0..255, of whole numbers or not, with one or three channels.
     weights
         (rows, columns), non-negative: one token's row of :func:`minivit.analysis.attention_rollout`, or of a map, on
         the grid of patches.
@@ -26,10 +27,18 @@ def plot_rollout(axes: Sequence[Any], image: np.ndarray, weights: np.ndarray, **
     Returns
     -------
     The image of the weights, for a colour bar.
+
+    Raises
+    ------
+    ValueError
+        If the image is of another shape.
     """
-    picture = np.moveaxis(np.asarray(image), 0, -1)
+    picture = np.moveaxis(as_array(image), 0, -1)
+    if picture.ndim != 3 or picture.shape[-1] not in (1, 3):
+        raise ValueError(f"image has shape {as_array(image).shape}; expected (C, H, W) with one or three channels")
+    picture = np.rint(picture).clip(0, 255).astype(np.uint8)  # matplotlib wants other numbers in 0..1
     axes[0].imshow(picture if picture.shape[-1] == 3 else picture[..., 0], cmap="gray", vmin=0, vmax=255)
-    mesh = axes[1].imshow(np.asarray(weights), **{"vmin": 0} | options)
+    mesh = axes[1].imshow(as_array(weights), **{"vmin": 0} | options)
     for ax in axes:
         bare(ax)
     return mesh

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from minivit.checks import as_array
 from minivit.options import check_at_least
 
 CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])
@@ -25,7 +26,7 @@ def to_plane(probs: np.ndarray) -> np.ndarray:
     array of shape (..., 2)
         Coordinates in a triangle of side 1.
     """
-    return np.asarray(probs) @ CORNERS
+    return as_array(probs) @ CORNERS
 
 
 def plot_simplex(ax: Any, value: Callable[[np.ndarray], np.ndarray], steps: int = 120, **options: Any) -> Any:
@@ -56,7 +57,7 @@ def plot_simplex(ax: Any, value: Callable[[np.ndarray], np.ndarray], steps: int 
     inside = i + j <= steps
     probs = np.stack([i[inside], j[inside], steps - i[inside] - j[inside]], axis=-1) / steps
     x, y = to_plane(probs).T
-    mesh = ax.tripcolor(x, y, value(probs), shading="gouraud", rasterized=True, **options)
+    mesh = ax.tripcolor(x, y, as_array(value(probs)), shading="gouraud", rasterized=True, **options)
     ax.plot(*np.vstack([CORNERS, CORNERS[:1]]).T, color="black", linewidth=1)
     offsets = [((-4, -4), "right", "top"), ((4, -4), "left", "top"), ((0, 4), "center", "bottom")]
     for token, (corner, (offset, ha, va)) in enumerate(zip(CORNERS, offsets, strict=True), start=1):

@@ -21,8 +21,8 @@ def show_table(header: Sequence[Any], rows: Iterable[Sequence[Any]]) -> None:
     """
     from IPython.display import Markdown, display
 
-    lines = [header, ["---"] * len(header), *rows]
+    lines = [header, ["---"] * len(header), *map(list, rows)]
     for line in lines:
         if len(line) != len(header):
-            raise ValueError(f"row {list(line)} has {len(line)} cells, the header {list(header)} has {len(header)}")
+            raise ValueError(f"row {line} has {len(line)} cells, the header {list(header)} has {len(header)}")
     display(Markdown("\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)))

@@ -12,10 +12,21 @@ from minivit.layers.context import (
 )
 from minivit.layers.embed import PatchDropout, PatchEmbed, check_images, sine_positions
 from minivit.layers.extra_block import ExtraMlp, ExtraMsa
-from minivit.mixers import Attention, LessAttention, Mlp
+from minivit.mixers import (
+    Attention,
+    AttentionDownsample,
+    Factors,
+    LessAttention,
+    Mlp,
+    SpatialReduction,
+    TokenMap,
+    UniformHeadAttention,
+    split_dim,
+)
 
 __all__ = [
     "Attention",
+    "AttentionDownsample",
     "Block",
     "CONTEXTS",
     "ContextBroadcast",
@@ -24,14 +35,19 @@ __all__ = [
     "DropPath",
     "ExtraMlp",
     "ExtraMsa",
+    "Factors",
     "LessAttention",
     "Mlp",
     "PatchDropout",
     "PatchEmbed",
     "ScaledContextBroadcast",
+    "SpatialReduction",
     "SqueezeExcite",
+    "TokenMap",
+    "UniformHeadAttention",
     "check_images",
     "create_context",
     "drop_path_rate",
     "sine_positions",
+    "split_dim",
 ]

@@ -3,6 +3,7 @@
 Axes: B batch, N tokens, M keys, C channels, H heads.
 """
 
+import copy
 import logging
 from collections.abc import Callable, Sequence
 
@@ -45,12 +46,12 @@ def create_head(dim: int, num_classes: int) -> nn.Module:
 
 @torch.no_grad()
 def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
-    """Keep only the logits of the given classes; logit k then belongs to the class ``classes[k]``.
+    """Return a model with only the logits of the given classes; logit k then belongs to the class ``classes[k]``.
 
     Parameters
     ----------
     model
-        Its ``head``, a linear layer, is replaced.
+        Its ``head`` is a linear layer. It's unchanged, and shares all other layers with the result.
     classes
         Indices of the logits to keep, in [0, num_classes), in this order.
 
@@ -65,11 +66,14 @@ def keep_classes(model: nn.Module, classes: Sequence[int]) -> nn.Module:
                          "an image, of which some could be kept")
     if not classes or not all(is_whole(k) and 0 <= k < head.out_features for k in classes):
         raise ValueError(f"classes={classes} must be one or more indices in [0, {head.out_features})")
-    if classes != list(range(head.out_features)):
-        model.head = nn.Linear(head.in_features, len(classes)).to(head.weight)
-        model.head.weight.copy_(head.weight[classes])
-        model.head.bias.copy_(head.bias[classes])
-    return model
+    if classes == list(range(head.out_features)):
+        return model
+    kept = copy.copy(model)
+    kept._modules = model._modules.copy()  # else the given model would get the new head, too
+    kept.head = nn.Linear(head.in_features, len(classes)).to(head.weight)
+    kept.head.weight.copy_(head.weight[classes])
+    kept.head.bias.copy_(head.bias[classes])
+    return kept
 
 
 class AttentionClassifier(Classifier):

@@ -49,8 +49,10 @@ def unwrap_weights(weights: Mapping[str, Any]) -> dict[str, Tensor]:
     if inner:
         raise ValueError(f"there are weights under {' and '.join(map(repr, inner))}: pass the ones that you want")
     if not is_mapping or not weights or not all(map(_is_array, weights.values())):
-        found = f"{', '.join(map(repr, list(weights)[:3]))} ..." if is_mapping else type(weights).__name__
-        raise ValueError(f"no weights: a state dict is a dictionary of tensors by name, but this is {found}")
+        found = f"{', '.join(map(repr, list(weights)[:3])) or 'empty'} ..." if is_mapping else type(weights).__name__
+        parts = [repr(key) for key, value in weights.items() if isinstance(value, Mapping)] if is_mapping else []
+        hint = f"; if they are under {' or '.join(parts)}, pass what is there" if parts else ""
+        raise ValueError(f"no weights: a state dict is a dictionary of tensors by name, but this is {found}{hint}")
     if any(name.startswith("module.") for name in weights):
         weights = {name: value for name, value in weights.items() if name != "n_averaged"}  # of AveragedModel
     names = {name: PREFIXES.sub("", name) for name in weights}
@@ -66,14 +68,20 @@ def load_weights(model: nn.Module, weights: Mapping[str, Any]) -> nn.Module:
     Raises
     ------
     ValueError
-        Naming the first weights that are missing, unknown or of the wrong shape.
+        Naming the first weights that are missing, unknown, of the wrong shape, or whole numbers in place of others, as
+        in a quantised model.
     """
     wanted = model.state_dict()
     if different := name_differences(weights, wanted):
         raise ValueError(different)
     for name, weight in weights.items():
-        if weight.shape != wanted[name].shape:
-            raise ValueError(f"{name} has shape {tuple(weight.shape)}, the model's has {tuple(wanted[name].shape)}")
+        own = wanted[name]
+        if weight.shape != own.shape:
+            hint = ": give image_size, or see interpolate_weights" if name == "pos_embed" else ""
+            raise ValueError(f"{name} has shape {tuple(weight.shape)}, the model's has {tuple(own.shape)}{hint}")
+        if weight.is_floating_point() != own.is_floating_point():
+            raise ValueError(f"{name} has dtype {weight.dtype}, the model's has {own.dtype}; quantised weights must be "
+                             "converted back first")
     model.load_state_dict(weights)
     return model
 

@@ -45,6 +45,7 @@ def evaluate_under(model: nn.Module, dataset: Dataset, conditions: Sequence[str]
     """
     check_options(evaluate_under, {"epsilon": epsilon, "seed": seed, "batch_size": batch_size}, "eval")
     check_at_least(1, batch_size=batch_size)
+    conditions = list(conditions)  # an iterator can be read only once
 
     def classify(pixels: Tensor) -> Tensor:
         return predict_logits(model, pixels, dataset, precision, find_task(task))

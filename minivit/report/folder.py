@@ -66,16 +66,18 @@ def report(trained: str | Path | Trained, out: str | Path | None = None, *, root
     Raises
     ------
     ValueError
-        If a value is out of range, or matplotlib is not installed.
+        If a value is out of range, or matplotlib is not installed or does not start.
     CheckpointError
         If the checkpoint cannot be read, or ``out`` cannot be written.
     DataError
         If the data set is missing or damaged.
     """
     try:
-        import matplotlib
+        from matplotlib import style
     except ImportError:
         raise ValueError("the figures need matplotlib, which is not installed: pip install matplotlib") from None
+    except ValueError as error:  # it reads MPLBACKEND, although we need no backend
+        raise ValueError(f"the figures need matplotlib, which does not start: {error}; unset MPLBACKEND") from None
     if not isinstance(trained, Trained):
         trained, out = load_trained(trained), out or place_for(trained)
     config, (model, dataset) = trained.config, load_data(trained, root, classes)
@@ -93,7 +95,8 @@ def report(trained: str | Path | Trained, out: str | Path | None = None, *, root
                       task=config.task, progress=progress)
     write_json(out / ANALYSIS, result)
     few = rows[::max(1, len(rows) // ROLLOUT_IMAGES)][:ROLLOUT_IMAGES]  # spread out: a data set may be sorted by class
-    with matplotlib.rc_context(book_style() | {"svg.hashsalt": ANALYSIS}):  # so the same figure gives the same file
+    # Without the user's settings, the same figure gives the same file, and needs no LaTeX.
+    with style.context(["default", book_style() | {"svg.hashsalt": ANALYSIS}]):
         save_figures(out, draw_figures(result, model, dataset, few))
     return result, out
 

@@ -3,7 +3,7 @@
 import textwrap
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from math import isfinite
 from pathlib import Path
 from statistics import mean, stdev
@@ -12,7 +12,9 @@ from typing import Any
 import torch
 
 from minivit.analysis import Comparison, compare_pairs
+from minivit.data import DataInfo
 from minivit.files import user_path
+from minivit.options import from_json
 from minivit.report.table import text_table
 from minivit.tasks import find_task
 from minivit.training.config import Config, changed_settings, places
@@ -87,6 +89,8 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
     check_fit(path, {name: variants[name] for name in unfinished}, data)
+    if unfinished:
+        check_data(runs, histories, data)
     device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
     if compare:
         records = expected_records(runs, histories, device)
@@ -130,6 +134,18 @@ def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> N
             Trainer(fit_classes(config, dataset), dataset, torch.device("cpu"))
         except ValueError as error:
             raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
+
+
+def check_data(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, data: SharedData) -> None:
+    """Raise an error if a finished run was trained on other data than those that the others are about to see."""
+    for run, (folder, config) in runs.items():
+        known = read_run(folder).get("data") if histories[run] is not None else None
+        if known is not None:  # older records don't say
+            before = from_json(DataInfo, known, "the run's data")
+            now = find_task(config.task).fit(data.load(config)).info
+            if other := [each.name for each in fields(now) if getattr(now, each.name) != getattr(before, each.name)]:
+                raise ValueError(f"{folder} was trained on other data: {', '.join(other)} of {config.dataset} differ; "
+                                 "use the same --data, or choose another --out")
 
 
 def expected_records(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, device: str

@@ -5,13 +5,7 @@ from typing import Any
 
 import numpy as np
 
-
-def as_array(x: Any) -> np.ndarray:
-    """Convert anything NumPy accepts, or a PyTorch tensor (with a gradient, on a device, in bfloat16), to an array."""
-    if hasattr(x, "detach"):  # so PyTorch need not be imported
-        x = x.detach().cpu()
-        x = x.float() if str(x.dtype) == "torch.bfloat16" else x  # NumPy has no bfloat16; float32 holds its numbers
-    return np.asarray(x)
+from minivit.checks import as_array
 
 
 def as_float(x: Any) -> np.ndarray:

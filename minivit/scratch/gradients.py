@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from minivit.checks import say
+from minivit.checks import as_array, say
 from minivit.options import check_at_least, check_positive
 from minivit.scratch.arrays import as_float
 
@@ -33,11 +33,14 @@ def numerical_gradient(function: Callable[[np.ndarray], float], x: np.ndarray, s
     Raises
     ------
     ValueError
-        If the step is not larger than 0.
+        If the step is not larger than 0, or the function doesn't return a number.
     """
     check_positive(step=step)
     x = _copy(as_float(x))
-    return np.array([_difference(function, x, index, step) for index in np.ndindex(x.shape)]).reshape(x.shape)
+    found = np.array([as_array(_difference(function, x, index, step)) for index in np.ndindex(x.shape)])
+    if found.size != x.size:
+        raise ValueError(f"function returned an array of shape {found.shape[1:]}; it must return a number")
+    return found.reshape(x.shape)
 
 
 def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /, *, tolerance: float = 1e-6,
@@ -96,7 +99,7 @@ def check_gradients(forward: Callable[..., Any], backward: Callable[..., Any], /
                              f"{', '.join(inputs)}, in this order")
 
     def weighted() -> float:
-        return float((d_out * _output(forward(*values))).sum())
+        return float((d_out * as_array(_output(forward(*values)))).sum())
 
     report, failed = [], False
     for name, value, gradient in zip(inputs, values, gradients, strict=True):
@@ -126,7 +129,7 @@ def _compare(name: str, array: np.ndarray, gradient: Any, weighted: Callable[[],
     """Return whether one gradient is right, and its line for the report."""
     if np.shape(gradient) != array.shape or gradient is None:
         return False, f"✗ d_{name}: backward returned {_describe(gradient)}; expected an array of shape {array.shape}"
-    gradient = np.asarray(gradient, dtype=float)
+    gradient = as_array(gradient).astype(float)
     drawn = rng.permutation(array.size)[:entries]
     errors = []
     for index in zip(*np.unravel_index(drawn, array.shape), strict=True) if array.ndim else [()]:
@@ -167,7 +170,7 @@ def _arrays(name: str, value: Any, gradient: Any) -> Iterator[tuple[str, np.ndar
 def _copy(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _copy(array) for key, array in value.items()}
-    return np.array(value, dtype=np.float64)
+    return np.array(as_array(value), dtype=np.float64)
 
 
 def _output(result: Any) -> Any:

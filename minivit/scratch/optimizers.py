@@ -18,7 +18,7 @@ class SGD:
     Parameters
     ----------
     params
-        Arrays by name; :meth:`step` changes them in place.
+        Arrays by name, float32 or float64; :meth:`step` changes them in place.
     lr
         η, at least 0.
     momentum
@@ -29,13 +29,14 @@ class SGD:
     Raises
     ------
     ValueError
-        Naming the argument that is out of range.
+        Naming the argument that is out of range, or the parameter that can't be changed in place.
     """
 
     def __init__(self, params: Params, lr: float, momentum: float = 0.0, weight_decay: float = 0.0):
         _check_range("lr", lr, 0, math.inf)
         _check_range("momentum", momentum, 0, 1)
         _check_range("weight_decay", weight_decay, 0, math.inf)
+        _check_writable(params)
         self.params, self.lr, self.momentum, self.weight_decay = params, lr, momentum, weight_decay
         self.velocity = {name: np.zeros_like(value) for name, value in params.items()}
 
@@ -61,7 +62,7 @@ class AdamW:
     Parameters
     ----------
     params
-        Arrays by name; :meth:`step` changes them in place.
+        Arrays by name, float32 or float64; :meth:`step` changes them in place.
     lr
         η, at least 0. It may be changed before any step.
     betas
@@ -74,7 +75,7 @@ class AdamW:
     Raises
     ------
     ValueError
-        Naming the argument that is out of range.
+        Naming the argument that is out of range, or the parameter that can't be changed in place.
     """
 
     def __init__(self, params: Params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -86,6 +87,7 @@ class AdamW:
             _check_range("betas", beta, 0, 1)
         _check_range("weight_decay", weight_decay, 0, math.inf)
         check_positive(eps=eps)
+        _check_writable(params)
         self.params, self.lr, self.betas, self.eps, self.weight_decay = params, lr, betas, eps, weight_decay
         self.mean = {name: np.zeros_like(value) for name, value in params.items()}
         self.square = {name: np.zeros_like(value) for name, value in params.items()}
@@ -110,6 +112,16 @@ class AdamW:
 
 def _check_gradients(d_params: Params, params: Params) -> Params:
     return check_params(d_params, {name: value.shape for name, value in params.items()}, what="d_params")
+
+
+def _check_writable(params: Params) -> None:
+    """Raise an error unless steps can change all parameters in place; in float16, AdamW's epsilon would be 0."""
+    for name, value in params.items():
+        is_array = isinstance(value, np.ndarray)
+        if not is_array or value.dtype not in (np.float32, np.float64) or not value.flags.writeable:
+            kind = f"an array of {value.dtype}" if is_array else f"a {type(value).__name__}"
+            raise ValueError(f"params[{name!r}] is {kind}; steps change parameters in place, so each must be an array "
+                             "of float32 or float64, and not read-only, as np.array makes it")
 
 
 def _check_range(name: str, value: float, low: float, high: float) -> None:

@@ -32,7 +32,8 @@ class Classification(Task):
     def measure(self, logits: Tensor, targets: Tensor, num_classes: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return the sum of the losses, and how often the top class was right, or one of the top five.
 
-        Where several classes are right, the loss is that of all together, and any of them is a hit.
+        Where several classes are right, the loss is that of all together, and any of them is a hit. With a logit that
+        is nan, the loss is nan and no class is a hit.
         """
         best = logits.topk(min(5, num_classes), dim=1).indices  # (B, best)
         if targets.ndim == 1:
@@ -40,6 +41,7 @@ class Classification(Task):
         else:
             right = logits.log_softmax(1).masked_fill(~targets, -inf)
             loss, hits = -right.logsumexp(1).sum(), targets.gather(1, best)
+        hits = hits & ~logits.isnan().any(1, keepdim=True)  # topk takes a nan for the largest
         return loss, hits[:, 0].sum(), hits.any(1).sum()
 
     def summarize(self, sums: Sequence[Tensor], images: int) -> dict[str, float]:

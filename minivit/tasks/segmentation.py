@@ -36,8 +36,9 @@ class Segmentation(Task):
     def measure(self, logits: Tensor, targets: Tensor, num_classes: int) -> tuple[Tensor, ...]:
         """Return the sum of the images' mean losses, the intersection and union of each class, and the pixel count."""
         loss = F.cross_entropy(logits, targets.long(), reduction="none").flatten(1).mean(1).sum()
+        best = logits.argmax(1).masked_fill(logits.isnan().any(1), -1)  # argmax takes a nan for the largest
         classes = torch.arange(num_classes, device=logits.device)
-        predicted, true = (pixels.flatten()[:, None] == classes for pixels in (logits.argmax(1), targets))  # (B H W, K)
+        predicted, true = (pixels.flatten()[:, None] == classes for pixels in (best, targets))  # (B H W, K)
         pixels = predicted.new_full((), len(predicted), dtype=torch.int64)
         return loss, (predicted & true).sum(0), (predicted | true).sum(0), pixels
 

@@ -1,7 +1,10 @@
 """Checkpoints, from which a run resumes, and files of weights."""
 
+import argparse
 import json
 import pickle
+import re
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
@@ -110,7 +113,7 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
     Parameters
     ----------
     path
-        A ``.safetensors`` file, or what ``torch.save`` wrote: tensors and plain values, no code.
+        A safetensors file, or what ``torch.save`` wrote: tensors and plain values, no code.
     key
         Which set of weights to read, if the file has more than one: ``"model_ema"``, ...
 
@@ -120,7 +123,7 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         If the file is missing or damaged, has no weights, or has several sets of them and no ``key`` is given.
     """
     path = user_path(path)
-    content = read_safetensors(path)[0] if path.suffix == ".safetensors" else read_pickle(path)
+    content = read_safetensors(path)[0] if is_safetensors(path) else read_pickle(path)
     if key is not None:
         if not isinstance(content, dict) or key not in content:
             raise CheckpointError(f"{path} has no {key!r}; it has {', '.join(map(repr, list(content)[:5]))}")
@@ -131,6 +134,17 @@ def read_weights(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: {error}") from None
 
 
+def is_safetensors(path: Path) -> bool:
+    """Say whether a file has the format of safetensors: by its first bytes, or else by its name."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError:
+        start = b""
+    by_name = path.suffix.lower() == ".safetensors" and not start.startswith((b"PK", b"\x80"))  # of a zip, or a pickle
+    return start[8:] == b"{" or by_name
+
+
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read weights and header."""
     try:
@@ -139,21 +153,29 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged or cut off, or not a safetensors file; train again") from error
+        raise CheckpointError(f"{path} is damaged or cut off, or not a safetensors file; copy it again, or train again"
+                              ) from error
 
 
 def read_pickle(path: Path) -> Any:
-    """Read what ``torch.save`` wrote, if it holds only tensors and plain values."""
+    """Read what ``torch.save`` wrote, if it holds only tensors and plain values, or argparse's settings of a run."""
+    if path.is_dir():
+        raise CheckpointError(f"{path} is a folder: name the file of weights")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with (open(path, "rb") as file, torch.serialization.safe_globals([argparse.Namespace]),
+              warnings.catch_warnings()):
+            warnings.simplefilter("ignore")  # of old formats
+            return torch.load(file, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path} does not exist") from None
     except pickle.UnpicklingError as error:
-        raise CheckpointError(f"{path} is damaged, or holds more than tensors and plain values; it was not loaded. "
-                              "Use a checkpoint that minivit wrote") from error
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        raise CheckpointError(f"{path} is damaged, or holds more than tensors and plain values"
+                              f"{f' ({found[1]})' if found else ''}; it was not loaded. Use a checkpoint that minivit "
+                              "wrote, or a file with the weights alone") from error
     except Exception as error:  # arbitrary bytes can make torch.load fail in any way
-        raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or not a checkpoint. "
-                              f"Train again, or use {WEIGHTS} if it is next to it") from error
+        raise CheckpointError(f"{path} cannot be read: it is damaged or cut off, or not a checkpoint. Copy it again, "
+                              f"train again, or use {WEIGHTS} if it is next to it") from error
 
 
 def _what_else(state: Any) -> str:

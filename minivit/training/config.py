@@ -8,6 +8,7 @@ the setting.
 
 import inspect
 import json
+import os
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -237,7 +238,7 @@ def merge(base: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
         for name in way:
             inside[name] = dict(inside[name]) if isinstance(inside.get(name), Mapping) else {}
             inside = inside[name]
-        inside[last] = value
+        inside[last] = os.fspath(value) if isinstance(value, os.PathLike) else value  # a record is JSON, without paths
     return merged
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from minivit.options import check_choice
 from minivit.training import parallel
 
 # What torch raises if a device is absent, not supported, or out of memory.
@@ -182,7 +183,13 @@ def resolve_precision(precision: str, device: torch.device) -> str:
     """Return ``float32`` or ``bfloat16``; ``auto`` chooses the latter if the device multiplies it in hardware.
 
     A CPU without such hardware takes a hundred times as long for it.
+
+    Raises
+    ------
+    ValueError
+        If the precision is another.
     """
+    check_choice(("auto", "float32", "bfloat16"), precision=precision)
     if precision != "auto":
         return precision
     if device.type == "cpu":

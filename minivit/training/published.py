@@ -16,12 +16,15 @@ from minivit.models import create_model
 from minivit.models.registry import MODELS
 from minivit.models.unwrap import load_weights
 from minivit.options import check_options
-from minivit.training.checkpoint import read_weights
+from minivit.training.checkpoint import is_safetensors, read_weights
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
 from minivit.training.trained import Trained, listed
 
-DEIT_CROP_PCT = 0.875
+DEIT = {"crop_pct": 0.875}
+GOOGLE = {"mean": (0.5,) * 3, "std": (0.5,) * 3, "crop_pct": 0.9}
+GOOGLE_LARGE = GOOGLE | {"crop_pct": 1.0}  # at more than 224 pixels
+GOOGLE_TAGS = ("augreg", "orig_", "goog_", "sam_")  # timm's, as in vit_small_patch16_224.augreg_in21k_ft_in1k
 PRETRAINED_CFG = "pretrained_cfg"  # timm's name for it
 
 log = logging.getLogger(__name__)
@@ -34,15 +37,17 @@ def load_published(path: str | Path, model: str, *, model_options: Mapping[str, 
 
     How images are prepared is read from the first of: the file that ``dataset_options`` name as ``preprocessing``;
     ``pretrained_cfg`` in the header of the weights, as JSON; ``preprocessor_config.json`` or ``config.json`` beside
-    them. Without these it is as for DeiT: ImageNet's mean and deviation, and the centre of an image that is scaled
-    bicubically to 1 / 0.875 of the model's size.
+    them. Without these it is as for Google's ViTs, 0.5 and 0.5, if timm's tag says that the weights are theirs, and
+    else as for DeiT: ImageNet's mean and deviation. In both cases it's the centre of an image that is scaled
+    bicubically, to 1 / 0.9 or 1 / 0.875 of the model's size; for Google's of more than 224 pixels, as timm
+    1.0 has them in ``models/vision_transformer.py``, to just this size.
 
     Parameters
     ----------
     path
         A ``.safetensors`` file, or what ``torch.save`` wrote, with timm's names for the weights.
     model
-        Its name: one of :func:`minivit.models.list_models`, or timm's name for it, whose tag is ignored and in which
+        Its name: one of :func:`minivit.models.list_models`, or timm's name for it, with or without a tag, in which
         ``deit_`` stands for ``vit_``: the two differ only in their training.
     model_options
         Keyword arguments for :func:`minivit.models.create_model`, such as ``image_size``.
@@ -83,7 +88,7 @@ def load_published(path: str | Path, model: str, *, model_options: Mapping[str, 
     except ValueError as error:
         raise CheckpointError(f"{path} is not of {name}: {error}") from None
     shape = next(module.image_shape for module in network.modules() if hasattr(module, "image_shape"))
-    how = choose_preprocessing(path, header, shape[1:], given)
+    how = choose_preprocessing(path, header, shape[1:], given, tag=model.partition(".")[2])
     config = Config(model=name, model_options=options, dataset=dataset, dataset_options=given | vars(how))
     return Trained(network.eval(), config, DataInfo(tuple(classes or ()), shape, how.mean, how.std))
 
@@ -102,8 +107,8 @@ def check_classes(classes: Sequence[str] | None, num_logits: int, path: Path) ->
         raise ValueError(f"classes: {twice[0]!r} is listed twice; use names that differ, such as WordNet ids")
 
 
-def choose_preprocessing(path: Path, header: Mapping[str, str], image_size: Sequence[int], given: dict[str, Any]
-                         ) -> Preprocessing:
+def choose_preprocessing(path: Path, header: Mapping[str, str], image_size: Sequence[int], given: dict[str, Any],
+                         tag: str = "") -> Preprocessing:
     """Return how images are prepared, and remove from ``given`` what says so."""
     file = given.pop("preprocessing", None)
     values = {each.name: given.pop(each.name) for each in fields(Preprocessing) if given.get(each.name) is not None}
@@ -115,16 +120,19 @@ def choose_preprocessing(path: Path, header: Mapping[str, str], image_size: Sequ
     elif any((path.parent / name).is_file() for name in FILES):
         how = read_preprocessing(path.parent)
     else:
-        how = Preprocessing(tuple(image_size), crop_pct=DEIT_CROP_PCT)
+        of_google = tag.startswith(GOOGLE_TAGS)
+        of_its_size = GOOGLE_LARGE if max(image_size) > 224 else GOOGLE
+        how = Preprocessing(tuple(image_size), **of_its_size if of_google else DEIT)
         guessed = [name for name in ("mean", "std", "crop_pct") if name not in values]
         if assumed := ", ".join(f"{name}={getattr(how, name)}" for name in guessed):
-            log.warning("nothing says how to prepare images for %s; assuming %s, as for DeiT", path, assumed)
+            log.warning("nothing says how to prepare images for %s; assuming %s, as for %s", path, assumed,
+                        "Google's ViTs" if of_google else "DeiT")
     return replace(how, **values)
 
 
 def read_header(path: Path) -> dict[str, str]:
     """Return the header of a safetensors file that can be read; of other files nothing."""
-    if path.suffix != ".safetensors":
+    if not is_safetensors(path):
         return {}
     with safe_open(path, framework="pt") as file:
         return file.metadata() or {}

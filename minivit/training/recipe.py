@@ -117,7 +117,10 @@ def create_config(names: Mapping[str, Any]) -> Config:
 def read_recipe(path: Path) -> dict[str, Any]:
     """Run a recipe once, and return the names it defines, ``get_config`` among them."""
     if path.suffix == ".json":
-        values = json.loads(path.read_text(encoding="utf-8"))["config"]
+        run = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(run, dict) or "config" not in run:
+            raise TypeError("it has no config, as the run.json of a run has")
+        values = run["config"]
         return {"get_config": lambda: values}
     folder = str(path.parent.resolve())
     sys.path.insert(0, folder)  # a recipe may import another from the same folder
@@ -140,6 +143,6 @@ def recipe_errors(path: Path) -> Iterator[None]:
         raise ValueError(f"recipe {path} does not exist" + (f"; its folder has {others}" if others else ""))
     try:
         yield
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = str(error) if isinstance(error, ValueError | TypeError) else f"{type(error).__name__}: {error}"
         raise ValueError(f"recipe {path}: {reason}") from error

@@ -43,7 +43,10 @@ def open_folder(out: Path, trainer: Trainer, *, resume: bool) -> None:
 def restore(checkpoint: Path, trainer: Trainer) -> None:
     """Load the state of a run into the trainer; raise an error if its configuration or its data are others."""
     state, out = load_checkpoint(checkpoint), checkpoint.parent
-    if changed := changed_settings(Config.from_dict(state["config"]), trainer.config):
+    changed = changed_settings(Config.from_dict(state["config"]), trainer.config)
+    if "data" in state:
+        changed.pop("model_options.num_classes", None)  # the classes are compared below, by their names
+    if changed:
         name, (before, now) = next(iter(changed.items()))
         raise ValueError(f"{name}={now!r} differs from the run in {out}, which has {before!r}; resume with the same "
                          "configuration, or choose another --out")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from minivit.data import DataInfo, Dataset, load
+from minivit.data.dataset import class_name
 from minivit.data.registry import has_option
 from minivit.data.relabel import relabel
 from minivit.files import user_path
@@ -17,7 +18,7 @@ from minivit.models import keep_classes, unwrap_weights
 from minivit.models.unwrap import load_weights
 from minivit.options import did_you_mean, first_few, from_json
 from minivit.tasks import find_task
-from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, load_checkpoint, read_safetensors
+from minivit.training.checkpoint import CHECKPOINT, WEIGHTS, is_safetensors, load_checkpoint, read_safetensors
 from minivit.training.config import Config
 from minivit.training.files import CheckpointError
 
@@ -64,7 +65,7 @@ def load_trained(path: str | Path) -> Trained:
     if not path.exists():
         raise CheckpointError(f"{path} does not exist; give a run's folder, its {WEIGHTS} or its {CHECKPOINT}")
     try:
-        if path.suffix == ".safetensors":
+        if is_safetensors(path):
             weights, header = read_safetensors(path)
             if "config" not in header:
                 raise CheckpointError(f"{path} holds weights but not which model they are for; make it with "
@@ -129,7 +130,7 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
     Raises
     ------
     ValueError
-        In one line, if classes or images differ from those of the training, and how.
+        In one line, if classes or images differ from those of the training, and how; or if a single class is left.
     DataError
         If the data set is missing or damaged.
     """
@@ -156,6 +157,8 @@ def load_data(trained: Trained, root: str | Path | None = None, classes: Sequenc
             raise ValueError(f"classes: a model for {config.task} can't choose among some of its classes, or have them "
                              f"in another order than {dataset.name}")
         return model, dataset
+    if len(chosen) < 2:
+        raise ValueError(f"classes: {chosen[0]!r} is the only one, and every answer would be right: choose two or more")
     kept, dataset = [names.index(name) for name in chosen], dataset.select_classes(chosen)
     if labels is not None:
         dataset = replace(dataset, test=relabel(dataset.test, labels, len(names), kept))
@@ -198,6 +201,7 @@ def choose_classes(known: Sequence[str], dataset: Dataset, classes: Sequence[str
                              f"{differences(known, dataset.classes)}. Use the folders that it was trained on, or "
                              "choose some of the classes with --classes, or those that there are with --subset")
         return list(known)
+    classes = list(map(class_name, classes))
     for name in classes:
         if name not in known:
             raise ValueError(f"classes: {name!r} is not a class of the model{did_you_mean(name, known)}")

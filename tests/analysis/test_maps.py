@@ -1,5 +1,6 @@
 """What all measures of maps have in common: half precision, and errors about what is not a map."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -54,6 +55,25 @@ def test_the_diagonal_of_a_large_map_fits_into_float16():
 def test_what_is_no_map_is_named(name, attn, message):
     with pytest.raises(ValueError, match=message):
         MEASURES[name](attn)
+
+
+@pytest.mark.parametrize("measure", [measure for name, measure in MEASURES.items() if name != "similarity"]
+                         + [lambda attn: attention_similarity([attn, attn])])
+@pytest.mark.parametrize("attn", [np.full((2, 3, 16, 16), 1 / 16), [[0.5, 0.5]] * 2])
+def test_what_is_no_tensor_is_told_how_to_become_one(measure, attn):
+    with pytest.raises(ValueError, match=f"is a {type(attn).__name__}: it must be a tensor, as torch.tensor makes"):
+        measure(attn)
+
+
+@pytest.mark.parametrize("name", ["entropy", "statistics", "rollout", "jacobian"])
+@pytest.mark.parametrize("spoil", [lambda attn: 3 * attn, lambda attn: attn.log(), lambda attn: 0 * attn,
+                                   lambda attn: torch.cat([-attn[..., :1], attn[..., 1:] + 2 * attn[..., :1] / 15], -1),
+                                   lambda attn: attn.masked_fill(torch.eye(16).bool(), torch.nan)])
+def test_rows_that_are_no_weights_are_told(name, spoil):
+    attn = torch.full((2, 3, 16, 16), 1 / 16)
+    MEASURES[name](attn)
+    with pytest.raises(ValueError, match="non-negative and sum to 1, .*not its scores|rows with a nan"):
+        MEASURES[name](spoil(attn))
 
 
 @pytest.mark.parametrize("call, message", [

@@ -72,6 +72,7 @@ def test_a_batch_may_be_empty(images, disturb):
     (torch.linspace(-2, 2, C * H * W).view(1, C, H, W), r"images go from -2 to 2: they must stay in \[0, 255\]"),
     (torch.linspace(0, 256, C * H * W).view(1, C, H, W), "images go from 0 to 256"),
     (torch.full((1, C, H, W), torch.nan), "images go from nan to nan"),
+    (torch.zeros(1, C, H, W).numpy(), "images is a ndarray: it must be a tensor"),
 ])
 def test_bad_images_are_named(bad, message, disturb):
     with pytest.raises(ValueError, match=message):
@@ -189,6 +190,8 @@ def test_fgsm_raises_the_loss_of_a_transformer_and_leaves_its_gradients_alone():
         attacked = fgsm(model, images, labels, 1)
         assert F.cross_entropy(model(attacked), labels) > F.cross_entropy(model(images), labels)
     assert torch.equal(fgsm(model, images, labels, 1), attacked)
+    with torch.inference_mode():
+        assert torch.equal(fgsm(model, images.clone(), labels.clone(), 1), attacked)
     assert all(p.grad is None and p.requires_grad for p in vit.parameters())
 
 

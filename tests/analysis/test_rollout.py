@@ -35,7 +35,7 @@ def test_uniform_attention_halves_what_stays_with_each_layer():
     torch.testing.assert_close(attention_rollout([uniform] * 3), want[None])
 
 
-@pytest.mark.parametrize("maps, message", [([], "0 layers"), ([torch.zeros(1, 1, n, n) for n in (5, 7)], r"\[5, 7\]")])
+@pytest.mark.parametrize("maps, message", [([], "0 layers"), ([torch.eye(n)[None, None] for n in (5, 7)], r"\[5, 7\]")])
 def test_layers_must_have_the_same_tokens(maps, message):
     with pytest.raises(ValueError, match=message):
         attention_rollout(maps)

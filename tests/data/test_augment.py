@@ -139,3 +139,9 @@ def test_a_coin_decides_for_the_whole_batch():
 def test_a_target_for_each_pixel_is_mixed_as_the_pixel(mix, images):
     out, targets = mix(images.float(), images.float() / 255, 1.0)
     torch.testing.assert_close(out / 255, targets)
+
+
+@pytest.mark.parametrize("mix", [mixup, cutmix])
+def test_labels_in_place_of_probabilities_are_told(mix, images):
+    with pytest.raises(ValueError, match="they must be probabilities .*one_hot"):
+        mix(images.float(), torch.arange(len(images)), 1.0)

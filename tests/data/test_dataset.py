@@ -1,5 +1,6 @@
 """Splits and data sets."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,11 +22,20 @@ def test_dataset_shape_and_classes():
     assert dataset.image_shape == (1, 5, 7) and dataset.num_classes == 2
 
 
+def test_a_mean_in_bytes_is_told():
+    split = Split(torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64))
+    with pytest.raises(ValueError, match=r"mean=\(127.5,\) of mine must be in \[0, 1\], that of images divided by 255"):
+        Dataset("mine", split, split, ("a", "b"), (127.5,), (50.0,))
+
+
 @pytest.mark.parametrize(("images", "labels", "named"), [
     (torch.zeros(3, 1, 5, 7), torch.zeros(3, dtype=torch.int64), "images of dtype torch.float32"),
     (torch.zeros(3, 5, 7, dtype=torch.uint8), torch.zeros(3, dtype=torch.int64), "images of dtype"),
     (torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(3), "labels of dtype torch.float32"),
     (torch.zeros(3, 1, 5, 7, dtype=torch.uint8), torch.zeros(2, dtype=torch.int64), "labels has 2 rows for 3 images"),
+    (torch.zeros(3, 1, 5, 7).byte(), [0, 1, 0], "labels is a list: they must be tensors"),
+    (torch.zeros(3, 1, 5, 7).byte(), np.zeros(3, np.int64), "labels is a ndarray: they must be tensors"),
+    (np.zeros((3, 1, 5, 7), np.uint8), torch.zeros(3).long(), "images is a ndarray and .* must be tensors"),
 ])
 def test_a_split_of_the_wrong_kind(images, labels, named):
     with pytest.raises(ValueError, match=named):

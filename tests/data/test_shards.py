@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 def written(folder, tmp_path_factory):
     """Four or so shards for each split, with the manifest."""
     root = tmp_path_factory.mktemp("written")
-    write_shards(folder, root, size_mb=0.008, seed=3)
+    write_shards(str(folder), str(root), size_mb=0.008, seed=3)
     return root
 
 

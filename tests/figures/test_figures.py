@@ -1,9 +1,11 @@
 import matplotlib
 import numpy as np
 import pytest
+import torch
 
 from minivit.figures import (
     COLORS,
+    pack_picture,
     plot_by_layer,
     plot_robustness,
     plot_rollout,
@@ -100,3 +102,44 @@ def test_a_table_is_markdown_of_what_its_cells_say(monkeypatch):
     assert [table.data for table in shown] == ["| name | n |\n| --- | --- |\n| `cb` | 3 |\n| plain | None |"]
     with pytest.raises(ValueError, match=r"row \['cb'\] has 1 cells.*\['name', 'n'\] has 2"):
         show_table(["name", "n"], [["cb"]])
+
+
+def test_what_torch_computed_is_drawn_as_it_is(ax):
+    curve = torch.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=torch.bfloat16, requires_grad=True)
+    plot_by_layer(ax, {"a": curve}, {"a": "red"}, ylabel="y")
+    np.testing.assert_array_equal(ax.lines[-1].get_ydata(), [2, 3])
+    np.testing.assert_array_equal(to_plane(torch.eye(3, requires_grad=True)), to_plane(np.eye(3)))
+
+
+def test_models_may_list_their_conditions_in_any_order(ax):
+    plot_robustness(ax, {"a": {"clean": 80, "fgsm": 20}, "b": {"fgsm": 30, "clean": 90}}, {"a": "red", "b": "blue"})
+    assert [bar.get_width() for bar in ax.patches] == [80, 20, 90, 30]
+    with pytest.raises(ValueError, match=r"results\['b'\] has the conditions \['clean'\]; all .* \['clean', 'fgsm'\]"):
+        plot_robustness(ax, {"a": {"clean": 80, "fgsm": 20}, "b": {"clean": 90}}, {"a": "red", "b": "blue"})
+
+
+def test_an_image_of_floats_is_shown_as_one_of_bytes():
+    import matplotlib.pyplot as plt
+
+    image = np.random.default_rng(0).integers(0, 256, (3, 5, 7), np.uint8)
+    figure, axes = plt.subplots(1, 2)
+    plot_rollout(axes, torch.tensor(image, dtype=torch.float32, requires_grad=True), torch.ones(2, 3))
+    np.testing.assert_array_equal(axes[0].images[0].get_array(), image.transpose(1, 2, 0))
+    with pytest.raises(ValueError, match=r"shape \(5, 7, 3\); expected \(C, H, W\) with one or three"):
+        plot_rollout(axes, image.transpose(1, 2, 0), torch.ones(2, 3))
+    plt.close(figure)
+
+
+def test_rows_may_come_from_generators(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    show_table(["a", "b"], ((cell for cell in row) for row in ((1, 2), (3, 4))))
+    assert shown[0].data.endswith("| 1 | 2 |\n| 3 | 4 |")
+
+
+@pytest.mark.parametrize("image", [np.full((3, 5, 5), 0.5), np.zeros((5, 5, 3)), np.full((3, 5, 5), 256),
+                                   np.full((3, 5, 5), -1), np.zeros((3, 5, 7))])
+def test_a_picture_that_a_page_cannot_show_is_told(image):
+    with pytest.raises(ValueError, match=r"must be of shape \(3, S, S\), in whole numbers from 0 to 255"):
+        pack_picture(image)
+    assert pack_picture(np.ones((3, 5, 5))) == pack_picture(torch.ones(3, 5, 5).byte())

@@ -53,6 +53,8 @@ def test_some_classes_keep_their_logits(name):
     logits = model(x)
     assert keep_classes(model, range(7)).head.out_features == 7
     torch.testing.assert_close(keep_classes(model, [5, 2])(x), logits[:, [5, 2]])
+    assert torch.equal(model(x), logits)  # unchanged, for the next choice
+    torch.testing.assert_close(keep_classes(model, [1, 6])(x), logits[:, [1, 6]])
 
 
 @pytest.mark.parametrize("classes, named", [([0, 7], r"classes=\[0, 7\].*\[0, 7\)"), ([-1], r"classes=\[-1\]"),

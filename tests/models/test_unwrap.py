@@ -37,10 +37,12 @@ def test_an_average_loses_its_count(model):
 
 
 @pytest.mark.parametrize("content, message", [
-    ({}, "no weights"), (5, "no weights.*this is int"), ({"epoch": 3, "loss": 0.1}, "no weights.*'epoch', 'loss'"),
+    ({}, "no weights.*this is empty"), (5, "no weights.*this is int"),
+    ({"epoch": 3, "loss": 0.1}, "no weights.*'epoch', 'loss'"),
     ({"head.bias": torch.zeros(3), "epoch": 3}, "no weights.*'head.bias', 'epoch'"),
     ({"model": {"a": torch.ones(1)}, "model_ema": {"a": torch.ones(1)}}, "weights under 'model' and 'model_ema'"),
     ({"model_ema": {"a": torch.ones(1)}}, "weights under 'model_ema'"),
+    ({"student": {"a": torch.ones(1)}, "teacher": {}}, "no weights.*if they are under 'student' or 'teacher'"),
     ({"a": torch.ones(1), "module.a": torch.ones(1)}, "'module.a' .*with and without their prefix"),
 ])
 def test_what_is_not_clear_is_told(content, message):

@@ -32,6 +32,7 @@ def test_the_conditions_are_those_of_the_analysis(model, dataset):
     found = dict(evaluate_under(model, dataset, ["fgsm", "centre_occlusion", "gaussian_noise_5"], epsilon=3.0, seed=7,
                                 batch_size=11))
     assert list(found) == ["clean", "fgsm", "centre_occlusion", "gaussian_noise_5"]
+    assert len(list(evaluate_under(model, dataset, iter(["fgsm", "shot_noise"])))) == 3
     assert found["clean"] == pytest.approx(evaluate(model, dataset))
     scores = analyze(model, dataset, epsilon=3.0, seed=7, progress=False)["robustness"]
     for name, its in found.items():

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -55,6 +56,18 @@ def test_the_same_analysis_gives_the_same_files(tmp_path, monkeypatch):
     assert one[0] | {"started": None} == other[0] | {"started": None}
     for name in ("robustness.png", "robustness.svg"):
         assert (one[1] / name).read_bytes() == (other[1] / name).read_bytes()
+
+
+def test_the_settings_of_the_user_do_not_show(tmp_path, monkeypatch):
+    matplotlib = pytest.importorskip("matplotlib")
+    monkeypatch.setattr("minivit.report.folder.draw_figures",
+                        lambda result, *_: {"robustness": draw_robustness(result["robustness"], "black")})
+    run = save_run(tmp_path / "run")
+    _, plain = report(run, tmp_path / "plain", images=2, progress=False)
+    with matplotlib.rc_context({"text.usetex": True, "savefig.transparent": True, "axes.labelsize": 30}):
+        _, other = report(run, tmp_path / "other", images=2, progress=False)
+        assert matplotlib.rcParams["text.usetex"]
+    assert (plain / "robustness.png").read_bytes() == (other / "robustness.png").read_bytes()
 
 
 @pytest.mark.parametrize("without, figures", [
@@ -130,3 +143,11 @@ def test_without_matplotlib_the_error_names_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ValueError, match="pip install matplotlib"):
         report(save_run(tmp_path / "run"), progress=False)
+
+
+def test_a_backend_that_matplotlib_does_not_know_is_told(tmp_path):
+    run = save_run(tmp_path / "run")
+    done = subprocess.run([sys.executable, "-m", "minivit", "analyze", run, "--images", "2", "--device", "cpu"],
+                          env=os.environ | {"MPLBACKEND": "nonsense"}, capture_output=True, encoding="utf-8")
+    assert done.returncode == 1 and done.stderr.count("\n") <= 2  # the run doesn't know its classes
+    assert "'nonsense' is not a valid value" in done.stderr and "; unset MPLBACKEND" in done.stderr

@@ -1,6 +1,7 @@
 import gc
 import json
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -196,6 +197,18 @@ def test_another_run_in_a_folder_is_told_and_left_alone(recipe, runs, tmp_path):
     with pytest.raises(ValueError, match="cb-0.5/seed0 holds another run, with learning_rate=0.003; choose another"):
         run(path, tmp_path)
     assert not runs and {file: file.read_bytes() for file in before} == before
+
+
+def test_runs_on_other_data_are_not_mixed(recipe, runs, tmp_path, monkeypatch):
+    path, load = recipe(VARIANTS), data.load
+    run(path, tmp_path, names=["plain"])
+    runs.clear()
+    monkeypatch.setattr(data, "load", lambda *words, **options: replace(load(*words, **options),
+                                                                        classes=tuple("abcdefghij")))
+    with pytest.raises(ValueError, match="plain/seed0 was trained on other data: classes of .* differ; use the same"):
+        run(path, tmp_path)
+    assert not runs
+    run(path, tmp_path, names=["plain"])  # which only reads
 
 
 def test_a_failed_run_is_told_and_counted_and_the_others_go_on(recipe, runs, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@ import io
 
 import numpy as np
 import pytest
+import torch
 
 from minivit.scratch import check_gradients, linear, linear_backward, numerical_gradient
 
@@ -139,3 +140,20 @@ def test_a_console_of_few_characters_gets_the_report_too(monkeypatch):
 def test_a_forward_function_that_is_still_to_do_is_told():
     with pytest.raises(AssertionError, match="forward returned nothing"):
         check_gradients(lambda x: None, lambda d_out, x: d_out, x=np.ones(3))
+
+
+def test_functions_and_inputs_of_torch(capsys):
+    def forward(x):
+        return torch.sin(torch.tensor(x, requires_grad=True))
+
+    def backward(d_out, x):
+        return torch.tensor(d_out) * torch.cos(torch.tensor(x))
+    check_gradients(forward, backward, x=torch.ones(2, 3, dtype=torch.bfloat16, requires_grad=True))
+    assert "6 of 6 entries agree" in capsys.readouterr().out
+    found = numerical_gradient(lambda x: torch.tensor(x, requires_grad=True).square().sum(), torch.ones(2))
+    np.testing.assert_allclose(found, 2, rtol=1e-9)
+
+
+def test_a_function_that_returns_an_array_is_told():
+    with pytest.raises(ValueError, match=r"array of shape \(3,\); it must return a number"):
+        numerical_gradient(lambda x: x**2, np.ones(3))

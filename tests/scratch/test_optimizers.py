@@ -47,6 +47,16 @@ def test_bad_options_are_named(make, message):
 
 
 @pytest.mark.parametrize("optimizer", [lambda p: SGD(p, lr=1), AdamW])
+@pytest.mark.parametrize("value, kind", [
+    (np.zeros(3, int), "an array of int64"), (np.zeros(3, np.float16), "an array of float16"), ([0.0], "a list"),
+    (np.float64(3), "a float64"), (torch.zeros(3), "a Tensor"), (np.broadcast_to(0.0, 3), "an array of float64"),
+])
+def test_parameters_that_a_step_cannot_change_are_named(optimizer, value, kind):
+    with pytest.raises(ValueError, match=rf"params\['bias'\] is {kind}; .*in place"):
+        optimizer({"weight": np.zeros(3), "bias": value})
+
+
+@pytest.mark.parametrize("optimizer", [lambda p: SGD(p, lr=1), AdamW])
 @pytest.mark.parametrize("gradients, message", [
     ({"weight": np.ones(3)}, "d_params lacks the keys bias"),
     ({"weight": np.ones(3), "bias": np.ones(5)}, r"d_params\['bias'\] has shape \(5,\); expected \(2,\)"),

@@ -79,3 +79,16 @@ def test_nuclear_norm_by_hand(probs, norm):
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_in_half_precision_are_weights(dtype):
+    probs = torch.randn(7, 197, dtype=torch.float64).mul(3).softmax(-1)
+    found = softmax_jacobian_nuclear_norm(probs.to(dtype))
+    np.testing.assert_allclose(found, softmax_jacobian_nuclear_norm(probs), atol=0.01)
+    with pytest.raises(ValueError, match="not its scores"):
+        softmax_jacobian_nuclear_norm(1.1 * probs.numpy())
+
+
+def test_a_scale_may_be_a_tensor():
+    np.testing.assert_array_equal(softmax([1.0, 2.0], torch.tensor(0.5)), softmax([1.0, 2.0], 0.5))

@@ -26,3 +26,14 @@ def test_any_of_several_labels_is_right(logits):
     assert (top1, top5) == (7, 31)  # an image counts once, however many of its labels are found
     p = logits.softmax(1)
     torch.testing.assert_close(loss, -(p * right).sum(1).log().sum())
+
+
+def test_a_nan_is_never_right(logits):
+    task, labels = find_task("classification"), torch.arange(31) % 11
+    _, top1, top5 = task.measure(logits, labels, 11)
+    right = (logits.argmax(1) == labels).nonzero()[0, 0]
+    spoilt = logits.clone()
+    spoilt[right, labels[right]] = torch.nan  # which topk takes for the largest
+    for targets in (labels, F.one_hot(labels, 11).bool()):
+        loss, *hits = task.measure(spoilt, targets, 11)
+        assert loss.isnan() and hits == [top1 - 1, top5 - 1]

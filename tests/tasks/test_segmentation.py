@@ -167,3 +167,9 @@ def test_a_backbone_without_attention_has_no_maps_and_is_analysed_without(shapes
         model(torch.zeros(1, 3, 16, 16), return_attention=True)
     result = analyze(model, TASK.fit(shapes), task="segmentation", progress=False)
     assert result["attention"] is None and 0 <= result["robustness"]["clean"] <= 100
+
+
+def test_a_nan_is_never_right():
+    logits, masks = torch.randn(2, 6, 5, 7, generator=torch.Generator().manual_seed(0)), torch.zeros(2, 5, 7).byte()
+    loss, *sums = TASK.measure(logits.masked_fill(torch.ones(6, 1, 1).bool(), torch.nan), masks, 6)
+    assert loss.isnan() and TASK.summarize([loss, *sums], 2)["test_pixel_accuracy"] == 0

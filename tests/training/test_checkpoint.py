@@ -1,5 +1,7 @@
+import argparse
 import os
 import pickle
+import shutil
 
 import pytest
 import torch
@@ -7,7 +9,7 @@ from safetensors.torch import load_file
 
 from minivit.data import load
 from minivit.models import create_model
-from minivit.training import CheckpointError, load_model
+from minivit.training import CheckpointError, load_model, read_weights
 from minivit.training.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from minivit.training.files import write_whole
 
@@ -112,3 +114,27 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(CheckpointError, match=f"cannot write {path}: No space left on device"):
         write_whole(path, fail)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_format_is_told_by_the_content(saved, tmp_path):
+    weights = load_file(saved[0])
+    shutil.copy(saved[0], tmp_path / "safe.pth")
+    shutil.copy(saved[0], tmp_path / "LOUD.SAFETENSORS")
+    torch.save(weights, tmp_path / "torch.safetensors")
+    for name in ("safe.pth", "LOUD.SAFETENSORS", "torch.safetensors"):
+        assert read_weights(tmp_path / name).keys() == weights.keys()
+    assert load_model(tmp_path / "safe.pth")[1] == saved[2]
+
+
+def test_settings_of_a_run_are_no_code(tmp_path):
+    path = tmp_path / "mae.pth"
+    torch.save({"model": {"w": torch.ones(1)}, "args": argparse.Namespace(lr=0.1, out="x")}, path)
+    assert read_weights(path)["w"] == 1
+    torch.save({"model": {"w": torch.ones(1)}, "args": tmp_path}, path)
+    with pytest.raises(CheckpointError, match=r"plain values \(pathlib\..*the weights alone"):
+        read_weights(path)
+
+
+def test_a_folder_in_place_of_weights_is_told(tmp_path):
+    with pytest.raises(CheckpointError, match="is a folder: name the file"):
+        read_weights(tmp_path)

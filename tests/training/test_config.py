@@ -4,6 +4,7 @@ import pickle
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, replace
 from math import inf, nan
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +161,8 @@ def test_a_bad_run_json_is_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=str(path)):
         load_config(path)
+
+
+def test_a_path_is_written_as_text():
+    config = Config(dataset_options={"preprocessing": Path("a", "config.json")})
+    assert json.loads(json.dumps(asdict(config)))["dataset_options"] == {"preprocessing": str(Path("a", "config.json"))}

@@ -149,3 +149,8 @@ def test_auto_is_bfloat16_where_the_processor_has_it(monkeypatch, has_bfloat16, 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_asked_for_is_what_is_had(precision):
     assert resolve_precision(precision, CPU) == precision
+
+
+def test_a_precision_that_there_is_not_is_told():
+    with pytest.raises(ValueError, match="precision='float16' is not known.* one of auto, float32, bfloat16"):
+        resolve_precision("float16", torch.device("cpu"))

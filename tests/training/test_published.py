@@ -18,6 +18,7 @@ from minivit.data.augment import normalize
 from minivit.data.preprocessing import Preprocessing
 from minivit.models import create_model
 from minivit.training import CheckpointError, load_data, load_published
+from minivit.training.published import choose_preprocessing
 
 NAME = "vit_tiny_patch16_224"
 SIZE = dict(image_size=48, dim=12, depth=2, num_heads=3)
@@ -210,6 +211,20 @@ def test_more_than_ten_numbers_are_sorted_as_numbers(tmp_path, draw):
                                   "vit_tiny_patch16_224.augreg_in21k_ft_in1k"])
 def test_timms_names_are_known(file, name):
     assert load_published(file, name, model_options=SIZE).config.model == NAME
+
+
+@pytest.mark.parametrize("tag, mean, crop_pct", [("", DEIT[1], 0.875), (".fb_in1k", DEIT[1], 0.875),
+                                                 (".augreg_in21k_ft_in1k", (0.5,) * 3, 0.9)])
+def test_a_tag_says_whose_weights_they_are(file, tag, mean, crop_pct, caplog):
+    published = load_published(file, f"vit_tiny_patch16_224{tag}", model_options=SIZE)
+    assert (published.data.mean, published.config.dataset_options["crop_pct"]) == (mean, crop_pct)
+    assert ("as for Google's ViTs" if "augreg" in tag else "as for DeiT") in caplog.text
+
+
+def test_google_s_larger_images_are_not_cut(tmp_path):
+    for size, crop_pct in ((224, 0.9), (384, 1.0)):
+        how = choose_preprocessing(tmp_path / "vit.pth", {}, (size, size), {}, "augreg_in21k_ft_in1k")
+        assert (how.crop_pct, how.std) == (crop_pct, (0.5,) * 3)
 
 
 @pytest.mark.parametrize("options, error, message", [

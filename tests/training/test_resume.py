@@ -36,6 +36,7 @@ def resume(stopped, monkeypatch, dataset=DIGITS):
 @pytest.mark.parametrize("dataset, message", [
     (replace(DIGITS, classes=("zero", *DIGITS.classes[1:])), "classes of digits differ.*missing: '0'; new: 'zero'"),
     (replace(DIGITS, classes=DIGITS.classes[::-1]), "classes of digits differ.*another order"),
+    (DIGITS.select_classes(DIGITS.classes[1:]), "classes of digits differ.*missing: '0';"),
     (replace(DIGITS, mean=(0.25,)), r"mean=\(0.25,\) of digits differs .* which has \(0.3054,\)"),
     (replace(DIGITS, train=swapped(DIGITS.train)), "training images of digits differ.*added, removed or renamed"),
     (replace(DIGITS, train=DIGITS.train.subset(range(1400))), "training images of digits differ"),

@@ -1,12 +1,14 @@
 import json
 import logging
-from dataclasses import asdict
+import unicodedata
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from minivit.data import DataInfo, Dataset, Split, load
+from minivit.data import DataError, DataInfo, Dataset, Split, load
+from minivit.data.dataset import read_class_names
 from minivit.models import create_model
 from minivit.training import (
     CheckpointError,
@@ -97,10 +99,30 @@ def test_some_classes_alone(meet, data, classes):
     (CLASSES, ("be",), r"'be' is not a class of the model \(did you mean 'bee'\?\)"),
     (("bee", "dog"), ("bee", "ant"), "animals has no images of 'ant'"),
     (("bee", "zebra"), (), "not all classes of the model: 'zebra'"),
+    (CLASSES, ("bee",), "'bee' is the only one, and every answer would be right"),
+    (("dog",), (), "'dog' is the only one, and every answer would be right"),
 ])
 def test_classes_that_cannot_be_chosen(meet, data, classes, message):
     with pytest.raises(ValueError, match=message):
         meet(dataset(data), classes=classes)
+
+
+def test_a_name_typed_on_a_mac_is_the_same_class(meet, tmp_path):
+    nfc, nfd = (unicodedata.normalize(form, "caf\u00e9") for form in ("NFC", "NFD"))
+    known = replace(INFO, classes=("ant", "bee", nfc, "dog"))
+    (tmp_path / "names.txt").write_text(f"bee\n{nfd}\n", encoding="utf-8")
+    for chosen in (["bee", nfd], read_class_names(tmp_path / "names.txt")):
+        assert meet(dataset(known.classes), known, classes=chosen)[1].classes == ("bee", nfc)
+    (tmp_path / "names.txt").write_text("\n")
+    with pytest.raises(DataError, match="names.txt is empty: give a file with one class name per line"):
+        read_class_names(tmp_path / "names.txt")
+
+
+def test_a_model_may_be_asked_about_other_classes_again(meet):
+    whole, images = meet(dataset())[0], dataset(("bee", "dog")).test.images[:2] / 255
+    meet(dataset(), classes=("cat", "dog"))
+    again, _ = meet(dataset(), classes=("ant", "bee"))
+    torch.testing.assert_close(again(images), whole(images)[:, :2])
 
 
 def test_a_run_that_knows_no_classes_is_told_once_and_goes_on(meet, caplog):
@@ -158,6 +180,8 @@ def test_a_wrong_header_is_one_line_that_names_the_file(weights, header, message
     (lambda w: w.pop("head.bias"), "the model has 'head.bias'$"),
     (lambda w: w.update(extra=torch.ones(1), more=torch.ones(1), most=torch.ones(1)), "have 'extra', 'more' ...$"),
     (lambda w: w.update({"head.bias": torch.ones(7)}), r"head.bias has shape \(7,\), the model's has \(10,\)$"),
+    (lambda w: w.update({"head.bias": torch.ones(10, dtype=torch.int8)}), "head.bias has dtype torch.int8.*quantised"),
+    (lambda w: w.update(pos_embed=w["pos_embed"][:, 1:].clone()), "pos_embed has shape.*give image_size"),
 ])
 def test_weights_that_do_not_fit_are_one_line(weights, spoil, message):
     config, state, folder = weights
