@@ -25,6 +25,7 @@ from pygments.util import ClassNotFound
 from tools.editions import in_any_jupyter
 from tools.execute import ANSI
 from tools.notebooks import replace
+from tools.numbers import html_well_set
 from tools.paths import TEACH
 from tools.printing import can_print, make_pdf
 from tools.together import bound, signs
@@ -104,7 +105,7 @@ def markdown(source: str) -> str:
     parser.use(dollarmath_plugin, renderer=formula).use(amsmath_plugin, renderer=html.escape).use(deflist_plugin)
     parser.add_render_rule("fence", lambda self, tokens, at, *_: code(tokens[at].content, tokens[at].info or "text"))
     parser.core.ruler.push("together", bind)
-    return parser.render(in_any_jupyter(source))
+    return html_well_set(parser.render(in_any_jupyter(source)))
 
 
 def outputs(cell: nbformat.NotebookNode) -> str:

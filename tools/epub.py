@@ -10,6 +10,7 @@ import io
 import re
 import shutil
 import sys
+import unicodedata
 import zipfile
 from functools import partial
 from pathlib import Path
@@ -31,12 +32,17 @@ from tools.paper import on_paper
 from tools.paths import BUILD, RELEASE, ROOT
 from tools.pdf import title_page
 from tools.stills import Stills
+from tools.together import is_long
 from tools.version import BOOK, date, in_words, release_name, version
 
 FOR_PAGES = {"sphinx-mathjax-offline", "sphinx_book_theme", "sphinx_copybutton", "sphinx_togglebutton", "tools.search",
              "tools.site"}
 SHEETS = {"_static/pygments.css", "_static/epub.css", "_static/book.css"}
 COVER = "_static/cover.png"
+TOKEN = re.compile(r"\\[A-Za-z]+|\\.|.", re.DOTALL)  # of TeX
+OPENS, CLOSES = {"{", "(", r"\left", r"\begin"}, {"}", ")", r"\right", r"\end"}
+RELATIONS = {"=", "<", ">", r"\le", r"\ge", r"\approx", r"\lesssim", r"\Rightarrow", r"\implies", r"\iff"}
+VARIANT = re.compile('<(m[in]) mathvariant="(bold|bold-italic|double-struck)">([^<]+)<')
 TAG = re.compile(r"\\tag\{([^{}]*)\}")
 FRAME = re.compile(r"data:image/\w+;base64,(.*)", re.DOTALL)
 
@@ -59,6 +65,17 @@ def for_epub(book: dict) -> dict:
     return book | {"sphinx": book["sphinx"] | {"config": config}}
 
 
+def letters(style: str, text: str) -> str:
+    """Return letters in a style as letters of their own, because browsers no longer know MathML's styles."""
+    style = style.upper().replace("BOLD-", "BOLD ")
+
+    def styled(letter: str) -> str:
+        name = re.sub("LATIN |GREEK |LETTER ", "", unicodedata.name(letter))
+        return unicodedata.lookup(f"MATHEMATICAL {style} {name}") if letter.isalnum() else letter
+
+    return "".join(map(styled, html.unescape(text)))
+
+
 def mathml(tex: str, display: str) -> str:
     """Return a formula as MathML, with TeX as the text for readers that can't show it.
 
@@ -68,13 +85,31 @@ def mathml(tex: str, display: str) -> str:
         If the converter leaves a command or a mark of TeX as it is.
     """
     made = convert(tex.replace("{aligned}", "{split}"), display=display)  # the converter's name for it
+    made = VARIANT.sub(lambda found: f"<{found[1]}>{letters(*found.group(2, 3))}<", made)
     if "\\" in made or "<mi>&</mi>" in made:
         raise ValueError(f"no MathML for {tex!r}")
     return made.replace("<math ", f'<math alttext="{html.escape(tex)}" ', 1)
 
 
+def divided(tex: str, at: set[str]) -> list[str]:
+    """Return the parts of a formula: each but the first begins with one of some signs, which is in no bracket."""
+    parts, depth = [""], 0
+    for sign in TOKEN.findall(tex):
+        if sign in at and not depth:
+            parts.append("")
+        parts[-1] += sign
+        depth = max(0, depth + (sign in OPENS) - (sign in CLOSES))
+    return [part for part in parts if part.strip()]
+
+
+def in_lines(tex: str, display: str) -> str:
+    """Return a formula as MathML that can go on in the next line before a relation, where a browser divides none."""
+    made = "\u200b".join(mathml(part, display) for part in divided(tex, RELATIONS))
+    return made.replace('display="block"', 'display="inline" displaystyle="true"')
+
+
 def visit_math(self: Any, node: nodes.math) -> None:
-    self.body.append(mathml(node.astext(), "inline"))
+    self.body.append(in_lines(node.astext(), "inline") if is_long(node.astext()) else mathml(node.astext(), "inline"))
     raise nodes.SkipNode
 
 
@@ -86,7 +121,9 @@ def visit_math_block(self: Any, node: nodes.math_block) -> None:
         tex = rf"\begin{{aligned}}{tex}\end{{aligned}}"
     number = f'<span class="eqno">({tags[0]})</span>' if tags else ""
     ids = f' id="{node["ids"][0]}"' if node["ids"] else ""
-    self.body.append(f'<div class="math"{ids}>{number}{mathml(tex, "block")}</div>\n')
+    formulas = [part.removeprefix(r"\qquad").removeprefix(r"\quad") for part in divided(tex, {r"\qquad", r"\quad"})]
+    made = " ".join(f"<span>{in_lines(formula, 'block')}</span>" for formula in formulas)
+    self.body.append(f'<div class="math"{ids}>{number}{made}</div>\n')
     raise nodes.SkipNode
 
 

@@ -20,12 +20,14 @@ def unfold(body: Tag) -> None:
         summary = folded.find("summary")
         if not summary:
             continue
-        if "code cell" in summary.text:  # MyST-NB's words where the cell has none of its own
+        prompt = summary.find(class_="collapsed")
+        name = name_of_folded(prompt) if prompt else ""
+        if name == "Code":  # where the cell has no prompt of its own; open, it shows what it is
             summary.decompose()
             continue
         summary.name, summary["class"] = "p", ["unfolded-title"]
-        if prompt := summary.find(class_="collapsed"):
-            summary.string = name_of_folded(prompt)
+        if prompt:
+            summary.string = name
 
 
 def solutions_last(body: Tag) -> None:

@@ -101,6 +101,7 @@ def joined(folder: Path) -> str:
         number = len(chapters) + 1
         heads.append(HEAD.format(number=number, part=in_css(part), title=in_css(title)))
         body["style"] = f"page: chapter-{number}"
+        body["data-part"] = part
         chapters.append(str(body))
     sheets = "".join(f'<link rel="stylesheet" href="../html/{path.relative_to(folder).as_posix()}">\n' for path in (
         folder / "_static/styles/theme.css", folder / "_static/styles/pydata-sphinx-theme.css",

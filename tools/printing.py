@@ -69,7 +69,7 @@ def print_numbered(page: Any, target: Path, name: str) -> None:
     ValueError
         If a line of the contents leads nowhere, or a title moved when the contents got their numbers.
     """
-    footer = ('<div style="font: 8px sans-serif; width: 100%; text-align: center; color: #555">'
+    footer = ('<div style="font: 10px sans-serif; width: 100%; text-align: center; color: #555">'
               f'{name}, version {version()} &nbsp;·&nbsp; <span class="pageNumber"></span></div>')
 
     def printed(**more: bool) -> dict[str, int]:
@@ -100,10 +100,15 @@ def print_page(program: str, source: Path, target: Path, name: str) -> None:
         print_numbered(page, target, name)
 
 
-def headings(page: str) -> list[str]:
-    """Return the titles of a page, in order, as they stand in the text."""
+def headings(page: str) -> list[tuple[str, str]]:
+    """Return the titles of a page, in order, as they stand in the text, each with the part that it belongs to, or "".
+
+    What belongs to a part is in an element whose ``data-part`` names it.
+    """
     found = BeautifulSoup(page, "html.parser").find_all(re.compile("^h[1-6]$"))
-    return [" ".join(title.get_text().split()) for title in found]
+    parts = [title.find_parent(attrs={"data-part": True}) for title in found]
+    return [(" ".join(title.get_text().split()), part["data-part"] if part else "")
+            for title, part in zip(found, parts, strict=True)]
 
 
 def entries(parent: Any) -> Iterator[Any]:
@@ -115,10 +120,42 @@ def entries(parent: Any) -> Iterator[Any]:
         entry = entry.get("/Next")
 
 
-def finish(source: Path, target: Path, titles: list[str]) -> None:
+def under_parts(book: Any, parts: list[str]) -> None:
+    """Put the chapters of a part under its name in the outline, which shows them when it is opened.
+
+    Parameters
+    ----------
+    book
+        A PDF, open in pikepdf.
+    parts
+        For each entry of the outline, the part that it belongs to, or "".
+    """
+    import pikepdf
+
+    with book.open_outline() as outline:
+        chapters = list(outline.root)
+        outline.root.clear()
+        place = 0
+        for chapter in chapters:
+            part, inside = parts[place], outline.root
+            if part:
+                if not inside or inside[-1].title != part:
+                    inside.append(pikepdf.OutlineItem(part, chapter.destination))
+                inside = inside[-1].children
+            inside.append(chapter)
+            chapter.is_closed = bool(chapter.children)
+            place += 1 + sections(chapter)
+
+
+def sections(entry: Any) -> int:
+    """Return how many entries an entry of an outline has under it."""
+    return sum(1 + sections(child) for child in entry.children)
+
+
+def finish(source: Path, target: Path, titles: list[tuple[str, str]]) -> None:
     """Say in the file what it is, pack it, and set its outline right.
 
-    In the outline Chromium repeats words, and joins them at line ends.
+    In the outline Chromium repeats words, and joins them at line ends. It knows of no parts.
 
     Raises
     ------
@@ -132,8 +169,9 @@ def finish(source: Path, target: Path, titles: list[str]) -> None:
         outline = list(entries(book.Root.Outlines))
         if len(outline) != len(titles):
             raise ValueError(f"the outline of the PDF has {len(outline)} entries, and the page {len(titles)} titles")
-        for entry, title in zip(outline, titles, strict=True):
+        for entry, (title, _) in zip(outline, titles, strict=True):
             entry.Title = title
+        under_parts(book, [part for _, part in titles])
         book.docinfo["/Author"] = "The minivit authors"
         book.docinfo["/Subject"] = f"Version {version()}, {in_words(date())}"
         write_whole(target, lambda part: book.save(part, object_stream_mode=pikepdf.ObjectStreamMode.generate,

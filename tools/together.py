@@ -6,6 +6,7 @@ points that touch it, and a number to what it belongs to. Sources need no mark f
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from docutils import nodes
@@ -18,10 +19,13 @@ BOUND = re.compile(
     r"(?<=\d) (?=[%★†‡]|(?:ms|µs|s|kB|MB|GB|MiB|GiB|k|M|G)\b)"  # 95 %, 15 GB, n = 3 ★
     r"|(?<=\b\w) (?==)(?== [+\-−]?\d)|(?<=\b\w =) (?=[+\-−]?\d)"  # n = 3
     rf"|(?<=\d,) (?={SIGNED}\])"  # [-0.5, +1.2]
+    r"|(?<=\d) (?=± ?\d)|(?<=±) (?=\d)|(?<=\d) (?=× ?\d)|(?<=×) (?=\d)"  # 34.00 ± 0.62, 8 × 8
     r"|(?i:(?<=\bequation)|(?<=\bfigure)|(?<=\btable)|(?<=\bexercise)|(?<=\bsection)|(?<=\blayer)|(?<=\bpart)) "
     r"(?=\(?[\dIV])")  # equation (3)
 BEFORE = re.compile(r"[^\s\w]{0,3}$")
 AFTER = re.compile(r"^-?(?:\w{1,2}\b)?[^\s\w]{0,3}")  # also the rest of "the k-th"
+SIGN = re.compile(r"\\[A-Za-z]+|[^\s{}_^\\]")  # of TeX, each about a letter wide
+LONG = 24  # signs
 VERBATIM = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
 
 
@@ -35,6 +39,11 @@ def signs(left: str, right: str) -> tuple[str, str]:
     return BEFORE.search(left)[0], AFTER.search(right)[0]
 
 
+def is_long(tex: str) -> bool:
+    """Return whether a telephone's line may be too short for a formula."""
+    return len(SIGN.findall(tex)) > LONG
+
+
 def position(node: nodes.Node) -> int:
     """Return a node's place in its parent; docutils would take an equal text for it."""
     return next(place for place, child in enumerate(node.parent) if child is node)
@@ -45,6 +54,16 @@ def put(text: nodes.Text, new: str) -> None:
         text.parent[position(text)] = nodes.Text(new)
 
 
+def set_texts(document: nodes.document, change: Callable[[str], str]) -> None:
+    """Change what is written in a document, but neither code nor formulas."""
+    for text in list(document.findall(nodes.Text)):
+        parent = text.parent
+        while parent is not None and not isinstance(parent, VERBATIM):
+            parent = parent.parent
+        if parent is None:
+            put(text, change(text))
+
+
 class Bind(SphinxPostTransform):
     """Bind what belongs together, in text and around formulas in a line."""
 
@@ -53,16 +72,13 @@ class Bind(SphinxPostTransform):
     def run(self, **kwargs: Any) -> None:
         for formula in list(self.document.findall(nodes.math)):
             self.bind(formula)
-        for text in list(self.document.findall(nodes.Text)):
-            parent = text.parent
-            while parent is not None and not isinstance(parent, VERBATIM):
-                parent = parent.parent
-            if parent is None:
-                put(text, bound(text))
+        set_texts(self.document, bound)
 
     @staticmethod
     def bind(formula: nodes.math) -> None:
-        """Put a formula and the signs that touch it in one element."""
+        """Put a formula and the signs that touch it in one element; mark a formula that's long."""
+        if is_long(formula.astext()):
+            formula["classes"].append("long")
         parent, place = formula.parent, position(formula)
         left, right = parent[max(place - 1, 0)], parent[min(place + 1, len(parent) - 1)]
         before, after = signs(*(side if isinstance(side, nodes.Text) else "" for side in (left, right)))
@@ -77,4 +93,4 @@ class Bind(SphinxPostTransform):
 
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(Bind)
-    return {"env_version": 1, "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"env_version": 2, "parallel_read_safe": True, "parallel_write_safe": True}

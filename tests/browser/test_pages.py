@@ -121,6 +121,21 @@ def test_a_telephone_shows_a_page_without_scrolling_sideways(open_page, name):
 
 
 @pytest.mark.parametrize("name", CHAPTERS)
+def test_on_a_telephone_few_formulas_must_be_scrolled(open_page, name):
+    page = open_page(name)
+    page.set_viewport_size({"width": 360, "height": 740})
+    unfold(page)
+    read_to_the_end(page)
+    wide, in_lines = page.evaluate("""() => ["div.math", ":is(p, li) span.math.long"].map((what) =>
+        [...document.querySelectorAll(`.bd-article ${what}`)].filter((part) => {
+            const {right} = part.closest("p, li, div.math").getBoundingClientRect();
+            const set = [...part.querySelectorAll("mjx-math")];
+            return set.some((formula) => formula.getBoundingClientRect().right > right + 3);
+        }).map((part) => part.textContent.trim()))""")
+    assert in_lines == [] and len(wide) <= 6  # such as tables of cases
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
 def test_a_chapter_read_to_its_end_fetches_little_and_nothing_from_elsewhere(open_page, site, name):
     page = open_page(name)
     read_to_the_end(page)

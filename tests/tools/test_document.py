@@ -63,6 +63,6 @@ def test_a_line_keeps_together_what_the_pages_of_the_book_do():
     text = 'At $x = 1$. "As $y$?" ($N - 1$), the $k$-th, or $z$ alone: 95 % of `95 % code`.'
     soup = BeautifulSoup(document.markdown(text), "html.parser")
     bound = [span.get_text() for span in soup(class_="together")]
-    assert bound == [r"\(x = 1\).", r'\(y\)?"', r"(\(N - 1\)),", r"\(k\)-th,", r"\(z\)"]
-    assert soup.get_text() == (r'At \(x = 1\). "As \(y\)?" (\(N - 1\)), the \(k\)-th, or \(z\) alone: '
+    assert bound == [r"\(x = 1\).", r"\(y\)?”", r"(\(N - 1\)),", r"\(k\)-th,", r"\(z\)"]
+    assert soup.get_text() == (r'At \(x = 1\). “As \(y\)?” (\(N - 1\)), the \(k\)-th, or \(z\) alone: '
                                "95\xa0% of 95 % code.\n")

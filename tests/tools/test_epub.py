@@ -13,7 +13,7 @@ from PIL import Image
 
 from minivit.figures.live import live_figure
 from tools.browsers import find_browser
-from tools.epub import finish, for_epub, mathml
+from tools.epub import RELATIONS, divided, finish, for_epub, in_lines, mathml
 from tools.paths import ROOT
 
 OPF = "{http://www.idpf.org/2007/opf}"
@@ -21,6 +21,20 @@ def test_a_formula_keeps_its_tex_for_readers_that_cannot_show_it():
     formula = ElementTree.fromstring(mathml(r"a \begin{aligned} x &= 1 \\ y &< 2 \end{aligned}", "block"))
     assert formula.get("display") == "block" and "aligned" in formula.get("alttext")
     assert formula.findall(".//{*}mtr")
+
+
+def test_a_formula_is_divided_before_its_relations_and_in_no_bracket():
+    assert divided(r"a_{i=1} = b(c<2) \le \left[ x = 2 \right) = 3", RELATIONS) == [
+        "a_{i=1} ", "= b(c<2) ", r"\le \left[ x = 2 \right) ", "= 3"]
+    assert divided(r"= a \qquad \begin{aligned} b \qquad c \end{aligned}", {r"\qquad"}) == [
+        "= a ", r"\qquad \begin{aligned} b \qquad c \end{aligned}"]
+    assert in_lines("a = b", "block").count('display="inline" displaystyle="true"') == 2
+
+
+def test_bold_letters_are_letters_of_their_own():
+    tex = r"\mathbf{d_X} \mathbf{\Pi} \mathbb{1} \boldsymbol{\sigma} \mathbf{10'} \Pi"
+    formula = ElementTree.fromstring(mathml(tex, "inline"))
+    assert "".join(formula.itertext()) == "𝐝𝐗𝚷𝟙𝝈𝟏𝟎′Π"
 
 
 def test_a_command_that_the_converter_does_not_know_is_an_error():

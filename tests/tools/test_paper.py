@@ -8,7 +8,8 @@ PAGE = """
 <section id="exercises"><section id="exercise-1-halve"><h3>Exercise 1<a class="headerlink">#</a></h3>
 <div class="cell tag_solution"><details class="hide above-input"><summary><p class="collapsed">Show the solution</p>
 <p class="expanded">Hide the solution</p></summary><pre>half = x / 2</pre></details></div>
-<div class="cell tag_check"><details><summary>Show code cell source</summary><pre>assert half</pre></details></div>
+<div class="cell tag_check"><details><summary><p class="collapsed">Show the code</p></summary><pre>assert half</pre>
+</details></div>
 </section></section>
 <div class="slider-figure"><img src="frame" loading="lazy"><label>scale
 <input type="range"><output>2.0</output></label><script>let frames;</script></div>

@@ -56,6 +56,7 @@ def test_the_head_of_a_page_names_its_part_and_its_chapter(book):
     heads = re.findall(r'@page (.*?) .*?content: "(.*?)".*?content: "(.*?)"', book.style.text)
     assert heads == [("chapter-1", "", "Start"), ("chapter-2", "Part & more", "1. LaViT")]
     assert [article["style"] for article in book("article")] == [f"page: {name}" for name, *_ in heads]
+    assert [article["data-part"] for article in book("article")] == [part for _, part, _ in heads]
 
 
 def test_without_a_browser_there_is_a_clear_word(monkeypatch, capsys):

@@ -32,6 +32,29 @@ def test_the_outline_gets_the_titles_of_the_page(printed, tmp_path):
         assert str(book.docinfo["/Subject"]).startswith("Version ")
 
 
+def test_the_outline_has_the_chapters_under_their_parts(tmp_path):
+    book = pikepdf.new()
+    for _ in range(6):
+        book.add_blank_page()
+    with book.open_outline() as outline:
+        outline.root.extend(pikepdf.OutlineItem("?", page) for page in range(5))
+        outline.root[1].children.append(pikepdf.OutlineItem("?", 5))
+    book.save(tmp_path / "printed.pdf")
+    page = ('<h1>Start</h1><div data-part="I"><h1>One</h1><h2>Why?</h2></div><div data-part="I"><h1>Two</h1></div>'
+            '<div data-part="II"><h1>Three</h1></div><h1>End</h1>')
+    finish(tmp_path / "printed.pdf", tmp_path / "book.pdf", headings(page))
+
+    def listed(entries):
+        return [(entry.title, book.pages.index(pikepdf.Page(entry.destination[0])), listed(entry.children))
+                for entry in entries]
+
+    with pikepdf.open(tmp_path / "book.pdf") as book, book.open_outline() as outline:
+        assert listed(outline.root) == [
+            ("Start", 0, []), ("I", 1, [("One", 1, [("Why?", 5, [])]), ("Two", 2, [])]), ("II", 3, [("Three", 3, [])]),
+            ("End", 4, [])]
+        assert outline.root[1].children[0].is_closed and not outline.root[1].is_closed
+
+
 def test_an_outline_that_lacks_a_title_is_an_error(printed, tmp_path):
     with pytest.raises(ValueError, match="2 entries.* 1 titles"):
         finish(printed, tmp_path / "book.pdf", TITLES[:1])

@@ -20,6 +20,7 @@ from nbconvert import SlidesExporter
 from tools.document import code_colours, package_folder
 from tools.epub import TAG, mathml
 from tools.notebooks import replace, title_of
+from tools.numbers import html_well_set
 from tools.pages import smaller_frame
 from tools.paths import ROOT, TEACH
 from tools.slides.deck import SlideError, lesson_numbers, read_deck
@@ -92,7 +93,7 @@ def page_of(deck: nbformat.NotebookNode) -> str:
         mathjax_url=f"{SHARED}/mathjax/tex-chtml.js", exclude_input_prompt=True, exclude_output_prompt=True,
         exclude_anchor_links=True)
     page, _ = exporter.from_notebook_node(deck)
-    return PLOT.sub(smaller_frame, with_plain_notes(page)) + "\n"
+    return PLOT.sub(smaller_frame, html_well_set(with_plain_notes(page))) + "\n"
 
 
 def chosen(names: list[str]) -> Iterator[Path]:
