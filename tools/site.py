@@ -4,6 +4,7 @@ Each page says its version and how to cite it, and what it is about to search en
 also a social card for each page, a sitemap, and a page for addresses that lead nowhere.
 """
 
+import hashlib
 import html
 import textwrap
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from tools.search import sections
 from tools.version import BOOK, FULL_TITLE, date, in_words, version
@@ -111,9 +113,22 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         draw_card(Path(app.outdir, card_of(page)), app.env.titles[page].astext())
 
 
+def static_digest(folders: list[Path]) -> str:
+    """Return a digest of the files in these folders, which changes when one of them does."""
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.is_file())
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path in files)).hexdigest()
+
+
+def note_static(app: Sphinx, config: Config) -> None:
+    config.book_static = static_digest([Path(app.confdir, folder) for folder in config.html_static_path])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
-    # As an option, it makes Sphinx write every page again when it changes.
+    # As options, these make Sphinx write every page again when they change. It would not otherwise copy a style sheet
+    # that has changed alone; and every page names the version of the style sheet that it was written with.
     app.add_config_value("book_version", f"Version {version()}, {in_words(date())}", "html")
+    app.add_config_value("book_static", "", "html")
+    app.connect("config-inited", note_static)
     app.connect("html-page-context", describe)
     app.connect("html-collect-pages", not_found)
     app.connect("build-finished", finish, priority=400)  # before the pages' pictures are made smaller

@@ -1,6 +1,7 @@
 """What a site has beside its pages: version, citation, tags, a sitemap and a page for wrong addresses."""
 
 import datetime
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -81,3 +82,20 @@ def test_only_a_site_with_an_address_has_cards_and_a_sitemap(tmp_path, base):
     assert "Page not found" in lost
     assert (f'<base href="{base}" />' in lost) == ("og:image" in page) == (made / "sitemap.xml").exists() == bool(base)
     assert (made / "_images" / "card-index.png").exists() == bool(base)
+
+
+def test_a_style_sheet_that_has_changed_alone_reaches_the_pages(tmp_path):
+    source, made = tmp_path / "source", tmp_path / "made"
+    sheet = source / "_static" / "own.css"
+    sheet.parent.mkdir(parents=True)
+    conf = CONF.format(templates=str(ROOT / "book" / "_templates"), base="")
+    (source / "conf.py").write_text(f"{conf}html_static_path = ['_static']\nhtml_css_files = ['own.css']\n",
+                                    encoding="utf-8")
+    (source / "index.rst").write_text("One\n===\n", encoding="utf-8")
+    named = []
+    for rule in ("p {color: red}", "p {color: blue}"):
+        sheet.write_text(rule, encoding="utf-8")
+        subprocess.run([sys.executable, "-m", "sphinx", "-q", str(source), str(made)], cwd=ROOT, check=True)
+        assert (made / "_static" / "own.css").read_text(encoding="utf-8") == rule
+        named += re.findall(r"own\.css\?v=\w+", (made / "index.html").read_text(encoding="utf-8"))
+    assert len(set(named)) == 2
