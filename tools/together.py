@@ -25,7 +25,7 @@ BOUND = re.compile(
 BEFORE = re.compile(r"[^\s\w]{0,3}$")
 AFTER = re.compile(r"^-?(?:\w{1,2}\b)?[^\s\w]{0,3}")  # also the rest of "the k-th"
 SIGN = re.compile(r"\\[A-Za-z]+|[^\s{}_^\\]")  # of TeX, each about a letter wide
-LONG = 24  # signs
+LONG = 18  # signs, which take about half of a line
 VERBATIM = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
 
 
