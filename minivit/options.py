@@ -18,6 +18,8 @@ OUT_OF_RANGE = {"finite_number", "greater_than", "greater_than_equal", "less_tha
 # In place of pydantic's words.
 INSTEAD = {"sequence_str": "a sequence, not a string", "missing": "longer", "too_long": "shorter"}
 
+ROUNDED_SUM = 0.01  # how far from 1 weights may sum up to: in half precision, rounding moves the sum by up to 0.004
+
 
 def check_options(target: Callable, options: Mapping[str, Any], owner: str, *, given: Iterable[str] = ()) -> None:
     """Check that ``options`` match the parameters of ``target`` in name and annotated type.

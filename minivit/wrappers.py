@@ -36,6 +36,20 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
+def check_tensor(**values: Any) -> None:
+    """Check that each argument is a tensor.
+
+    Raises
+    ------
+    ValueError
+        Naming the first that is not.
+    """
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{name} is a {type(value).__name__}: it must be a tensor, as torch.tensor makes of an "
+                             "array")
+
+
 def first_weights(model: nn.Module) -> Tensor | None:
     """Return a model's first floating-point parameter, or else buffer; None if it has neither."""
     kept: list[Any] = [*model.parameters(), *model.buffers()]

@@ -24,7 +24,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from minivit.analysis import cost
-from minivit.bench.kernels import by_category, kernel_table
+from minivit.bench.kernels import by_category
 from minivit.bench.models import WARMUP_STEPS, describe_machine, matrix_peak, seconds, summary
 from minivit.bench.recipes import Run
 from minivit.data import DataError, Dataset
@@ -153,10 +153,7 @@ def step_times(recipe: str | Path, *, names: Sequence[str] | None = None, root: 
     result = describe_machine(chosen, missing=()) | {
         "recipe": recipe.stem, "model": config.model, "batch_size": len(first.images), "precision": first.precision,
         "rounds": rounds, "macs": macs, "matrix_peak_macs_per_second": peak, "steps": steps}
-    if kernels:
-        run = runs.get("full", first)
-        result["kernels"] = kernel_table(run.prepare("training"), run.parts(), run.images.device)
-    return result
+    return result | ({"kernels": runs.get("full", first).kernels()} if kernels else {})
 
 
 def choose_ways(names: Sequence[str] | None, device: torch.device) -> dict[str, Way]:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from minivit.wrappers import at_least_float32
+from minivit.options import ROUNDED_SUM
+from minivit.wrappers import at_least_float32, check_tensor
 
 
 def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> Tensor:
@@ -30,8 +31,7 @@ def as_maps(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -> T
     ValueError
         If the maps are no tensor, are not floating point, don't have these axes, or one of the axes is empty.
     """
-    if not isinstance(attn, Tensor):
-        raise ValueError(f"{name} is a {type(attn).__name__}: it must be a tensor, as torch.tensor makes of an array")
+    check_tensor(**{name: attn})
     if not attn.is_floating_point():
         raise ValueError(f"{name} of dtype {attn.dtype}: maps must be floating point, as softmax returns them")
     least, any_before = len(axes), len(axes) <= 2
@@ -56,8 +56,7 @@ def as_weights(attn: Tensor, axes: Sequence[str] = ("M",), name: str = "attn") -
     sums = attn.detach().sum(dim=-1)
     if sums.isnan().any():
         raise ValueError(f"{name} has rows with a nan, which is no weight; in half precision, scores may overflow")
-    # In half precision, rounding each weight moves the sum by up to 0.004.
-    if not (attn >= 0).all() or not ((sums - 1).abs() < 0.01).all():
+    if not (attn >= 0).all() or not ((sums - 1).abs() < ROUNDED_SUM).all():
         raise ValueError(f"{name}: rows must be non-negative and sum to 1, but these sum to {sums.min():g} ... "
                          f"{sums.max():g}, with a smallest entry of {attn.min():g}; pass the output of softmax, not "
                          "its scores")

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minivit.options import check_between, check_positive
-from minivit.wrappers import at_least_float32
+from minivit.wrappers import at_least_float32, check_tensor
 
 
 def centre_occlusion(images: Tensor, share: float = 0.5) -> Tensor:
@@ -203,9 +203,9 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
         raise ValueError(f"labels of dtype {labels.dtype} and shape {tuple(labels.shape)}: they must be int64 of shape "
                          f"({len(images)},), one for each image, or {tuple(images[:, 0].shape)}, for each pixel")
     check_between(0, inf, epsilon=epsilon)
+    images = images.detach()
     with torch.inference_mode(False), torch.enable_grad():
-        images, labels = images.detach().clone(), labels.clone()  # they may be without gradients for good
-        attacked = images.clone().requires_grad_()
+        attacked, labels = images.clone().requires_grad_(), labels.clone()  # the given may have no gradient for good
         logits = model(attacked)
         if len(labels) and not 0 <= labels.min() <= labels.max() < logits.shape[1]:
             raise ValueError(f"labels go from {labels.min()} to {labels.max()}: they must stay in 0 ... "
@@ -223,8 +223,7 @@ def fgsm(model: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor, epsi
 
 
 def check_images(images: Tensor) -> None:
-    if not isinstance(images, Tensor):
-        raise ValueError(f"images is a {type(images).__name__}: it must be a tensor, as torch.tensor makes of an array")
+    check_tensor(images=images)
     if not images.is_floating_point() or images.ndim != 4:
         raise ValueError(f"images of dtype {images.dtype} and shape {tuple(images.shape)}: they must be float of shape "
                          "(B, C, H, W)")

@@ -97,6 +97,10 @@ class Subject:
         """Return, by the category of its kernels, what does a part of a training step alone."""
         return {OPTIMISER: self.update}
 
+    def kernels(self) -> list[dict[str, Any]]:
+        """Profile training steps: see :func:`minivit.bench.kernels.kernel_table`."""
+        return kernel_table(self.prepare("training"), self.parts(), self.images.device)
+
     def prepare(self, phase: str) -> Callable[[], None]:
         """Set the model to the mode of a phase and return the function that takes one step."""
         self.model.train(phase == "training")
@@ -208,16 +212,14 @@ def measure_groups(groups: dict[str, dict[str, Subject]], rounds: int, kernels: 
         compiled = any(subject.compiled for subject in subjects.values())
         with compiling("default" if compiled else "none"):
             times, memory, best = measure(subjects, rounds, title)
-            profiles = {key: {"kernels": kernel_table(subject.prepare("training"), subject.parts(),
-                                                      subject.images.device)}
-                        for key, subject in subjects.items() if kernels}
+            profiles = {key: subject.kernels() for key, subject in subjects.items()} if kernels else {}
         peak, first = max(peak, best), next(iter(subjects))
         results[title] = {key: {"params": costs[key].params, "macs": costs[key].macs}
                                | {phase: summary(times[phase][key], times[phase][first], len(subject.images))
                                          | {"peak_memory_bytes": memory[phase][key]} for phase in PHASES}
                           for key, subject in subjects.items()}
-        for key, found in profiles.items():
-            results[title][key]["training"] |= found
+        for key, profile in profiles.items():
+            results[title][key]["training"]["kernels"] = profile
     for result in (result for subjects in results.values() for result in subjects.values()):
         for phase, passes in PHASES.items():
             speed = passes * result["macs"] * result[phase]["images_per_second"]

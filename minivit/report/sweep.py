@@ -89,11 +89,11 @@ def sweep(path: str | Path, out: str | Path, seeds: Sequence[int] = (0,), *, nam
     histories = {run: finished(folder, config) for run, (folder, config) in runs.items()}
     unfinished = dict.fromkeys(name for (name, _), history in histories.items() if history is None)
     check_fit(path, {name: variants[name] for name in unfinished}, data)
-    if unfinished:
-        check_data(runs, histories, data)
     device = str(choose_device(device)) if unfinished else device  # once, so that its warnings appear once
+    records = expected_records(runs, histories, device)
+    if unfinished:
+        check_data(runs, {run: record for run, record in records.items() if histories[run] is not None}, data)
     if compare:
-        records = expected_records(runs, histories, device)
         check_alike(runs, records)
         tell_commits(records, tell)
     for number, (run, (folder, config)) in enumerate(runs.items(), 1):
@@ -136,12 +136,13 @@ def check_fit(path: Path, variants: Mapping[str, Config], data: SharedData) -> N
             raise ValueError(f"recipe {path}{f', variant {name!r}' if name else ''}: {error}") from error
 
 
-def check_data(runs: Mapping[tuple[str, int], tuple[Path, Config]], histories: Histories, data: SharedData) -> None:
+def check_data(runs: Mapping[tuple[str, int], tuple[Path, Config]],
+               finished_records: Mapping[tuple[str, int], Mapping[str, Any]], data: SharedData) -> None:
     """Raise an error if a finished run was trained on other data than those that the others are about to see."""
-    for run, (folder, config) in runs.items():
-        known = read_run(folder).get("data") if histories[run] is not None else None
-        if known is not None:  # older records don't say
-            before = from_json(DataInfo, known, "the run's data")
+    for run, record in finished_records.items():
+        folder, config = runs[run]
+        if record.get("data") is not None:  # older records don't say
+            before = from_json(DataInfo, record["data"], "the run's data")
             now = find_task(config.task).fit(data.load(config)).info
             if other := [each.name for each in fields(now) if getattr(now, each.name) != getattr(before, each.name)]:
                 raise ValueError(f"{folder} was trained on other data: {', '.join(other)} of {config.dataset} differ; "

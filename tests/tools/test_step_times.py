@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minivit.bench.kernels import CATEGORIES, REST, category, kernel_table
+from minivit.bench.kernels import CATEGORIES, REST, category
 from minivit.bench.recipes import Run
 from minivit.data import load
 from minivit.mixers import attention
@@ -88,8 +88,7 @@ def test_attention_and_loss_can_be_computed_by_other_kernels_for_a_while():
 def test_the_kernels_of_a_step_are_told_apart_by_what_they_are_for(recipe):
     dataset = load("digits")
     config = fit_classes(load_config(recipe).override(compile="none"), dataset)
-    run = Run(Trainer(config, dataset, CPU))
-    rows = kernel_table(run.prepare("training"), run.parts(), CPU)
+    rows = Run(Trainer(config, dataset, CPU)).kernels()
     assert {row["category"] for row in rows} <= {*CATEGORIES, REST}
     assert [row["us"] for row in rows] == sorted((row["us"] for row in rows), reverse=True)
     # Muon's three products in five rounds for each of four shapes; the model has none of this name.
